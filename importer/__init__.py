@@ -1,0 +1,1 @@
+"""Bulk import and sync of customer profiles into Twilio Conversation Memory."""

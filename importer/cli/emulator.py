@@ -1,0 +1,65 @@
+"""`emulator`."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from importer.cli.exits import exits
+
+
+@click.command("emulator")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the API; any free one if 0.")
+@click.option("--db", default="memory-emulator.db", show_default=True, help="SQLite file that keeps the store.")
+@click.option("--store", "store_id", help="Store ID to serve.")
+@click.option(
+    "--clash",
+    type=click.Choice(["merge", "first-match", "skip"]),
+    default="merge",
+    show_default=True,
+    help="What happens when identifiers of one profile match several.",
+)
+@click.option(
+    "--bad-profile",
+    type=click.Choice(["refuse-batch", "accept-then-drop"]),
+    default="refuse-batch",
+    show_default=True,
+    help="A bad profile refuses its whole batch, or is dropped behind a 202.",
+)
+@click.option("--error-pointers", is_flag=True, help="400 answers name the profiles that caused them.")
+@click.option("--no-status-url", is_flag=True, help="Bulk answers carry no operation to poll.")
+@click.option("--apply-delay", "apply_delay_s", type=click.FloatRange(0), default=0.0, help="Apply so much later (s).")
+@click.option("--max-rps", type=click.FloatRange(0, min_open=True), help="Answer 429 above this rate.")
+def emulator_command(
+    port: int,
+    db: str,
+    store_id: str | None,
+    clash: str,
+    bad_profile: str,
+    error_pointers: bool,
+    no_status_url: bool,
+    apply_delay_s: float,
+    max_rps: float | None,
+) -> None:
+    """Run the local Conversation Memory service until it is stopped.
+
+    Prints one JSON line with its URLs and store ID when it is ready; then, for example:
+
+        memory-importer import ... --api-url URL --store ID   (any credentials do)
+    """
+    with exits():
+        import orjson  # noqa: PLC0415 - start-up stays quick
+
+        from importer.wiring.local_service import serve_emulator  # noqa: PLC0415 - the same
+
+        settings: dict[str, object] = {
+            "port": port,
+            "clash": clash,
+            "bad_profile": bad_profile,
+            "error_pointers": error_pointers,
+            "status_url": not no_status_url,
+            "apply_delay_s": apply_delay_s,
+            "max_requests_per_s": max_rps,
+        }
+        if store_id is not None:
+            settings["store_id"] = store_id
+        serve_emulator(db, settings, on_ready=lambda facts: click.echo(orjson.dumps(facts).decode()))

@@ -1,0 +1,85 @@
+"""What a column of text may hold, seen from its bytes at once, so that most columns need no test a value.
+
+The answers err on the safe side: a flag that is false is certain, one that is true asks for the test a value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+"""Control characters that no text may have; tab and line breaks are text."""
+
+INVISIBLE: Final = "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+"""Zero-width and direction-changing characters: they make twins that look the same."""
+
+_DELETE: Final = 0x7F
+_SPACE: Final = 0x20
+_CONTROL_BYTES: Final = np.array([byte < _SPACE and byte not in b"\t\n\r" for byte in range(256)], dtype=np.bool_)
+
+
+_TWO_UNITS: Final = "[\U00010000-\U0010ffff]"
+
+
+@dataclass(frozen=True, slots=True)
+class TextBytes:
+    """What the bytes of a column allow for.
+
+    Attributes:
+        control: Some value may match `CONTROL`.
+        spaced: Some value may begin or end with white space.
+        international: Some value has a character beyond ASCII.
+    """
+
+    control: bool
+    spaced: bool
+    international: bool
+
+
+def text_bytes(text: pl.Series) -> TextBytes:
+    """Look at the bytes of a String column.
+
+    Example:
+        >>> text_bytes(pl.Series(["plain", None, " spaced"]))
+        TextBytes(control=False, spaced=True, international=False)
+    """
+    _, offsets_buffer, data_buffer = text.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
+    if data_buffer is None or data_buffer.size == 0:
+        return TextBytes(control=False, spaced=False, international=False)
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int64, count=len(text) + 1)
+    data = np.frombuffer(data_buffer, dtype=np.uint8, count=int(offsets[-1]))
+    if data.size == 0:
+        return TextBytes(control=False, spaced=False, international=False)
+    lowest, highest = int(data.min()), int(data.max())
+    international = highest > _DELETE
+    return TextBytes(
+        control=(lowest < _SPACE and bool(_CONTROL_BYTES[data].any()))
+        or (highest >= _DELETE and bool((data == _DELETE).any())),
+        spaced=(lowest <= _SPACE or international) and _spaced_edges(data, offsets),
+        international=international,
+    )
+
+
+def _spaced_edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> bool:
+    filled = np.flatnonzero(np.diff(offsets))
+    edges = data[np.concatenate([offsets[filled], offsets[filled + 1] - 1])]
+    # white space beyond ASCII takes several bytes, none of them ASCII
+    return bool(((edges <= _SPACE) | (edges > _DELETE)).any())
+
+
+def utf16_units(text: pl.Expr) -> pl.Expr:
+    """Count UTF-16 units: a character outside the basic plane has two."""
+    return text.str.len_chars() + text.str.count_matches(_TWO_UNITS)
+
+
+def longer_than(text: pl.Series, max_units: int) -> pl.Series:
+    """Tell which texts have more UTF-16 units; they are counted only where the bytes allow for it. Null stays null."""
+    longer = text.str.len_bytes() > max_units
+    if longer.any():
+        longer = pl.DataFrame({"text": text}).select(utf16_units(pl.col("text")) > max_units).to_series()
+    return longer

@@ -1,0 +1,275 @@
+"""Rows of text in, typed rows and issues out: where, cast, check, one chunk at a time.
+
+The law of this module: no row is lost and no cell is changed silently. Every row of the frame handed in gets either a
+typed row or an early final state; every bad cell gets an issue with its original text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from importer.core import limits
+from importer.core.cast import cast_trait
+from importer.core.characters import TextBytes, text_bytes
+from importer.core.check_values import Checks, check_identifier, check_text, check_value_rule
+from importer.core.findings import Cell, Finding, nulls
+from importer.core.issues import CATALOGUE, ISSUES_SCHEMA, Severity
+from importer.core.schema import DataType
+from importer.core.transform import NullIntent, OnInvalid, TraitPlan
+
+REMOVE_PREFIX: Final = "remove:"
+"""Prefix of the Boolean column that marks explicit removals of a trait."""
+
+_LINES_SCHEMA: Final = pl.Schema({"at": pl.UInt32, "value": pl.String, "entry": pl.UInt32})
+
+EARLY_SCHEMA: Final = pl.Schema({"state": pl.String, "code": pl.String})
+"""State of a row that is decided here: ``rejected`` or ``skipped``; null where the row goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRows:
+    """What became of the rows of one frame.
+
+    Attributes:
+        early: `EARLY_SCHEMA`, one line a row of the input, same order.
+        typed: Rows that go on, in order: ``row`` (u32, position in the input), one column a trait (``Group.trait``,
+            typed as `importer.core.cast.TYPED`), and ``remove:Group.trait`` (Boolean) where a missing value removes.
+        issues: `ISSUES_SCHEMA`.
+        repairs: How many cells were repaired, by ``column: kind``.
+    """
+
+    early: pl.DataFrame
+    typed: pl.DataFrame
+    issues: pl.DataFrame
+    repairs: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _CastTrait:
+    trait: TraitPlan
+    cell: Cell
+    missing: pl.Series
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A finding with its place; the issues of a row come in the order of their entries."""
+
+    finding: Finding
+    severity: Severity
+    column: str | None = None
+    trait: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Columns of trimmed text (lists stay lists), null where missing, and what their bytes allow for."""
+
+    frame: pl.DataFrame
+    seen: Mapping[str, TextBytes]
+
+    def evaluate(self, expr: pl.Expr) -> pl.Series:
+        """Evaluate an expression of the mapping, which sees a list as text; a constant gives a value a row too."""
+        lists = [_as_text(column) for column in self.frame if column.dtype == pl.List]
+        frame = self.frame.with_columns(lists) if lists else self.frame
+        return frame.with_columns(expr.alias("value"))["value"]
+
+
+def check_rows(checks: Checks, frame: pl.DataFrame, row_number: pl.Series, blank: pl.Series) -> CheckedRows:
+    """Check the rows of one chunk.
+
+    Args:
+        checks: What `compile_checks` made of the plan.
+        frame: Source columns as text (lists stay lists); null and null tokens are missing.
+        row_number: u64 row numbers, as long as the frame.
+        blank: bool, true where the row is a blank line.
+
+    Returns:
+        Typed rows, early states and issues.
+    """
+    text = _read_text(checks, frame)
+    early, active = _skipped(checks, text, blank)
+    source, numbers = frame, row_number
+    positions = pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
+    if not active.all():
+        text = _Text(text.frame.filter(active), text.seen)
+        source, numbers, positions = frame.filter(active), row_number.filter(active), active.arg_true()
+
+    casts = [_cast(checks, trait, text) for trait in checks.plan.traits]
+    entries = [
+        _Entry(finding, _severity(finding, cast.trait), cast.trait.column, cast.trait.ref)
+        for cast in casts
+        for finding in cast.cell.findings
+    ]
+    entries += _row_entries(checks, casts, text, _rejected(entries, source.height))
+    issues = _issues(entries, source)
+    errors = issues.filter(pl.col("severity") == Severity.ERROR.value).unique("at", keep="first", maintain_order=True)
+    typed = _typed_frame(casts, positions)
+    if errors.height:
+        early = _with_rejected(early, positions.gather(errors["at"]), errors["code"])
+        typed = typed.filter(~_rejected(entries, source.height))
+    issues = issues.select(numbers.gather(issues["at"]).alias("row_number"), *ISSUES_SCHEMA.names()[1:])
+    return CheckedRows(early, typed, issues, _repairs(casts, source, text))
+
+
+def _read_text(checks: Checks, frame: pl.DataFrame) -> _Text:
+    """Trim text and turn null tokens into null, for the columns that anything reads."""
+    text = frame.select(checks.columns or frame.columns[:1])
+    seen = {column.name: text_bytes(column) for column in text if column.dtype == pl.String}
+    text = text.with_columns(pl.col(name).str.strip_chars() for name, bytes_ in seen.items() if bytes_.spaced)
+    tokens = pl.Series(sorted(checks.plan.null_tokens | {""}), dtype=pl.String).implode()
+    found = text.select(pl.col(list(seen)).is_in(tokens).any())
+    holed = [column.name for column in found if column.any()]
+    return _Text(text.with_columns(pl.when(~pl.col(name).is_in(tokens)).then(name).alias(name) for name in holed), seen)
+
+
+def _skipped(checks: Checks, text: _Text, blank: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+    """Return the early states of rows that nothing judges, and which rows go on."""
+    early = pl.DataFrame({"state": nulls(pl.String, len(blank)), "code": nulls(pl.String, len(blank))})
+    active = ~blank
+    if checks.plan.where is not None:
+        active &= text.evaluate(checks.plan.where.expr).fill_null(value=True)
+    if not active.all():
+        early = early.with_columns(
+            state=pl.when(~active).then(pl.lit("skipped")),
+            code=pl.when(blank).then(pl.lit("blank-line")).when(~active).then(pl.lit("where")),
+        )
+    return early, active
+
+
+def _cast(checks: Checks, trait: TraitPlan, text: _Text) -> _CastTrait:
+    height = text.frame.height
+    if trait.column is not None:
+        start = text.frame[trait.column]
+        seen = text.seen.get(trait.column)
+    elif trait.computed is not None:
+        start = text.evaluate(trait.computed.expr).cast(pl.String).str.strip_chars()
+        start = start.zip_with(start != "", nulls(pl.String, height))
+        seen = text_bytes(start)
+    else:
+        return _CastTrait(trait, Cell(checks.constant(trait, height)), pl.repeat(False, height, eager=True))  # noqa: FBT003
+    cell = Cell(start)
+    if seen is not None:
+        check_text(trait, cell, seen)
+    if trait.id_type is not None:
+        check_identifier(checks, trait, cell, text.frame)
+    else:
+        cast_trait(trait, cell)
+    check_value_rule(checks, trait, cell)
+    return _CastTrait(trait, cell, start.is_null())
+
+
+def _row_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text, bad: pl.Series) -> list[_Entry]:
+    """Judge whole rows; a row whose cells are already in error is judged no further: one cause, one issue."""
+    height = text.frame.height
+    entries = [
+        _Entry(Finding("required-missing", cast.missing), Severity.ERROR, cast.trait.column, cast.trait.ref)
+        for cast in casts
+        if cast.trait.required
+    ]
+    bad |= _rejected(entries, height)
+    identifiers = [cast for cast in casts if cast.trait.id_type is not None]
+    unusable = [
+        _Entry(finding, _severity(finding, cast.trait)) for cast in identifiers for finding in cast.cell.findings
+    ]
+    nameless = (_count(identifiers, height) == 0) & ~_rejected(unusable, height)
+    values = _count([cast for cast in casts if cast.trait.column is not None], height)
+    few = (values < limits.MIN_VALUES_PER_ROW) & ~nameless & ~bad
+    entries.append(_Entry(Finding("missing-identifier", nameless), Severity.ERROR))
+    entries.append(_Entry(Finding("too-few-values", few), Severity.ERROR))
+    entries += _rule_entries(checks, casts, text)
+    for key in checks.plan.key:
+        entries.append(_Entry(Finding("missing-key", text.frame[key].is_null()), Severity.WARNING, key))
+    return [entry for entry in entries if entry.finding.mask.any()]
+
+
+def _count(casts: Sequence[_CastTrait], height: int) -> pl.Series:
+    """Count the values of each row."""
+    present = [cast.cell.value.is_not_null().alias(cast.trait.ref) for cast in casts]
+    return pl.DataFrame([nulls(pl.UInt32, height).alias(""), *present]).select(pl.sum_horizontal(pl.all())).to_series()
+
+
+def _rule_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text) -> list[_Entry]:
+    if not checks.plan.rules:
+        return []
+    values = {cast.trait.column: cast.cell.value for cast in reversed(casts) if cast.trait.column is not None}
+    typed = _Text(text.frame.with_columns(**values), text.seen)
+    entries = []
+    for rule in checks.plan.rules:
+        broken = ~typed.evaluate(rule.expression.expr).fill_null(value=True)
+        severity = Severity.ERROR if rule.is_error else Severity.WARNING
+        entries.append(_Entry(Finding("rule-broken", broken, f"rule {rule.name}"), severity))
+    return entries
+
+
+def _severity(finding: Finding, trait: TraitPlan) -> Severity:
+    severity = CATALOGUE[finding.code].severity
+    if severity is Severity.ERROR and trait.on_invalid is OnInvalid.DROP:
+        return Severity.WARNING
+    return severity
+
+
+def _rejected(entries: Sequence[_Entry], height: int) -> pl.Series:
+    rejected = pl.repeat(False, height, eager=True)  # noqa: FBT003
+    for entry in entries:
+        if entry.severity is Severity.ERROR:
+            rejected |= entry.finding.mask
+    return rejected
+
+
+def _issues(entries: Sequence[_Entry], source: pl.DataFrame) -> pl.DataFrame:
+    """Return `ISSUES_SCHEMA` with ``at``, the position in the source, in place of the row number, sorted by it."""
+    pieces = []
+    for number, entry in enumerate(entries):
+        rows = entry.finding.mask.arg_true()
+        text = nulls(pl.String, len(rows)) if entry.column is None else _as_text(source[entry.column].gather(rows))
+        pieces.append(pl.DataFrame({"at": rows, "value": text}).with_columns(entry=pl.lit(number, dtype=pl.UInt32)))
+    kinds = pl.DataFrame(
+        [
+            (found.code, entry.severity.value, entry.column, entry.trait, found.message or CATALOGUE[found.code].title)
+            for entry in entries
+            for found in [entry.finding]
+        ],
+        schema=dict.fromkeys(("code", "severity", "column", "trait", "message"), pl.String()),
+        orient="row",
+    )
+    lines = pl.concat([pl.DataFrame(schema=_LINES_SCHEMA), *pieces]).sort("at", maintain_order=True)
+    return lines.hstack(kinds[lines["entry"]]).select("at", *ISSUES_SCHEMA.names()[1:])
+
+
+def _as_text(values: pl.Series) -> pl.Series:
+    if values.dtype == pl.List:
+        return values.list.eval(pl.element().cast(pl.String)).list.join("|", ignore_nulls=True)
+    return values.cast(pl.String)
+
+
+def _with_rejected(early: pl.DataFrame, rows: pl.Series, codes: pl.Series) -> pl.DataFrame:
+    return pl.DataFrame({"state": early["state"].scatter(rows, "rejected"), "code": early["code"].scatter(rows, codes)})
+
+
+def _typed_frame(casts: Sequence[_CastTrait], positions: pl.Series) -> pl.DataFrame:
+    columns = [positions.alias("row")]
+    removals = []
+    for cast in casts:
+        value = cast.cell.value
+        if cast.trait.null_intent is NullIntent.CLEAR and cast.trait.data_type is DataType.STRING:
+            value = value.zip_with(~cast.missing, pl.Series([""]).new_from_index(0, len(value)))
+        if cast.trait.null_intent is NullIntent.REMOVE:
+            removals.append(cast.missing.alias(REMOVE_PREFIX + cast.trait.ref))
+        columns.append(value.alias(cast.trait.ref))
+    return pl.DataFrame(columns + removals)
+
+
+def _repairs(casts: Sequence[_CastTrait], source: pl.DataFrame, text: _Text) -> dict[str, int]:
+    repairs = {}
+    for name in (name for name, seen in text.seen.items() if seen.spaced):
+        trimmed = source[name].str.len_bytes() != text.frame[name].str.len_bytes()
+        repairs[f"{name}: trimmed"] = int(trimmed.sum())
+    for cast in casts:
+        for kind, count in cast.cell.repairs.items():
+            repairs[f"{cast.trait.column or cast.trait.ref}: {kind}"] = count
+    return {what: count for what, count in repairs.items() if count}

@@ -1,0 +1,200 @@
+"""Checks of single values: characters, identifiers and the store's own limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from importer.core import limits
+from importer.core.cast import TYPED, change_text, refuse_list
+from importer.core.characters import CONTROL, INVISIBLE, TextBytes, longer_than
+from importer.core.emails import normalise_identifier
+from importer.core.findings import Cell, nulls
+from importer.core.json_text import json_plain, json_strings
+from importer.core.phones import is_placeholder_phone
+from importer.core.schema import DataType, Normalization, ValidationRule
+from importer.core.transform import TraitPlan, TransformPlan
+
+_UNLIKELY: Final = "unlikely-phone"
+_REPAIR: Final = {Normalization.PHONE: "e164", Normalization.EMAIL: "email-case", Normalization.TRIM: "nfc"}
+
+
+@dataclass(frozen=True)
+class Checks:
+    """A transform plan with what needs working out once a run.
+
+    Attributes:
+        plan: The plan.
+        columns: Source columns that anything reads, in plan order.
+        denied: Denied values by trait, raw and normalised.
+        unchecked: Traits whose store pattern does not compile here.
+        constants: Typed one-value columns by trait.
+    """
+
+    plan: TransformPlan
+    columns: tuple[str, ...]
+    denied: Mapping[str, pl.Series]
+    unchecked: frozenset[str]
+    constants: Mapping[str, pl.Series]
+
+    def constant(self, trait: TraitPlan, height: int) -> pl.Series:
+        """Return a constant trait's column."""
+        return self.constants[trait.ref].new_from_index(0, height)
+
+
+def compile_checks(plan: TransformPlan) -> Checks:
+    """Work out once what checking needs for every chunk."""
+    return Checks(
+        plan=plan,
+        columns=_columns_read(plan),
+        denied={trait.ref: _denied(plan, trait) for trait in plan.identifiers},
+        unchecked=frozenset(
+            trait.ref
+            for trait in plan.traits
+            if trait.rule is not None and trait.rule.pattern is not None and not _compiles(trait.rule.pattern)
+        ),
+        constants={trait.ref: _constant(trait) for trait in plan.traits if trait.constant is not None},
+    )
+
+
+def _columns_read(plan: TransformPlan) -> tuple[str, ...]:
+    names: list[str] = list(plan.key)
+    for trait in plan.traits:
+        names += [name for name in (trait.column, trait.region_from) if name is not None]
+        names += trait.computed.columns if trait.computed is not None else ()
+    names += plan.where.columns if plan.where is not None else ()
+    for rule in plan.rules:
+        names += rule.expression.columns
+    return tuple(dict.fromkeys(names))
+
+
+def _denied(plan: TransformPlan, trait: TraitPlan) -> pl.Series:
+    raw = pl.Series(list(plan.identity.deny), dtype=pl.String)
+    if raw.is_empty():
+        return raw
+    normalised = normalise_identifier(raw, trait.normalization or Normalization.TRIM, trait.region)["value"]
+    return pl.concat([raw, normalised.drop_nulls()]).unique()
+
+
+def _compiles(pattern: str) -> bool:
+    try:
+        pl.Series([""]).str.contains(pattern)
+    except pl.exceptions.PolarsError:
+        return False
+    return True
+
+
+def _constant(trait: TraitPlan) -> pl.Series:
+    if isinstance(trait.constant, tuple):
+        items = pl.Series([list(trait.constant)])
+        return json_strings(items) if items.dtype == pl.List(pl.String) else json_plain(items)
+    return pl.Series([trait.constant], dtype=TYPED[trait.data_type])
+
+
+def check_text(trait: TraitPlan, cell: Cell, seen: TextBytes) -> None:
+    """Refuse characters that no text may have.
+
+    Args:
+        trait: Identifiers may not have invisible characters either.
+        cell: Text.
+        seen: What the text's bytes allow for.
+    """
+    if seen.control:
+        cell.refuse(cell.value.str.contains(CONTROL), "control-character")
+    if trait.id_type is not None and seen.international:
+        cell.refuse(cell.value.str.contains(INVISIBLE), "invisible-character")
+
+
+def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.DataFrame) -> None:
+    """Normalise an identifier by its idType's normalisation and drop denied values.
+
+    Args:
+        checks: Hold the denied values.
+        trait: The identifier.
+        cell: Its trimmed text.
+        text: Gives the regions of phone numbers.
+    """
+    if cell.value.dtype == pl.List:
+        refuse_list(cell)
+        cell.value = nulls(pl.String, len(cell.value))
+        return
+    normalization = trait.normalization or Normalization.TRIM
+    change_text(trait, cell)
+    if normalization is Normalization.PHONE:
+        cell.refuse(is_placeholder_phone(cell.value), "denied-value", "a well-known placeholder number")
+    denied = checks.denied[trait.ref]
+    _deny(cell, denied)
+    written = cell.value
+    normalised = normalise_identifier(written, normalization, _region(trait, text))
+    codes = normalised["code"]
+    found = codes.drop_nulls().unique().sort().to_list()
+    for code in found:
+        if code != _UNLIKELY:
+            cell.refuse(codes == code, code)
+    cell.value = normalised["value"]
+    _deny(cell, denied)
+    longest = limits.IDENTIFIER_MAX_CHARS
+    cell.refuse(longer_than(cell.value, longest), "too-long", f"an identifier has at most {longest} characters")
+    if _UNLIKELY in found:
+        cell.warn(codes == _UNLIKELY, _UNLIKELY)
+    cell.count(_REPAIR.get(normalization, "normalised"), int((written != cell.value).sum()))
+
+
+def _region(trait: TraitPlan, text: pl.DataFrame) -> pl.Series | str | None:
+    if trait.region_from is None or text.schema[trait.region_from] != pl.String:
+        return trait.region
+    region = text[trait.region_from].str.to_uppercase()
+    return region if trait.region is None else region.fill_null(trait.region)
+
+
+def _deny(cell: Cell, denied: pl.Series) -> None:
+    if not denied.is_empty():
+        cell.refuse(cell.value.is_in(denied.implode()), "denied-value", "on the mapping's deny list")
+
+
+def check_value_rule(checks: Checks, trait: TraitPlan, cell: Cell) -> None:
+    """Check typed values against the service's limits and the store's validation rule."""
+    if trait.data_type is DataType.STRING and trait.id_type is None:
+        longest = limits.STRING_MAX_CHARS
+        cell.refuse(longer_than(cell.value, longest), "too-long", f"at most {longest} characters")
+    rule = trait.rule
+    if rule is None:
+        return
+    match trait.data_type:
+        case DataType.STRING:
+            _check_string_rule(rule, cell, is_checked=trait.ref not in checks.unchecked)
+        case DataType.NUMBER:
+            if rule.min is not None:
+                cell.refuse(cell.value < rule.min, "out-of-range", f"the store's minimum is {rule.min}")
+            if rule.max is not None:
+                cell.refuse(cell.value > rule.max, "out-of-range", f"the store's maximum is {rule.max}")
+        case DataType.ARRAY:
+            _check_item_rule(rule, cell)
+        case DataType.BOOLEAN:
+            pass
+
+
+def _check_string_rule(rule: ValidationRule, cell: Cell, *, is_checked: bool) -> None:
+    if rule.max_length is not None:
+        too_long = longer_than(cell.value, rule.max_length)
+        cell.refuse(too_long, "too-long", f"the store allows {rule.max_length} characters")
+    if rule.min_length is not None:
+        too_short = cell.value.str.len_chars() < rule.min_length
+        cell.refuse(too_short, "too-short", f"the store asks for {rule.min_length} characters")
+    if rule.pattern is not None and is_checked:
+        cell.refuse(~cell.value.str.contains(rule.pattern), "pattern-mismatch")
+
+
+def _check_item_rule(rule: ValidationRule, cell: Cell) -> None:
+    if rule.min_items is None and rule.max_items is None:
+        return
+    # The values are JSON text of flat arrays written by us, so commas outside strings separate items.
+    bare = cell.value.str.replace_all(r'"(?:[^"\\]|\\.)*"', '""')
+    count = bare.str.count_matches(",", literal=True) + (bare != "[]").cast(pl.UInt32)
+    if rule.max_items is not None:
+        cell.refuse(count > rule.max_items, "too-many-items", f"the store allows {rule.max_items} items")
+    if rule.min_items is not None:
+        cell.refuse(count < rule.min_items, "too-few-items", f"the store asks for {rule.min_items} items")

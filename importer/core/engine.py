@@ -1,0 +1,162 @@
+"""The delivery engine: a pure function from a state and an event to a state and commands.
+
+Law: no clock, no randomness, no I/O. Time comes in with events, jitter from a seed in the state. Whoever executes the
+commands makes `Record` durable before it sends anything of the same step; then a process that dies at any moment loses
+nothing, and a state made again by `begin` from what was recorded carries on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from importer.core import pacing
+from importer.core.delivery import BatchEntry, EngineOptions, RequestKind, RowResult
+from importer.core.engine_bulk import bulk_accepted, operation_seen
+from importer.core.engine_dispatch import dispatch
+from importer.core.engine_import import created, import_seen, imports_listed, uploaded
+from importer.core.engine_messages import (
+    Answered,
+    BulkAccepted,
+    Command,
+    Created,
+    Event,
+    ImportSeen,
+    ImportsListed,
+    LookedUp,
+    OperationSeen,
+    Patched,
+    Refused,
+    StopRequested,
+    Tick,
+    Uploaded,
+    WorkerFailed,
+)
+from importer.core.engine_refusal import refused
+from importer.core.engine_rows import looked_up, patched
+from importer.core.engine_state import Batch, EngineState, Task
+from importer.core.engine_turn import Turn
+from importer.core.lifecycle import FINAL, BatchState, FinishReason, RowState
+from importer.core.route import Route
+from importer.core.waiting import Waiting, put
+
+
+def begin(
+    options: EngineOptions, entries: Iterable[BatchEntry], rows: Sequence[RowResult] = (), now_s: float = 0.0
+) -> EngineState:
+    """Return the state from which a delivery starts, or goes on.
+
+    Args:
+        options: How to deliver.
+        entries: All batches of the ledger; those that are over are passed by.
+        rows: Row results of batches that are not over, and were begun.
+        now_s: Monotonic time.
+    """
+    results: dict[int, RowResult] = {row.position: row for row in rows}
+    fresh: list[Batch] = []
+    begun: list[Batch] = []
+    polling: Waiting[Task] | None = None
+    next_batch_id = polls = 0
+    for entry in entries:
+        next_batch_id = max(next_batch_id, entry.spec.batch_id + 1)
+        if entry.state in FINAL:
+            continue
+        if entry.state is BatchState.APPLYING:
+            polls += 1
+            deadline_s = now_s + options.operation_deadline_s
+            batch = replace(_batch(options, entry, {}), polls=1, deadline_s=deadline_s)
+            due_s = now_s + pacing.poll_s(0, options.poll_first_s, pacing.jitter_at(options.seed, -polls))
+            polling = put(polling, due_s, Task(RequestKind.GET_OPERATION, batch, poll=True))
+        elif entry.state is BatchState.PENDING:
+            fresh.append(_batch(options, entry, {}))
+        else:
+            begun.append(_batch(options, entry, results))
+    # What was begun goes first: it belongs to the earliest wave that is open.
+    bulk = [b for b in (*begun, *fresh) if b.spec.route is not Route.IMPORT]
+    imports = [b for b in (*begun, *fresh) if b.spec.route is Route.IMPORT]
+    bulk.sort(key=lambda batch: batch.spec.wave)
+    return EngineState(
+        options=options,
+        pacer=pacing.begun(options.max_rps, now_s),
+        bulk=tuple(bulk),
+        imports=tuple(imports),
+        wave=bulk[0].spec.wave if bulk else 0,
+        polling=polling,
+        next_batch_id=next_batch_id,
+        max_rows=options.max_batch_rows,
+    )
+
+
+def step(state: EngineState, event: Event) -> tuple[EngineState, tuple[Command, ...]]:
+    """Take one event.
+
+    Args:
+        state: As it was.
+        event: What happened, and when.
+
+    Returns:
+        The new state, and what to do: at most one `Record`, first; then requests; then `Discard`; and at last either
+        `WakeAt` or `Finish`.
+    """
+    if state.finished:
+        return state, ()
+    turn = Turn(state, event.now_s)
+    match event:
+        case Answered():
+            task = turn.in_flight.pop(event.task_id, None)
+            if task is not None:
+                _answered(turn, task, event)
+        case Refused():
+            task = turn.in_flight.pop(event.task_id, None)
+            if task is not None:
+                refused(turn, task, event.failure)
+        case WorkerFailed():
+            turn.in_flight.pop(event.task_id, None)
+            turn.stop(FinishReason.FAULT)
+        case StopRequested():
+            turn.stop(FinishReason.INTERRUPTED)
+        case Tick():
+            pass
+    dispatch(turn)
+    return turn.end()
+
+
+def _answered(turn: Turn, task: Task, event: Answered) -> None:
+    turn.protocol_failures = 0
+    if not task.poll:
+        turn.pacer = pacing.succeeded(turn.pacer, turn.now_s)
+    match event.answer:
+        case BulkAccepted() as answer:
+            bulk_accepted(turn, task, answer)
+        case LookedUp() as answer:
+            looked_up(turn, task, answer)
+        case Patched() as answer:
+            patched(turn, task, answer)
+        case OperationSeen() as answer:
+            operation_seen(turn, task, answer)
+        case Created() as answer:
+            created(turn, task, answer)
+        case Uploaded():
+            uploaded(turn, task)
+        case ImportSeen() as answer:
+            import_seen(turn, task, answer)
+        case ImportsListed() as answer:
+            imports_listed(turn, task, answer)
+
+
+def _batch(options: EngineOptions, entry: BatchEntry, results: dict[int, RowResult]) -> Batch:
+    spec = entry.spec
+    mine = [results[p] for p in range(spec.start, spec.stop) if p in results] if results else []
+    done = (RowState.ABSENT, RowState.PATCHED)
+    return Batch(
+        spec=spec,
+        state=entry.state,
+        attempts=entry.attempts,
+        trace=entry.trace,
+        skip=frozenset(r.position for r in mine if r.state not in (*done, RowState.FOUND)),
+        found=tuple((r.position, r.profile_id or "") for r in mine if r.state is RowState.FOUND),
+        looked_up=frozenset(r.position for r in mine if r.state in done),
+        may_be_applied=entry.state is BatchState.SENT,
+        root_id=spec.batch_id,
+        unchecked=options.resumed,
+    )

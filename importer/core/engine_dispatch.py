@@ -1,0 +1,231 @@
+"""What to send next: the end of every step.
+
+Order: what waits and is due, then what belongs to batches at work, then import parts, then the next Bulk batch of the
+wave. Polls have a cap and a pace of their own beside that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from importer.core import pacing
+from importer.core.delivery import RequestKind
+from importer.core.engine_bulk import follow, open_batch, send_or_empty, split
+from importer.core.engine_import import name, open_import
+from importer.core.engine_messages import (
+    CreateImport,
+    Finish,
+    ListImports,
+    Lookup,
+    Patch,
+    PollImport,
+    PollOperation,
+    Request,
+    SendBulk,
+    Upload,
+)
+from importer.core.engine_rows import begin_row, has_rows
+from importer.core.engine_state import Batch, RowWork, Task
+from importer.core.engine_turn import Turn
+from importer.core.lifecycle import BatchState, FinishReason
+from importer.core.waiting import taken
+
+BISECTING_CONCURRENCY: Final = 2
+"""Requests in flight while every body is refused: no more are spent on finding out that nothing will be accepted."""
+
+POLL_SHARE: Final = 0.25
+"""Share of a known rate that polls may take."""
+
+
+def dispatch(turn: Turn) -> None:
+    """Send what may be sent now, and say when to look again or that it is over."""
+    if turn.stopping is None:
+        _send_others(turn)
+        _send_polls(turn)  # last: what the others picked up may be for polling
+        _watch_for_stall(turn)
+    if turn.stopping is not None:
+        _drain(turn)
+    elif _is_over(turn):
+        turn.finish = Finish(FinishReason.STALLED if turn.left_behind else FinishReason.COMPLETED)
+
+
+def _drain(turn: Turn) -> None:
+    if turn.in_flight and turn.now_s < turn.drain_until_s:
+        turn.wake_at_s = turn.drain_until_s
+    else:
+        turn.finish = Finish(turn.stopping or FinishReason.FAULT, turn.stop_failure)
+
+
+def _is_over(turn: Turn) -> bool:
+    begun = turn.in_flight or turn.stack or turn.rows_open or turn.waiting or turn.polling
+    return not begun and turn.bulk_at >= len(turn.bulk) and turn.imports_at >= len(turn.imports)
+
+
+# --- polls -----------------------------------------------------------------------------------------------------------
+
+
+def _send_polls(turn: Turn) -> None:
+    out = sum(task.poll for task in turn.in_flight.values())
+    while turn.polling is not None and out < turn.options.poll_concurrency:
+        gate_s = max(turn.polling.due_s, turn.pacer.not_before_s, turn.next_poll_s)
+        if gate_s > turn.now_s:
+            _wake(turn, gate_s)
+            return
+        task = turn.polling.item
+        turn.polling = taken(turn.polling)
+        turn.next_poll_s = turn.now_s + turn.pacer.spacing_s / POLL_SHARE
+        turn.pacer = pacing.sent(turn.pacer, turn.now_s)
+        _send(turn, task)
+        out += 1
+
+
+# --- everything else -------------------------------------------------------------------------------------------------
+
+
+def _send_others(turn: Turn) -> None:
+    cap = turn.options.concurrency
+    if turn.pacer.probing:
+        cap = 1
+    elif turn.refusals >= cap:
+        cap = min(cap, BISECTING_CONCURRENCY)
+    out = sum(not task.poll for task in turn.in_flight.values())
+    while out < cap:
+        if turn.waiting is not None and turn.waiting.due_s > turn.now_s:
+            _wake(turn, turn.waiting.due_s)
+        if turn.pacer.gate_s > turn.now_s:
+            if _has_something(turn):
+                _wake(turn, turn.pacer.gate_s)
+            return
+        task = _following(turn)
+        if task is None:
+            return
+        if task.kind is not RequestKind.UPLOAD:  # the bucket is another service
+            turn.pacer = pacing.sent(turn.pacer, turn.now_s)
+        _send(turn, task)
+        out += 1
+
+
+def _has_something(turn: Turn) -> bool:
+    due = turn.waiting is not None and turn.waiting.due_s <= turn.pacer.gate_s
+    return bool(due or turn.stack or has_rows(turn) or _may_open_import(turn) or _may_open_bulk(turn))
+
+
+def _following(turn: Turn) -> Task | None:
+    """Take the next request; opening a batch may end it, cut it or begin with its rows, hence the loop."""
+    while True:
+        if turn.waiting is not None and turn.waiting.due_s <= turn.now_s:
+            task = turn.waiting.item
+            turn.waiting = taken(turn.waiting)
+            turn.retries += 1
+        elif turn.stack:
+            task = turn.stack.pop()
+        elif (row := begin_row(turn)) is not None:
+            return row
+        elif not _open_following(turn):
+            return None
+        else:
+            continue
+        if task.kind is RequestKind.BULK and task.batch.live > turn.max_rows:
+            split(turn, task.batch)
+        else:
+            return task
+
+
+def _open_following(turn: Turn) -> bool:
+    if _may_open_import(turn):
+        part = turn.imports[turn.imports_at]
+        turn.imports_at += 1
+        turn.open_imports += 1
+        open_import(turn, part)
+        return True
+    if not _may_open_bulk(turn):
+        return False
+    batch = turn.bulk[turn.bulk_at]
+    turn.bulk_at += 1
+    turn.wave = batch.spec.wave
+    turn.open_sends += 1
+    if batch.state is BatchState.PATCHING:
+        _go_on_patching(turn, batch)
+    elif batch.state is BatchState.SENT:
+        send_or_empty(turn, batch)
+    else:
+        open_batch(turn, batch)
+    return True
+
+
+def _may_open_import(turn: Turn) -> bool:
+    return turn.imports_at < len(turn.imports) and turn.open_imports < turn.options.max_imports
+
+
+def _may_open_bulk(turn: Turn) -> bool:
+    if turn.bulk_at >= len(turn.bulk):
+        return False
+    return turn.open_sends == 0 or turn.bulk[turn.bulk_at].spec.wave == turn.wave
+
+
+def _go_on_patching(turn: Turn, batch: Batch) -> None:
+    due = tuple((position, profile) for position, profile in batch.found if position not in batch.skip)
+    if due:
+        turn.rows_open[batch.spec.batch_id] = RowWork(batch, RequestKind.PATCH, due)
+    else:
+        follow(turn, batch)
+
+
+# --- sending ---------------------------------------------------------------------------------------------------------
+
+
+def _send(turn: Turn, task: Task) -> None:
+    batch = task.batch
+    if task.kind is RequestKind.BULK:
+        batch = turn.move(batch, BatchState.SENT, attempts=1)
+    elif task.kind is RequestKind.CREATE:
+        trace = replace(batch.trace, filename=name(turn, batch))
+        batch = turn.move(batch, BatchState.CREATING, trace, attempts=1)
+    task = replace(task, batch=batch, task_id=turn.next_task_id, sent_at_s=turn.now_s)
+    turn.next_task_id += 1
+    turn.in_flight[task.task_id] = task
+    turn.count_request(task.kind)
+    turn.requests.append(_request(task))
+
+
+def _request(task: Task) -> Request:
+    batch, spec, number = task.batch, task.batch.spec, task.task_id
+    check = spec.digest if batch.unchecked else ""
+    position = task.position if task.position is not None else -1
+    match task.kind:
+        case RequestKind.BULK:
+            return SendBulk(number, spec.batch_id, spec.start, spec.stop, batch.skip, check)
+        case RequestKind.CREATE:
+            return CreateImport(number, spec.batch_id, spec.start, spec.stop, batch.trace.filename or "", check)
+        case RequestKind.UPLOAD:
+            return Upload(number, spec.batch_id, spec.start, spec.stop, batch.trace.import_id or "")
+        case RequestKind.GET_IMPORT:
+            return PollImport(number, batch.candidates[0] if batch.candidates else batch.trace.import_id or "")
+        case RequestKind.LIST_IMPORTS:
+            return ListImports(number, batch.page_token)
+        case RequestKind.GET_OPERATION:
+            return PollOperation(number, batch.trace.status_url or "")
+        case RequestKind.LOOKUP:
+            return Lookup(number, position)
+        case RequestKind.PATCH:
+            return Patch(number, position, task.profile_id or "")
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def _wake(turn: Turn, at_s: float) -> None:
+    turn.wake_at_s = min(turn.wake_at_s, at_s)
+
+
+def _watch_for_stall(turn: Turn) -> None:
+    """Stop when nothing succeeded for too long. Waiting because the service asked for it does not count."""
+    uploading = any(task.kind is RequestKind.UPLOAD for task in turn.in_flight.values())
+    if turn.pacer.failing_since_s == float("inf") or uploading:
+        return
+    at_s = max(turn.pacer.failing_since_s, turn.pacer.asked_until_s) + turn.options.stall_s
+    if turn.now_s >= at_s:
+        turn.stop(FinishReason.STALLED)
+    else:
+        _wake(turn, at_s)

@@ -1,0 +1,161 @@
+"""What follows when a request does not succeed: stop, send again, or bring it down to rows.
+
+Three questions, in this order. Does it speak against the whole run (credentials, permission, store, schema)? Does it
+speak against what was sent? Else it may pass, and the same request goes again, after a wait all workers share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from importer.core import pacing
+from importer.core.delivery import ApiFailure, FailureKind, RequestKind
+from importer.core.engine_bulk import bad_rows, bulk_exhausted, operation_lost, poll_operation_again, too_large
+from importer.core.engine_import import (
+    abandon,
+    candidate_gone,
+    create_refused,
+    find,
+    import_lost,
+    part_too_large,
+    poll_import_again,
+    upload_failed,
+)
+from importer.core.engine_rows import row_exhausted, row_refused
+from importer.core.engine_state import Task
+from importer.core.engine_turn import Turn
+from importer.core.lifecycle import BatchState, FinishReason
+
+STOP_CODES: Final = frozenset({520041, 520047, 520049, 520050})
+"""Store missing, trait group missing, store ID invalid, protected trait: no batch can fare better."""
+
+PROFILE_ACCESS_DENIED: Final = 520008
+"""A 403 that speaks of one profile."""
+
+PROTOCOL_FAILURES: Final = 8
+"""Answers in a row that break the contract, after which what answers is not the service."""
+
+_MAY_BE_APPLIED: Final = frozenset({500, 502, 504})
+_OWN_FAULT: Final = frozenset({409, 500, 502, 504})
+"""Statuses that speak against a batch if others succeed meanwhile."""
+
+
+def refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
+    """Take a request that did not succeed."""
+    turn.attempt(task, failure.kind.value, failure)
+    _pace(turn, task, failure)
+    if _ends_run(task, failure):
+        _taken_back(turn, task)
+        turn.stop(FinishReason.REFUSED, failure)
+    elif (failure.retry_after_s or 0.0) > pacing.MAX_RETRY_AFTER_S:
+        _taken_back(turn, task)
+        turn.stop(FinishReason.STALLED, failure)
+    elif failure.kind is FailureKind.PROTOCOL and turn.protocol_failures >= PROTOCOL_FAILURES:
+        turn.stop(FinishReason.STALLED, failure)
+    elif task.poll:
+        _poll_refused(turn, task, failure)
+    else:
+        _request_refused(turn, task, failure)
+
+
+def _ends_run(task: Task, failure: ApiFailure) -> bool:
+    if failure.kind is not FailureKind.REJECTED:
+        return False
+    if failure.code in STOP_CODES or failure.status is None or failure.status == 401:
+        return True
+    match task.kind:
+        case RequestKind.BULK:
+            return failure.status not in (400, 422)
+        case RequestKind.CREATE | RequestKind.UPLOAD:
+            return True
+        case _:
+            return failure.status == 403 and failure.code != PROFILE_ACCESS_DENIED
+
+
+def _pace(turn: Turn, task: Task, failure: ApiFailure) -> None:
+    retry_after_s = failure.retry_after_s
+    if failure.kind is FailureKind.PROTOCOL:
+        turn.protocol_failures += 1
+    else:
+        turn.protocol_failures = 0
+    if failure.status == 429:
+        turn.throttled += 1
+        pacer = pacing.throttled(turn.pacer, turn.now_s, task.sent_at_s, retry_after_s, turn.jitter())
+        if task.poll:  # no sign that sending does not succeed
+            pacer = replace(pacer, waits=turn.pacer.waits, failing_since_s=turn.pacer.failing_since_s)
+        turn.pacer = pacer
+    elif failure.kind not in (FailureKind.REJECTED, FailureKind.TOO_LARGE) and not task.poll:
+        # A failing bucket says nothing about the API, and a failing poll must not slow down sending.
+        if task.kind is not RequestKind.UPLOAD:
+            turn.pacer = pacing.failed(turn.pacer, turn.now_s, task.sent_at_s, retry_after_s, turn.jitter())
+    elif retry_after_s is not None:
+        turn.pacer = pacing.told_to_wait(turn.pacer, turn.now_s, retry_after_s, turn.jitter())
+
+
+def _poll_refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
+    gone = failure.kind is FailureKind.REJECTED
+    if task.kind is RequestKind.GET_OPERATION:
+        if gone:
+            operation_lost(turn, task.batch)
+        else:
+            poll_operation_again(turn, task, failure.retry_after_s)
+    elif gone:
+        import_lost(turn, task.batch)
+    else:
+        poll_import_again(turn, task.batch)
+
+
+def _request_refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
+    spoken = failure.kind in (FailureKind.REJECTED, FailureKind.TOO_LARGE)
+    match task.kind:
+        case RequestKind.BULK if failure.kind is FailureKind.TOO_LARGE:
+            too_large(turn, task, failure)
+        case RequestKind.BULK if spoken:
+            bad_rows(turn, task, failure)
+        case RequestKind.CREATE if spoken:
+            part_too_large(turn, task)
+        case RequestKind.CREATE if failure.status != 429:
+            create_refused(turn, task, failure)
+        case RequestKind.UPLOAD:
+            upload_failed(turn, task, failure)
+        case RequestKind.LOOKUP | RequestKind.PATCH if spoken:
+            row_refused(turn, task, failure)
+        case RequestKind.GET_IMPORT if spoken and task.batch.state is BatchState.CREATING:
+            candidate_gone(turn, task.batch)
+        case RequestKind.GET_IMPORT if spoken:
+            abandon(turn, task)
+        case RequestKind.LIST_IMPORTS if spoken:
+            find(turn, replace(task.batch, candidates=(), scanned=turn.options.adopt_scan))
+        case _:
+            _again(turn, task, failure)
+
+
+def _again(turn: Turn, task: Task, failure: ApiFailure) -> None:
+    blamed = task.blamed + _is_to_blame(turn, task, failure)
+    lost = failure.kind in (FailureKind.AMBIGUOUS, FailureKind.PROTOCOL) or failure.status in _MAY_BE_APPLIED
+    batch = replace(task.batch, may_be_applied=task.batch.may_be_applied or lost)
+    failed = replace(task, batch=batch, failures=task.failures + 1, blamed=blamed, failed_at_s=turn.now_s)
+    if blamed >= turn.options.attempts and task.kind in (RequestKind.BULK, RequestKind.LOOKUP, RequestKind.PATCH):
+        if task.kind is RequestKind.BULK:
+            bulk_exhausted(turn, batch, failure)
+        else:
+            row_exhausted(turn, failed, failure)
+        return
+    if task.kind is RequestKind.BULK and not batch.may_be_applied:
+        failed = replace(failed, batch=turn.move(batch, BatchState.OPENED))
+    wait_s = 0.0 if failure.status == 429 else pacing.backoff_s(failed.failures, turn.jitter())
+    turn.send_at(turn.now_s + wait_s, failed)
+
+
+def _is_to_blame(turn: Turn, task: Task, failure: ApiFailure) -> bool:
+    if failure.kind in (FailureKind.AMBIGUOUS, FailureKind.PROTOCOL):
+        return True
+    # A service that is down fails everybody; it is the batch only if others got through since it last failed.
+    return failure.status in _OWN_FAULT and turn.pacer.success_s > task.failed_at_s
+
+
+def _taken_back(turn: Turn, task: Task) -> None:
+    """Note that a body was refused before it could be applied: its rows are not sent."""
+    if task.kind is RequestKind.BULK and not task.batch.may_be_applied:
+        turn.move(task.batch, BatchState.OPENED)

@@ -1,0 +1,271 @@
+"""Who is who within a run: which rows are one profile, which would become one, and what happens to each.
+
+The forecast takes the worst reading of a clash: whatever is linked merges. Rows are judged by whole groups of linked
+rows; hashes mark candidates and texts prove them, so no row is ever linked by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from importer.core.identity_links import LinkedGroups
+from importer.core.identity_result import (
+    DROPS_SCHEMA,
+    GROUPS_SCHEMA,
+    IdentityResult,
+    RowCode,
+    RowState,
+    number_waves,
+    release,
+)
+from importer.core.identity_values import (
+    KEY_COLUMN,
+    BoolArray,
+    IdentityRows,
+    IdentityValues,
+    ReadValues,
+    differs,
+    identifier_hash,
+)
+from importer.core.schema import IdentifierConfig
+from importer.core.transform import IdentityPolicy, OnDuplicateKey, OnShared
+from importer.core.union_find import Positions
+
+__all__ = [
+    "DROPS_SCHEMA",
+    "GROUPS_SCHEMA",
+    "KEY_COLUMN",
+    "IdentityResult",
+    "IdentityRows",
+    "ReadValues",
+    "RowCode",
+    "RowState",
+    "identifier_hash",
+    "release",
+    "resolve_identity",
+]
+
+
+_HUB_ROWS: Final = 2
+"""A value in more rows than this makes its group a hub."""
+
+
+def resolve_identity(
+    rows: IdentityRows,
+    policy: IdentityPolicy,
+    configs: Mapping[str, IdentifierConfig],
+    read_values: ReadValues,
+) -> IdentityResult:
+    """Decide what happens to each row of a run, by the rows it is linked with.
+
+    Rows are linked by an equal key, by an equal identifier of an idType with ``enforceUnique``, or by two equal
+    identifiers of idTypes without. Linked rows are *combined* where they have one key (without key columns: always) and
+    no column with two values; with one key and such a column `policy.on_duplicate_key` decides; every other group would
+    merge profiles and is held, unless all that links it is allowed by `policy.on_shared`.
+
+    Args:
+        rows: Hashes; values on the deny list are already without.
+        policy: What to do where identity is unclear.
+        configs: The store's settings by idType; an idType without has the defaults.
+        read_values: Reads the texts of candidates back.
+    """
+    values = IdentityValues.read(rows, read_values)
+    drops = _drop_shared(values, policy)
+    linked = LinkedGroups.find(values, configs)
+    verdict = _judge(values, linked, policy)
+    if policy.on_duplicate_key is OnDuplicateKey.LAST:
+        _drop_older(values, linked, verdict.duplicate, drops)
+    frame = drops.frame()
+    draft = _settle(values, linked, verdict, frame)
+    return IdentityResult(
+        state=draft.state,
+        carried_by=draft.carried_by,
+        group=draft.group,
+        wave=number_waves(draft.state, draft.group),
+        code=draft.code,
+        drops=frame,
+        groups=_summary(values, linked, verdict),
+        dropped=dict(frame.group_by("id_type").len().sort("id_type").iter_rows()),
+        notes=tuple(
+            f"identifier type {name} is matched by the service's fuzzy rules: its merges cannot be forecast"
+            for name in values.types
+            if name in configs and configs[name].matching_algo == "fuzzy"
+        ),
+    )
+
+
+@dataclass(slots=True)
+class _Drops:
+    """Values that leave their rows, collected."""
+
+    pieces: list[pl.DataFrame] = field(default_factory=list)
+
+    def add(self, rows: Positions, column: str, id_type: str, code: RowCode) -> None:
+        frame = pl.DataFrame({"row": rows})
+        self.pieces.append(frame.with_columns(column=pl.lit(column), id_type=pl.lit(id_type), code=pl.lit(code.code)))
+
+    def frame(self) -> pl.DataFrame:
+        return pl.concat([pl.DataFrame(schema=DROPS_SCHEMA), *self.pieces]).sort("row", maintain_order=True)
+
+
+def _drop_shared(values: IdentityValues, policy: IdentityPolicy) -> _Drops:
+    """Drop the values that `on_shared: drop-value` takes from all of their rows: they no longer count or link."""
+    drops = _Drops()
+    clashing = {
+        id_type: _clashes(values, id_type)
+        for id_type in values.types
+        if policy.on_shared.get(id_type) is OnShared.DROP_VALUE
+    }
+    for id_type, dropped in clashing.items():
+        shared = values.shared[id_type]
+        entries = dropped[shared.value]
+        for number, column in enumerate(shared.columns):
+            rows = shared.row[entries & (shared.column == number)]
+            drops.add(rows, column, id_type, RowCode.SHARED_IDENTIFIER)
+            values.codes[column][rows] = -1
+        values.shared[id_type] = shared.without(dropped)
+    return drops
+
+
+def _clashes(values: IdentityValues, id_type: str) -> BoolArray:
+    """Tell which values of an idType are under two keys; without key columns, in rows that conflict otherwise."""
+    shared = values.shared[id_type]
+    if values.keys is not None:
+        return shared.spread(values.keys)
+    result = np.zeros(shared.count, dtype=np.bool_)
+    for other, columns in values.types.items():
+        for column in columns if other != id_type else ():
+            result |= shared.spread(values.codes[column])
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What each group of linked rows is: `action` and `code` for its rows, `number` if it is listed, else -1."""
+
+    merge: BoolArray
+    duplicate: BoolArray
+    action: npt.NDArray[np.uint8]
+    code: npt.NDArray[np.uint8]
+    number: Positions
+
+
+_ON_DUPLICATE: Final = {
+    OnDuplicateKey.LAST: RowState.COMBINED,
+    OnDuplicateKey.REJECT: RowState.REJECTED,
+    OnDuplicateKey.ALL: RowState.SEQUENCE,
+}
+
+
+def _judge(values: IdentityValues, linked: LinkedGroups, policy: IdentityPolicy) -> _Verdict:
+    """Judge each group: combined, held or sent in order, or by the policy for duplicate keys."""
+    conflict = np.zeros(linked.starts.size, dtype=np.bool_)
+    for codes in values.codes.values():
+        conflict |= differs(codes[linked.rows], linked.starts)
+    merge = conflict if values.keys is None else differs(values.keys[linked.rows], linked.starts)
+    duplicate = conflict & ~merge
+    allows = np.array([policy.on_shared.get(name) is OnShared.ALLOW for name in values.types], dtype=np.bool_)
+    allowed = ~(linked.linking & ~allows).any(axis=1)
+    action = np.full(merge.size, RowState.COMBINED, dtype=np.uint8)
+    action[merge] = RowState.HELD
+    action[merge & allowed] = RowState.SEQUENCE
+    action[duplicate] = _ON_DUPLICATE[policy.on_duplicate_key]
+    code = np.where(merge, RowCode.MERGE_GROUP, np.where(duplicate, RowCode.DUPLICATE_KEY, RowCode.NONE))
+    listed = merge | (action == RowState.SEQUENCE)
+    return _Verdict(merge, duplicate, action, code.astype(np.uint8), np.where(listed, np.cumsum(listed), -1))
+
+
+def _drop_older(values: IdentityValues, linked: LinkedGroups, duplicate: BoolArray, drops: _Drops) -> None:
+    """Of rows of one key whose identifiers conflict, only the newest value of each column stays."""
+    ordinals = np.arange(linked.rows.size)
+    for id_type, columns in values.types.items():
+        for column in columns:
+            codes = values.codes[column][linked.rows]
+            newest = np.maximum.reduceat(np.where(codes >= 0, ordinals, -1), linked.starts)
+            older = duplicate[linked.at] & (codes >= 0) & (codes != codes[newest][linked.at])
+            drops.add(linked.rows[older], column, id_type, RowCode.DUPLICATE_KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """State, carrier, group and code of each row."""
+
+    state: npt.NDArray[np.uint8]
+    carried_by: Positions
+    group: Positions
+    code: npt.NDArray[np.uint8]
+
+
+def _settle(values: IdentityValues, linked: LinkedGroups, verdict: _Verdict, drops: pl.DataFrame) -> _Draft:
+    """Give each row what its group was judged to; hold rows that no identifier is left for."""
+    rows, at = linked.rows, linked.at
+    draft = _Draft(
+        state=np.full(values.n, RowState.SEND, dtype=np.uint8),
+        carried_by=np.full(values.n, -1, dtype=np.int64),
+        group=np.full(values.n, -1, dtype=np.int64),
+        code=np.full(values.n, RowCode.NONE, dtype=np.uint8),
+    )
+    draft.state[rows] = verdict.action[at]
+    draft.code[rows] = verdict.code[at]
+    draft.group[rows] = verdict.number[at]
+    combined = verdict.action == RowState.COMBINED
+    carriers = rows[linked.starts + linked.sizes - 1]
+    draft.carried_by[rows] = np.where(combined, carriers, -1)[at]
+    draft.carried_by[carriers] = -1
+    draft.state[carriers[combined]] = RowState.SEND
+    stuck = _stuck(values, linked, combined, drops)
+    stuck &= draft.state != RowState.REJECTED
+    draft.state[stuck] = RowState.HELD
+    draft.code[stuck] = RowCode.SHARED_IDENTIFIER
+    draft.carried_by[stuck] = -1
+    return draft
+
+
+def _stuck(values: IdentityValues, linked: LinkedGroups, combined: BoolArray, drops: pl.DataFrame) -> BoolArray:
+    """Tell which rows lost their last identifier, and no row they are combined with has one."""
+    identified = values.identified()
+    lost = np.zeros(values.n, dtype=np.bool_)
+    lost[drops["row"].to_numpy()] = True
+    lost &= ~identified
+    rows, at = linked.rows, linked.at
+    whole = np.logical_or.reduceat(lost[rows], linked.starts) & ~np.logical_or.reduceat(identified[rows], linked.starts)
+    lost[rows] = np.where(combined, whole, 0)[at] | (lost[rows] & ~combined[at])
+    return lost
+
+
+def _summary(values: IdentityValues, linked: LinkedGroups, verdict: _Verdict) -> pl.DataFrame:
+    """Describe the listed groups, `GROUPS_SCHEMA`."""
+    listed = np.flatnonzero(verdict.number >= 0)
+    hub = np.zeros(linked.starts.size, dtype=np.bool_)
+    for shared in values.shared.values():
+        of = linked.of[shared.row[shared.starts[shared.sizes > _HUB_ROWS]]]
+        hub[of[of >= 0]] = True
+    names = np.array(list(values.types))
+    patterns, pattern = np.unique(linked.linking[listed], axis=0, return_inverse=True)
+    id_types = pl.Series([names[used].tolist() for used in patterns], dtype=pl.List(pl.String))
+    frame = pl.DataFrame(
+        {
+            "group": verdict.number[listed],
+            "rows": linked.sizes[listed],
+            "id_types": id_types.gather(pattern.ravel()),
+            "kind": pl.Series(["sequence", "merge"]).gather(verdict.merge[listed].astype(np.int8)),
+            "allowed": verdict.action[listed] == RowState.SEQUENCE,
+            "hub": hub[listed],
+        }
+    )
+    frame = frame.join(_key_counts(values, linked, verdict), on="group", how="left", maintain_order="left")
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in GROUPS_SCHEMA.items())
+
+
+def _key_counts(values: IdentityValues, linked: LinkedGroups, verdict: _Verdict) -> pl.DataFrame:
+    """Count the different keys of each group; no line where there are no key columns."""
+    if values.keys is None:
+        return pl.DataFrame(schema={"group": pl.Int64, "keys": pl.Int64})
+    frame = pl.DataFrame({"group": verdict.number[linked.at], "key": values.keys[linked.rows]})
+    return frame.group_by("group").agg(keys=pl.col("key").n_unique())

@@ -1,0 +1,53 @@
+"""The package's index: what was decided about each valid row.
+
+Lines stand in the order of the package's valid rows. A row that is sent has a `slot` (where its payload is) and a
+`position` in the send order; the ledger knows positions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import polars as pl
+
+INDEX_STATES: Final = ("send", "sequence", "held", "combined", "rejected")
+"""`send` and `sequence` rows go out (the latter one after the other); the others are final."""
+
+INDEX_SCHEMA: Final = pl.Schema(
+    {
+        "row": pl.UInt64(),
+        "set": pl.UInt32(),
+        "size": pl.UInt64(),
+        "state": pl.Enum(INDEX_STATES),
+        "code": pl.String(),
+        "carried_by": pl.Int64(),
+        "group": pl.Int64(),
+        "wave": pl.UInt32(),
+        "slot": pl.Int64(),
+        "position": pl.Int64(),
+    }
+)
+"""``row``: position in the run's rows. ``carried_by``: line of the carrying row, -1 for none. ``group``: -1 for none.
+``wave``: 0 for ordinary rows. ``position``: -1 while the row is not in the send order."""
+
+
+def release_groups(index: pl.DataFrame, groups: Collection[int] | None = None) -> pl.DataFrame:
+    """Let rows of held merge groups go, one after the other.
+
+    Args:
+        index: `INDEX_SCHEMA`.
+        groups: Numbers of the groups; None for all.
+
+    Returns:
+        The index with those rows in state `sequence` and their waves numbered from 1 in source order.
+    """
+    chosen = (pl.col("state") == "held") & (pl.col("code") == "merge-group")
+    if groups is not None:
+        chosen &= pl.col("group").is_in(list(groups))
+    marked = index.with_columns(chosen.alias("chosen"))
+    wave = pl.col("chosen").cast(pl.UInt32).cum_sum().over("group")
+    return marked.with_columns(
+        state=pl.when("chosen").then(pl.lit("sequence", dtype=INDEX_SCHEMA["state"])).otherwise("state"),
+        wave=pl.when("chosen").then(wave).otherwise("wave").cast(pl.UInt32),
+    ).drop("chosen")

@@ -1,0 +1,284 @@
+"""The catalogue of issue codes, and the frame that issues travel in.
+
+A code is kebab-case and never changes meaning. Messages and fixes hold no cell values; `value` is a column of the
+frame, masked by whoever writes it unless the user asked for values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import polars as pl
+
+
+class Severity(StrEnum):
+    """An error rejects its row; a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class IssueCode:
+    """One entry of the catalogue.
+
+    Attributes:
+        code: Kebab-case name.
+        severity: Usual severity; a mapping's ``on_invalid: drop`` turns a cell's error into a warning.
+        title: A few words.
+        cause: One or two sentences: what was found.
+        fix: One or two sentences: what to do.
+    """
+
+    code: str
+    severity: Severity
+    title: str
+    cause: str
+    fix: str
+
+
+ISSUES_SCHEMA: Final = pl.Schema(
+    {
+        "row_number": pl.UInt64,
+        "code": pl.String,
+        "severity": pl.String,
+        "column": pl.String,
+        "trait": pl.String,
+        "value": pl.String,
+        "message": pl.String,
+    }
+)
+"""Issues of one chunk: `value` is the original text of the cell; file, line and key are joined from the chunk."""
+
+_E = Severity.ERROR
+_W = Severity.WARNING
+
+_ENTRIES = (
+    # rows
+    IssueCode(
+        "malformed-row",
+        _E,
+        "Row cannot be read",
+        "The line has too few or too many fields, bytes that are not in the file's encoding, a NUL, or a quote that "
+        "never closes.",
+        "Mend the line in the source; rejected.csv has the rows that could be read, rejected-malformed.txt the others.",
+    ),
+    IssueCode(
+        "missing-identifier",
+        _E,
+        "No identifier",
+        "None of the columns mapped to an identifier has a value, so the service could not tell whose row this is.",
+        "Fill at least one identifier (for example the e-mail or the phone), or leave the row out with `where`.",
+    ),
+    IssueCode(
+        "too-few-values",
+        _E,
+        "Too few values",
+        "A profile needs at least two values, one of them an identifier. Constants and computed values do not count.",
+        "Map more columns or fill the row; two identifiers are enough.",
+    ),
+    IssueCode(
+        "required-missing",
+        _E,
+        "Required value missing",
+        "The mapping says `required: true` for this column and the cell is empty or a null token.",
+        "Fill the cell, or take `required` out of the mapping.",
+    ),
+    IssueCode(
+        "duplicate-key",
+        _W,
+        "Key occurs more than once",
+        "Several rows have this key and their identifiers conflict. By `on_duplicate_key` the newest row carries the "
+        "values and older conflicting identifiers are dropped, the rows are rejected, or all are sent.",
+        "Make the key unique in the source, or set `identity: {on_duplicate_key: last|reject|all}`.",
+    ),
+    IssueCode(
+        "missing-key",
+        _W,
+        "Key is empty",
+        "A key column of this row is empty, so the row cannot be recognised in later runs.",
+        "Fill the key column.",
+    ),
+    IssueCode(
+        "rule-broken",
+        _E,
+        "Row breaks a rule of the mapping",
+        "A `rules:` entry of the mapping is false for this row; the message names the rule.",
+        "Correct the row, or change the rule or its severity.",
+    ),
+    # values
+    IssueCode(
+        "type-mismatch",
+        _E,
+        "Value does not fit the trait's type",
+        "The text is not what the store's trait type takes: a NUMBER is a whole number written with digits only, a "
+        "BOOLEAN one of the mapping's words, an ARRAY a list of plain values.",
+        "Correct the cell, or say in the mapping how to read it (`replace`, `true_values`, `split`, `parse`).",
+    ),
+    IssueCode(
+        "out-of-range",
+        _E,
+        "Number out of range",
+        "A NUMBER is between -2147483648 and 2147483647, and the store may set a narrower range for the trait.",
+        "Correct the number, or map the column to a STRING trait.",
+    ),
+    IssueCode(
+        "too-long",
+        _E,
+        "Text too long",
+        "A STRING has at most 1024 characters, an identifier 255, and the store may set less for the trait.",
+        "Shorten the text in the source, or use `on_invalid: drop` to leave the value out.",
+    ),
+    IssueCode(
+        "too-short",
+        _E,
+        "Text too short",
+        "The store sets a minimum length for this trait.",
+        "Correct the text, or use `on_invalid: drop` to leave the value out.",
+    ),
+    IssueCode(
+        "pattern-mismatch",
+        _E,
+        "Text does not match the store's pattern",
+        "The store's validation rule for this trait has a pattern that the value does not match.",
+        "Correct the value; `memory-importer schema show` prints the pattern.",
+    ),
+    IssueCode(
+        "pattern-not-checked",
+        _W,
+        "Store pattern cannot be checked here",
+        "The store's pattern uses features (look-around, back-references) that have no safe, linear-time engine here.",
+        "Nothing to do; the service will check the pattern itself.",
+    ),
+    IssueCode(
+        "too-many-items",
+        _E,
+        "Too many items",
+        "An ARRAY has at most 100 items, and the store may set less for the trait.",
+        "Shorten the list in the source.",
+    ),
+    IssueCode(
+        "too-few-items",
+        _E,
+        "Too few items",
+        "The store sets a minimum number of items for this trait.",
+        "Complete the list, or leave the cell empty.",
+    ),
+    IssueCode(
+        "invalid-date",
+        _E,
+        "Not a date",
+        "The text is not a date in the format the mapping names (ISO 8601 where it names none).",
+        'Correct the cell, or set `format:` in the mapping, for example `format: "%d/%m/%Y"`.',
+    ),
+    IssueCode(
+        "not-allowed",
+        _E,
+        "Value not allowed",
+        "The value is not one the trait takes.",
+        "Correct the value.",
+    ),
+    # identifiers
+    IssueCode(
+        "invalid-phone",
+        _E,
+        "Not a phone number",
+        "The text has no calling code in use, or a number of digits that its country does not have.",
+        "Correct the number; international form (+, country code, number) is always understood.",
+    ),
+    IssueCode(
+        "ambiguous-phone",
+        _E,
+        "National phone number without a country",
+        "The number has no country code and the mapping names no region for it. The service would read it as a US "
+        "number and might merge two people.",
+        "Set `region:` or `region_from:` for the column, `defaults: {region: ..}`, or write the number with + and "
+        "country code.",
+    ),
+    IssueCode(
+        "unlikely-phone",
+        _W,
+        "Phone number not in use",
+        "The number has a possible length, but its prefix is not assigned in that country's numbering plan.",
+        "Check the number; it is sent as it is.",
+    ),
+    IssueCode(
+        "invalid-email",
+        _E,
+        "Not an e-mail address",
+        "The text is not one address of the form name@domain.",
+        "Correct the address; one address a cell.",
+    ),
+    IssueCode(
+        "denied-value",
+        _W,
+        "Identifier on the deny list",
+        "The value is on the mapping's `deny` list or is a well-known placeholder; it was dropped from the row.",
+        "Nothing to do if it is a placeholder; otherwise take it off the list.",
+    ),
+    IssueCode(
+        "shared-identifier",
+        _W,
+        "Identifier shared by different keys",
+        "Rows of different keys carry the same identifier; by `on_shared: drop-value` it was dropped from all of them. "
+        "A row without another identifier is held.",
+        "Correct the identifier, or set `identity: {on_shared: {<idType>: hold|allow}}`.",
+    ),
+    IssueCode(
+        "merge-group",
+        _W,
+        "Rows would become one profile",
+        "Rows of different keys are linked by identifiers; the service may merge them into one profile, and nothing "
+        "undoes a merge.",
+        "See groups.parquet. Correct the identifiers, or allow it: `--allow-merges N`, or "
+        "`memory-importer resume RUN --release GROUP`.",
+    ),
+    # text damage
+    IssueCode(
+        "excel-damage",
+        _E,
+        "Value damaged by a spreadsheet",
+        "The text is in scientific notation (1.31756E+10): a spreadsheet threw digits away, they cannot be recovered.",
+        "Export again with the column formatted as text.",
+    ),
+    IssueCode(
+        "control-character",
+        _E,
+        "Control character in the text",
+        "The value has a control character other than tab or newline.",
+        "Remove it in the source.",
+    ),
+    IssueCode(
+        "invisible-character",
+        _E,
+        "Invisible character in an identifier",
+        "The identifier has a zero-width or direction-changing character: it would make a twin of a profile that looks "
+        "the same.",
+        "Remove the character in the source.",
+    ),
+    # delivery
+    IssueCode(
+        "refused-by-service",
+        _E,
+        "Refused by the service",
+        "The service answered this row, sent alone, with an error; the message has its status and code.",
+        "Look the code up, correct the row, and import it again.",
+    ),
+    IssueCode(
+        "ambiguous-profile",
+        _W,
+        "Several profiles match",
+        "A removal needs the one profile the row belongs to, and a lookup found more than one.",
+        "Merge or correct the profiles, or use `on_missing: keep` for the column.",
+    ),
+)
+
+CATALOGUE: Final[dict[str, IssueCode]] = {entry.code: entry for entry in _ENTRIES}
+"""Every issue code by name."""
+
+
+def empty_issues() -> pl.DataFrame:
+    """Return an issue frame without rows, `ISSUES_SCHEMA`."""
+    return pl.DataFrame(schema=ISSUES_SCHEMA)

@@ -1,0 +1,83 @@
+"""JSON text made and recognised by polars expressions: strings escaped, flat arrays matched.
+
+The result of each function is what `json.dumps(..., ensure_ascii=False)` would give for the same values.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+_ESCAPES: Final[dict[str, str]] = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\b": "\\b",
+    "\f": "\\f",
+} | {chr(i): f"\\u{i:04x}" for i in range(0x20) if chr(i) not in "\n\r\t\b\f"}
+_NEEDS_ESCAPE: Final = '["\\\\\\x00-\\x1f]'
+
+_SPACE: Final = r"[ \t\r\n]*"
+_STRING: Final = r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"'
+_INTEGER: Final = "-?(?:0|[1-9][0-9]*)"
+
+
+def _array_of(item: str, *, empty: bool = False) -> str:
+    items = rf"{item}(?:{_SPACE},{_SPACE}{item})*"
+    return rf"^\[{_SPACE}{f'(?:{items})?' if empty else items}{_SPACE}\]$"
+
+
+ARRAY_OF_STRINGS: Final = _array_of(_STRING, empty=True)
+ARRAY_OF_INTEGERS: Final = _array_of(_INTEGER)
+ARRAY_OF_BOOLEANS: Final = _array_of("(?:true|false)")
+"""Match the JSON text of a flat array; an empty one is taken for one of strings."""
+
+_PAIR: Final = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALF: Final = r"\\u[dD][89a-fA-F]"
+
+
+def escape_expr(text: pl.Expr) -> pl.Expr:
+    """Return `text` as it stands between the quotes of a JSON string. Null stays null."""
+    return text.str.replace_many(_ESCAPES)
+
+
+def needs_escape(text: pl.Series) -> bool:
+    """Tell whether any value has a character that JSON escapes."""
+    return bool(text.str.contains(_NEEDS_ESCAPE).any())
+
+
+def json_strings(items: pl.Series) -> pl.Series:
+    """Return lists of text as the JSON text of arrays of strings. Null stays null."""
+    escaped = items.list.eval('"' + escape_expr(pl.element()) + '"')
+    return ("[" + escaped.list.join(",") + "]").rename(items.name)
+
+
+def json_plain(items: pl.Series) -> pl.Series:
+    """Return lists of integers or of truth values as the JSON text of arrays. Null stays null."""
+    return ("[" + items.list.eval(pl.element().cast(pl.String)).list.join(",") + "]").rename(items.name)
+
+
+def json_lists(text: pl.Series) -> pl.Series:
+    """Return JSON texts that match `ARRAY_OF_STRINGS`, without half pairs, as lists of text."""
+    return text.str.json_decode(pl.List(pl.String))
+
+
+def has_half_pair(text: pl.Series) -> pl.Series:
+    """Tell whether a JSON text escapes half of a surrogate pair, which no UTF-8 text can hold."""
+    if not text.str.contains(_HALF).any():
+        return pl.repeat(False, len(text), eager=True)  # noqa: FBT003
+    bare = text.str.replace_all("\\\\", "", literal=True)
+    return bare.str.replace_all(_PAIR, "").str.contains(_HALF)
+
+
+def quoted(text: str) -> str:
+    r"""Return one text as a JSON string.
+
+    Example:
+        >>> quoted('say "hi"')
+        '"say \\\\"hi\\\\""'
+    """
+    return '"' + "".join(_ESCAPES.get(char, char) for char in text) + '"'

@@ -1,0 +1,182 @@
+"""What a run was made from and of: everything that sending and reporting need once the source is packaged.
+
+With this and the package, `resume`, `retry` and `verify` need neither the source nor the mapping.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from importer.core.filled import FilledSet
+from importer.core.schema import DataType
+from importer.core.wire import WireTrait
+
+MANIFEST_VERSION: Final = 1
+
+
+class Stage(StrEnum):
+    """How far a run has come."""
+
+    PACKAGING = "packaging"
+    PLANNED = "planned"
+    SENDING = "sending"
+    FINISHED = "finished"
+    CHECKED = "checked"
+    """A dry run: nothing can be sent from it."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Target(_Frozen):
+    """Where the rows go."""
+
+    store_id: str
+    store_name: str
+    host: str
+    api_url: str
+    emulator: bool = False
+
+
+class SourceRecord(_Frozen):
+    """The source as it was read.
+
+    Attributes:
+        stamps: Size, time of change and inode of each file, to tell whether it is still the same.
+        options: How it was read, by field name of `SourceOptions`.
+        fingerprint: Hash over its content; empty until it was read.
+    """
+
+    spec: tuple[str, ...]
+    stamps: tuple[str, ...] = ()
+    options: dict[str, str | int | bool | None] = Field(default_factory=dict)
+    kind: str
+    files: tuple[str, ...]
+    columns: tuple[str, ...]
+    fingerprint: str
+    encoding: str | None = None
+    delimiter: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class TraitRecord(_Frozen):
+    """One trait as the encoder sees it."""
+
+    ref: str
+    group: str
+    name: str
+    data_type: DataType
+    id_type: str | None = None
+    removable: bool = False
+    clears: bool = False
+
+    @classmethod
+    def of(cls, trait: WireTrait) -> Self:
+        """Take a wire trait down."""
+        return cls(
+            ref=trait.ref,
+            group=trait.group,
+            name=trait.name,
+            data_type=trait.data_type,
+            id_type=trait.id_type,
+            removable=trait.removable,
+            clears=trait.clears,
+        )
+
+    def wire(self) -> WireTrait:
+        """Return the wire trait."""
+        return WireTrait(self.ref, self.group, self.name, self.data_type, self.id_type, self.removable, self.clears)
+
+
+class RunOptions(_Frozen):
+    """Options that decide what is sent; kept, so that a resumed run decides the same."""
+
+    via: str = "auto"
+    part_rows: int = 50_000
+    import_min_rows: int = 50_000
+    limit: int | None = None
+    allow_merges: int = 0
+    max_rejected_percent: float = 10.0
+
+
+class RouteCounts(_Frozen):
+    """What was put in the send order by one route.
+
+    Attributes:
+        rows: Rows.
+        batches: Batches or parts.
+        size_bytes: Upper bound of their size.
+        reasons: Rows by reason.
+    """
+
+    rows: int = 0
+    batches: int = 0
+    size_bytes: int = 0
+    reasons: dict[str, int] = Field(default_factory=dict)
+
+    def plus(self, other: RouteCounts) -> RouteCounts:
+        """Add what a later round put in the order."""
+        reasons = dict(self.reasons)
+        for reason, count in other.reasons.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+        return RouteCounts(
+            rows=self.rows + other.rows,
+            batches=self.batches + other.batches,
+            size_bytes=self.size_bytes + other.size_bytes,
+            reasons=reasons,
+        )
+
+
+class Counts(_Frozen):
+    """What reading, deciding and routing counted."""
+
+    rows_read: int = 0
+    issues: dict[str, int] = Field(default_factory=dict)
+    repairs: dict[str, int] = Field(default_factory=dict)
+    cleared: dict[str, int] = Field(default_factory=dict)
+    removed: dict[str, int] = Field(default_factory=dict)
+    constant: dict[str, int] = Field(default_factory=dict)
+    routes: dict[str, RouteCounts] = Field(default_factory=dict)
+
+
+class RunManifest(_Frozen):
+    """The record of one run, kept as ``run.json``.
+
+    Attributes:
+        sets: Filled sets by number: filled traits, removed traits.
+        plan_hash: Ties batches to mapping, schema and encoder.
+    """
+
+    version: int = MANIFEST_VERSION
+    run_id: str
+    command: str
+    created_at: str
+    stage: Stage
+    target: Target
+    source: SourceRecord
+    mapping_name: str
+    mapping_fingerprint: str
+    schema_fingerprint: str
+    encoder_version: int
+    key: tuple[str, ...]
+    traits: tuple[TraitRecord, ...]
+    sets: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    options: RunOptions = Field(default_factory=RunOptions)
+    counts: Counts = Field(default_factory=Counts)
+    notes: tuple[str, ...] = ()
+
+    def filled_sets(self) -> tuple[FilledSet, ...]:
+        """Return the filled sets by number."""
+        return tuple(FilledSet(filled, removed) for filled, removed in self.sets)
+
+    def wire_traits(self) -> tuple[WireTrait, ...]:
+        """Return the traits as the encoder sees them."""
+        return tuple(trait.wire() for trait in self.traits)
+
+    def with_sets(self, sets: tuple[FilledSet, ...]) -> Self:
+        """Return the manifest with its filled sets."""
+        return self.model_copy(update={"sets": tuple((entry.filled, entry.removed) for entry in sets)})

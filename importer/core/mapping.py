@@ -1,0 +1,276 @@
+"""The mapping file: which column becomes which trait, as a frozen value of what a person wrote.
+
+It knows neither the source's header nor the store; `importer.core.mapping_resolve` brings the three together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    model_validator,
+)
+
+from importer.core import mapping_checks as checks
+from importer.core.limits import IMPORT_MAX_ROWS
+from importer.core.schema import DataType
+from importer.core.transform import NullIntent, OnDuplicateKey, OnInvalid, OnShared, Parse
+
+MAPPING_VERSION: Final = 1
+"""The version of the file format that this program reads."""
+
+Path = tuple[str | int, ...]
+"""Where a value stands in the file: keys and list positions from the top."""
+
+
+def _as_data_type(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _as_targets(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    return (value,)
+
+
+def _as_target(value: Any) -> Any:
+    return {"to": value} if isinstance(value, str) else value
+
+
+def _as_computed(value: Any) -> Any:
+    return {"expr": value} if isinstance(value, str) else value
+
+
+TraitRef = Annotated[str, AfterValidator(checks.check_trait_ref)]
+Region = Annotated[str, AfterValidator(checks.check_region)]
+IdType = Annotated[str, AfterValidator(checks.check_id_type)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(checks.as_tuple, json_schema_input_type=str | list[str])]
+Words = Annotated[
+    tuple[Text, ...], Field(min_length=1), BeforeValidator(checks.as_tuple, json_schema_input_type=str | list[str])
+]
+TypeName = Annotated[
+    DataType,
+    Field(strict=False),
+    BeforeValidator(_as_data_type, json_schema_input_type=Literal["string", "number", "boolean", "array"]),
+]
+Scalar = str | bool | int
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class SourceSection(_Section):
+    """How the source is read."""
+
+    key: Words | None = Field(None, description="Source columns that identify a row, for reports and later runs.")
+    null_tokens: Texts = Field(("", "\\N"), description="Texts that mean: no value. An empty cell always does.")
+    delimiter: Annotated[str, AfterValidator(checks.check_delimiter)] = Field(
+        "auto", description="One character between the fields of a text file; auto finds it."
+    )
+    encoding: Annotated[str, AfterValidator(checks.check_encoding)] = Field(
+        "auto", description="Encoding of a text file, for example latin-1; auto finds UTF-8 and UTF-16 with a BOM."
+    )
+    where: Text | None = Field(None, description="Rows for which this is false are skipped; null keeps the row.")
+    skip_lines: int = Field(0, ge=0, le=1_000_000, description="Physical lines to pass over before the header.")
+    assume_tz: Annotated[str, AfterValidator(checks.check_time_zone)] | None = Field(
+        None, description="Time zone of timestamps without one, in typed sources; an IANA name."
+    )
+    nan_as_missing: bool = Field(default=False, description="NaN in a typed column means: no value.")
+    trim_headers: bool = Field(default=False, description="Trim spaces around column names instead of refusing them.")
+
+
+class Defaults(_Section):
+    """What holds for a column that does not say otherwise."""
+
+    region: Region | None = Field(None, description="Region of national phone numbers, for example US.")
+    on_missing: NullIntent = Field(
+        NullIntent.KEEP,
+        strict=False,
+        description="What a missing value does: keep the stored one, clear it (STRING), or remove it. "
+        "Identifiers are always kept.",
+    )
+    on_invalid: OnInvalid = Field(
+        OnInvalid.REJECT, strict=False, description="What an invalid value does: reject its row, or drop the value."
+    )
+
+
+class ColumnTarget(_Section):
+    """What one column becomes."""
+
+    to: TraitRef = Field(description="The trait, as Group.trait.")
+    type: TypeName | None = Field(
+        None, description="Type the trait has, or is created with; checked against the store."
+    )
+    identifier: IdType | None = Field(
+        None, description="Identifier type the trait is promoted to; checked against the store."
+    )
+    parse: Parse | None = Field(None, strict=False, description="Read a date or a moment and write it as ISO 8601.")
+    format: Text | None = Field(None, description="How the date or moment is written, in strftime form; else ISO 8601.")
+    true_values: Words | None = Field(None, description="Words that mean true, in any case; default: true.")
+    false_values: Words | None = Field(None, description="Words that mean false, in any case; default: false.")
+    split: Text | None = Field(None, description="What separates the items of an ARRAY; without it, a JSON array.")
+    lower: bool = Field(default=False, description="Change the text to lower case.")
+    upper: bool = Field(default=False, description="Change the text to upper case.")
+    replace: dict[Text, str] = Field(
+        default_factory=dict, description="Whole values to replace, after the change of case."
+    )
+    required: bool = Field(default=False, description="A missing value rejects the row.")
+    on_missing: NullIntent | None = Field(None, strict=False, description="As in defaults, for this column.")
+    on_invalid: OnInvalid | None = Field(None, strict=False, description="As in defaults, for this column.")
+    region: Region | None = Field(None, description="Region of national phone numbers of this column.")
+    region_from: Text | None = Field(None, description="Source column that holds the region of each row's number.")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.lower and self.upper:
+            raise checks.refuse("`lower` and `upper` exclude each other", "keep one of them")
+        checks.check_words(self.true_values or ("true",), self.false_values or ("false",))
+        checks.check_replace(self.replace, lower=self.lower, upper=self.upper)
+        if self.format is not None:
+            if self.parse is None:
+                raise checks.refuse("`format` needs `parse`", "add `parse: date` or `parse: datetime`")
+            checks.check_format(self.format, with_time=self.parse is Parse.DATETIME)
+        return self
+
+
+class Computed(_Section):
+    """A trait's value worked out from source text."""
+
+    expr: Text = Field(description="SQL expression over source columns.")
+    type: TypeName | None = Field(
+        None, description="Type the trait has, or is created with; checked against the store."
+    )
+
+
+class IdentitySection(_Section):
+    """What to do where it is unclear who a row is."""
+
+    on_duplicate_key: OnDuplicateKey = Field(
+        OnDuplicateKey.LAST,
+        strict=False,
+        description="Rows of one key whose identifiers conflict: last, reject or all.",
+    )
+    on_shared: dict[IdType, Annotated[OnShared, Field(strict=False)]] = Field(
+        default_factory=dict,
+        description="By identifier type, what a value shared by different keys does: hold, drop-value or allow.",
+    )
+    deny: Texts = Field((), description="Identifier values that say nothing, such as placeholders; they are dropped.")
+
+
+class Rule(_Section):
+    """A check over the cast columns of a row."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="Shown with the issue; unique.")
+    check: Text = Field(description="SQL expression over source columns, which it sees cast; false breaks the rule.")
+    severity: Literal["error", "warning"] = Field("error", description="An error rejects the row.")
+
+
+class RoutingSection(_Section):
+    """When rows go by CSV import instead of bulk requests."""
+
+    import_min_rows: int = Field(
+        50_000, ge=1, description="Rows with the same set of filled columns from which they go by import."
+    )
+    part_rows: int = Field(50_000, ge=1, le=IMPORT_MAX_ROWS, description="Rows of one import file, at most.")
+
+
+Targets = Annotated[
+    tuple[Annotated[ColumnTarget, BeforeValidator(_as_target, json_schema_input_type=str | ColumnTarget)], ...],
+    Field(min_length=1),
+    BeforeValidator(_as_targets, json_schema_input_type=str | ColumnTarget | list[str | ColumnTarget]),
+]
+ComputedTrait = Annotated[Computed, BeforeValidator(_as_computed, json_schema_input_type=str | Computed)]
+Constant = Annotated[
+    Scalar | tuple[Scalar, ...],
+    PlainValidator(checks.check_constant, json_schema_input_type=Scalar | list[Scalar]),
+]
+
+
+class MappingFile(_Section):
+    """A whole mapping file.
+
+    Attributes:
+        version: Of the file format.
+        store: The only store this mapping may be used with.
+        columns: Targets by source column; the shorthand is a target with `to` alone.
+        computed: Expressions by trait.
+        constants: Values by trait.
+    """
+
+    version: Literal[1] = Field(description="Version of the mapping format: 1.")
+    store: Annotated[str, AfterValidator(checks.check_store_id)] | None = Field(
+        None, description="The store this mapping is for; any other is refused."
+    )
+    source: SourceSection = Field(default_factory=SourceSection, description="How the source is read.")
+    defaults: Defaults = Field(default_factory=Defaults, description="What holds for columns that say nothing else.")
+    columns: dict[Text, Targets] = Field(
+        min_length=1, description="Source column: trait. Group.trait, or the long form, or a list of them."
+    )
+    computed: dict[TraitRef, ComputedTrait] = Field(
+        default_factory=dict, description="Trait: SQL expression over source columns, or {expr, type}."
+    )
+    constants: dict[TraitRef, Constant] = Field(
+        default_factory=dict, description="Trait: the same value for every row; never an identifier."
+    )
+    identity: IdentitySection = Field(default_factory=IdentitySection, description="Where it is unclear who a row is.")
+    rules: tuple[Rule, ...] = Field((), strict=False, description="Checks over whole rows.")
+    routing: RoutingSection = Field(default_factory=RoutingSection, description="Which rows go by which route.")
+
+    _lines: Mapping[Path, int] = PrivateAttr(default_factory=dict)
+    _name: str = PrivateAttr(default="mapping")
+
+    @property
+    def name(self) -> str:
+        """What the file is called in messages."""
+        return self._name
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over what the mapping means: shorthand, comments, quoting and spelt-out defaults do not change it."""
+        meaning = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.blake2b(orjson.dumps(meaning), digest_size=16).hexdigest()
+
+    def placed(self, lines: Mapping[Path, int], name: str) -> Self:
+        """Return this mapping, knowing where in file `name` each of its values stands."""
+        copy = self.model_copy()
+        copy._lines, copy._name = dict(lines), name  # noqa: SLF001 - a copy of itself
+        return copy
+
+    def line_of(self, *path: str | int) -> int | None:
+        """Return the line of a value, or of the nearest thing around it; None for a mapping without a file."""
+        return find_line(self._lines, path)
+
+
+def find_line(lines: Mapping[Path, int], path: Path) -> int | None:
+    """Return the line of `path` or of its nearest parent.
+
+    A position that the file does not have (the shorthand is a list of one) is passed over.
+    """
+    while path:
+        plain = tuple(part for part in path if isinstance(part, str))
+        for candidate in (path, plain):
+            if candidate in lines:
+                return lines[candidate]
+        path = path[:-1]
+    return None
+
+
+def source_options(mapping: MappingFile) -> dict[str, object]:
+    """Return what the mapping itself says about reading the source, by the names of `SourceOptions`.
+
+    Only what the file sets is in it, so that it can lie between the defaults and the command line's options.
+    """
+    names = ("delimiter", "encoding", "skip_lines", "assume_tz", "nan_as_missing", "trim_headers")
+    return {name: getattr(mapping.source, name) for name in names if name in mapping.source.model_fields_set}

@@ -1,0 +1,239 @@
+"""Which way each row goes, and why; and how routed rows are cut into batches and parts.
+
+Rules (design): Bulk, unless at least `import_min_rows` rows fill the same traits and the CSV flow carries their values
+exactly; those go as import parts. Small parts, because the service answers counts: one bad row makes a whole part
+unattributed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from importer.core import limits
+from importer.core.filled import FilledSet
+from importer.core.schema import DataType
+from importer.core.transform import RoutingPolicy
+from importer.core.wire import WireTrait
+
+PATCHED_BATCH_ROWS: Final = 200
+"""Rows of a batch whose rows are looked up and patched one by one: small, so that little is repeated after a crash."""
+
+_BODY_FRAME_BYTES: Final = 64
+"""Bytes of a Bulk body around its profiles."""
+
+
+class Route(StrEnum):
+    """The way a row goes."""
+
+    BULK = "bulk"
+    IMPORT = "import"
+    BULK_PATCH = "bulk+patch"
+
+
+class Via(StrEnum):
+    """What the user asked for."""
+
+    AUTO = "auto"
+    BULK = "bulk"
+    IMPORT = "import"
+
+
+class Reason(StrEnum):
+    """Why a row goes its way."""
+
+    UNIFORM = "enough rows fill the same traits"
+    FORCED = "asked for by --via"
+    FEW_ALIKE = "too few rows fill the same traits"
+    ARRAY = "has an array, which a CSV cell cannot hold"
+    CHARACTERS = "has characters the CSV flow does not carry"
+    COLUMNS = "more than 100 columns"
+    MERGE_GROUP = "belongs to an allowed merge group"
+    REMOVAL = "removes a trait, which Bulk cannot"
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Routed rows, columnar.
+
+    Attributes:
+        route: Position in `ROUTES` of each row, uint8.
+        reason: Position in `REASONS` of each row, uint8.
+    """
+
+    route: npt.NDArray[np.uint8]
+    reason: npt.NDArray[np.uint8]
+
+
+ROUTES: Final = tuple(Route)
+REASONS: Final = tuple(Reason)
+
+
+def import_refusal(filled: FilledSet, traits: Mapping[str, WireTrait]) -> Reason | None:
+    """Tell why rows of a set can never go by import; None where they can."""
+    if any(traits[ref].data_type is DataType.ARRAY for ref in filled.filled):
+        return Reason.ARRAY
+    if len(filled.columns) > limits.IMPORT_MAX_COLUMNS:
+        return Reason.COLUMNS
+    return None
+
+
+def choose_routes(
+    set_ids: npt.NDArray[np.uint32],
+    sets: Sequence[FilledSet],
+    traits: Mapping[str, WireTrait],
+    policy: RoutingPolicy,
+    carried: Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]],
+    *,
+    via: Via = Via.AUTO,
+    grouped: npt.NDArray[np.bool_] | None = None,
+) -> Routed:
+    """Choose a route for each row.
+
+    Args:
+        set_ids: Filled set of each row.
+        sets: The filled sets by number.
+        traits: Traits by ``Group.trait``.
+        policy: Thresholds.
+        carried: Given a mask of rows, tells of each row whether the CSV flow carries its values; only asked for
+            rows that could go by import.
+        via: A forced route. With `Via.IMPORT` rows that cannot go by import still come back as Bulk, with their
+            reason: the caller refuses the run.
+        grouped: Rows that must go one after the other.
+
+    Returns:
+        Route and reason of each row.
+    """
+    count = len(set_ids)
+    grouped = grouped if grouped is not None else np.zeros(count, dtype=np.bool_)
+    route = np.full(count, ROUTES.index(Route.BULK), dtype=np.uint8)
+    reason = np.full(count, REASONS.index(Reason.FORCED if via is Via.BULK else Reason.FEW_ALIKE), dtype=np.uint8)
+    if via is not Via.BULK:
+        _choose_imports(_Choice(set_ids, sets, traits, route, reason, grouped), policy, carried, via)
+    removes = np.array([bool(entry.removed) for entry in sets], dtype=np.bool_)
+    patched = removes[set_ids] & (route == ROUTES.index(Route.BULK)) if count else np.zeros(0, dtype=np.bool_)
+    route[patched] = ROUTES.index(Route.BULK_PATCH)
+    reason[grouped] = REASONS.index(Reason.MERGE_GROUP)
+    return Routed(route, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    set_ids: npt.NDArray[np.uint32]
+    sets: Sequence[FilledSet]
+    traits: Mapping[str, WireTrait]
+    route: npt.NDArray[np.uint8]
+    reason: npt.NDArray[np.uint8]
+    grouped: npt.NDArray[np.bool_]
+
+
+def _choose_imports(
+    choice: _Choice,
+    policy: RoutingPolicy,
+    carried: Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]],
+    via: Via,
+) -> None:
+    columns = [entry.columns for entry in choice.sets]
+    groups = {names: number for number, names in enumerate(dict.fromkeys(columns))}
+    group_of_set = np.array([groups[names] for names in columns], dtype=np.int64)
+    refusals = [import_refusal(entry, choice.traits) for entry in choice.sets]
+    minimum = 1 if via is Via.IMPORT else policy.import_min_rows
+
+    for number, refusal in enumerate(refusals):
+        if refusal is not None:
+            choice.reason[choice.set_ids == number] = REASONS.index(refusal)
+    possible = np.array([refusal is None for refusal in refusals], dtype=np.bool_)[choice.set_ids] & ~choice.grouped
+    group = group_of_set[choice.set_ids]
+    enough = np.bincount(group[possible], minlength=len(groups)) >= minimum
+    candidates = possible & enough[group]
+    if not candidates.any():
+        return
+    carries = carried(candidates)
+    choice.reason[candidates & ~carries] = REASONS.index(Reason.CHARACTERS)
+    good = candidates & carries
+    enough = np.bincount(group[good], minlength=len(groups)) >= minimum
+    imported = good & enough[group]
+    choice.route[imported] = ROUTES.index(Route.IMPORT)
+    choice.reason[imported] = REASONS.index(Reason.FORCED if via is Via.IMPORT else Reason.UNIFORM)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A batch or part: positions ``[start, stop)`` of the send order."""
+
+    route: Route
+    start: int
+    stop: int
+    wave: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowsToCut:
+    """Rows to put in order, columnar; `csv_bytes` is only read for rows that go by import."""
+
+    route: npt.NDArray[np.uint8]
+    set_ids: npt.NDArray[np.uint32]
+    wave: npt.NDArray[np.uint32]
+    body_bytes: npt.NDArray[np.uint64]
+    csv_bytes: npt.NDArray[np.uint64]
+
+
+def cut_batches(
+    rows: RowsToCut, sets: Sequence[FilledSet], part_rows: int, *, start: int = 0
+) -> tuple[npt.NDArray[np.int64], list[Cut]]:
+    """Put rows in send order and cut them.
+
+    Import parts come first, then Bulk, then rows with removals, then the waves of allowed merge groups; within each,
+    rows keep the source's order.
+
+    Args:
+        rows: The rows, in source order.
+        sets: The filled sets by number.
+        part_rows: Rows of an import part.
+        start: Position of the first row in the send order.
+
+    Returns:
+        The rows' indices in send order, and the batches over positions from `start`.
+    """
+    columns = [entry.columns for entry in sets]
+    part_group = {names: number for number, names in enumerate(dict.fromkeys(columns))}
+    group_of_set = np.array([part_group[names] for names in columns], dtype=np.int64)
+    is_import = rows.route == ROUTES.index(Route.IMPORT)
+    lane = np.where(is_import, 0, np.where(rows.route == ROUTES.index(Route.BULK), 1, 2))
+    file = np.where(is_import, group_of_set[rows.set_ids], 0) if len(rows.set_ids) else lane
+    order = np.lexsort((np.arange(len(lane)), file, lane, rows.wave)).astype(np.int64)
+    size = np.where(is_import, rows.csv_bytes, rows.body_bytes)[order]
+    key = np.stack([rows.wave[order].astype(np.int64), lane[order].astype(np.int64), file[order].astype(np.int64)])
+    edges = np.flatnonzero(np.any(key[:, 1:] != key[:, :-1], axis=0)) + 1 if len(order) else np.zeros(0, dtype=np.int64)
+    cuts: list[Cut] = []
+    for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(order)], strict=True):
+        if first == last:
+            continue
+        wave, lane_number = int(key[0, first]), int(key[1, first])
+        route = (Route.IMPORT, Route.BULK, Route.BULK_PATCH)[lane_number]
+        cuts += _cut_run(size[first:last], route, wave, start + first, part_rows)
+    return order, cuts
+
+
+def _cut_run(size: npt.NDArray[np.uint64], route: Route, wave: int, start: int, part_rows: int) -> list[Cut]:
+    max_rows = {Route.IMPORT: part_rows, Route.BULK: limits.BULK_MAX_PROFILES, Route.BULK_PATCH: PATCHED_BATCH_ROWS}[
+        route
+    ]
+    limit = (limits.IMPORT_MAX_FILE_BYTES if route is Route.IMPORT else limits.BULK_MAX_BODY_BYTES) - _BODY_FRAME_BYTES
+    if route is Route.IMPORT:
+        limit -= 8 * limits.IMPORT_MAX_COLUMNS
+    total = np.concatenate([[0], np.cumsum(size, dtype=np.uint64)]).astype(np.int64)
+    cuts = []
+    first = 0
+    while first < len(size):
+        fits = int(np.searchsorted(total, total[first] + limit, side="right")) - 1
+        stop = max(first + 1, min(fits, first + max_rows, len(size)))
+        cuts.append(Cut(route, start + first, start + stop, wave, int(total[stop] - total[first])))
+        first = stop
+    return cuts

@@ -1,0 +1,76 @@
+"""Groups of linked rows: union of edges, and runs of equal values, in numpy without a loop over rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Positions = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+
+_BUCKET_BITS = 24
+
+
+def union(n: int, left: Positions, right: Positions) -> Positions:
+    """Join nodes by edges.
+
+    Args:
+        n: Number of nodes, 0..n-1.
+        left: One end of each edge.
+        right: The other end, same length.
+
+    Returns:
+        For each node the smallest node it is joined with, directly or not; itself if with none.
+
+    Example:
+        >>> union(5, np.array([4, 2]), np.array([2, 1])).tolist()
+        [0, 1, 1, 3, 1]
+    """
+    root = np.arange(n, dtype=np.int64)
+    if left.size == 0:
+        return root
+    # only nodes with an edge take part in the rounds: usually few of many
+    nodes = np.unique(np.concatenate([left, right]))
+    root[nodes] = nodes[_hook(nodes.size, np.searchsorted(nodes, left), np.searchsorted(nodes, right))]
+    return root
+
+
+def _hook(n: int, left: Positions, right: Positions) -> Positions:
+    """Hook larger roots to smaller ones and flatten, until every edge lies within one root."""
+    parent = np.arange(n, dtype=np.int64)
+    while True:
+        one, other = parent[left], parent[right]
+        apart = one != other
+        if not apart.any():
+            return parent
+        left, right, one, other = left[apart], right[apart], one[apart], other[apart]
+        # of several smaller roots the last one written wins; the others are met again in the next round
+        parent[np.maximum(one, other)] = np.minimum(one, other)
+        while True:
+            above = parent[parent]
+            if np.array_equal(above, parent):
+                break
+            parent = above
+
+
+def repeated(hashes: Hashes) -> Positions:
+    """Return the positions of hashes that occur more than once, ascending; 0 stands for "no value" and is left out.
+
+    May hold a few positions too many where most hashes are distinct, never too few.
+    """
+    ordered = np.sort(hashes)
+    twice = ordered[1:][(ordered[1:] == ordered[:-1]) & (ordered[1:] != 0)]
+    if twice.size == 0:
+        return np.empty(0, dtype=np.int64)
+    # a bitmap over the top bits finds the candidates in one pass; only those are sorted with their positions
+    shift = np.uint64(64 - _BUCKET_BITS)
+    marked = np.zeros(1 << _BUCKET_BITS, dtype=np.bool_)
+    marked[twice >> shift] = True
+    return np.flatnonzero(marked[hashes >> shift] & (hashes != 0))
+
+
+def run_starts(ordered: npt.NDArray[np.generic]) -> Positions:
+    """Return where runs of equal values begin in an ordered array; empty for an empty array."""
+    if ordered.size == 0:
+        return np.empty(0, dtype=np.int64)
+    return np.concatenate([[0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1])

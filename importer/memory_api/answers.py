@@ -1,0 +1,105 @@
+"""Reads answers of the service into values, leniently where they speak of errors and strictly where they speak of work.
+
+Nothing of a message text is kept: it may quote values of a row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import orjson
+
+_POINTER: Final = re.compile(r"^#?/?profiles[/.\[](\d{1,7})(?:[/.\]]|$)")
+_RETRY_AFTER_CEILING_S: Final = 10.0 * 365 * 86400
+_S3_CODE: Final = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDetail:
+    """What an error body says that may be kept.
+
+    Attributes:
+        code: The service's error code.
+        rows: Indices into the body's profiles that it names.
+    """
+
+    code: int | None = None
+    rows: tuple[int, ...] = ()
+
+
+def error_detail(body: bytes) -> ErrorDetail:
+    """Read any of the documented error shapes; anything else says nothing."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ErrorDetail()
+    if not isinstance(parsed, dict):
+        return ErrorDetail()
+    errors = parsed.get("errors")
+    entries = [entry for entry in errors if isinstance(entry, dict)] if isinstance(errors, list) else []
+    codes = [parsed.get("code"), *(entry.get("code") for entry in entries)]
+    rows = {row for entry in entries if (row := _row_of(entry)) is not None}
+    return ErrorDetail(next((code for code in map(_code, codes) if code is not None), None), tuple(sorted(rows)))
+
+
+def _code(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9 else None
+
+
+def _row_of(entry: Mapping[str, Any]) -> int | None:
+    pointer = entry.get("pointer")
+    source = entry.get("source")
+    if pointer is None and isinstance(source, dict):
+        pointer = source.get("pointer")
+    found = _POINTER.match(pointer) if isinstance(pointer, str) else None
+    return int(found.group(1)) if found else None
+
+
+def bucket_code(body: bytes) -> str | None:
+    """Return the code of an S3 error document."""
+    found = _S3_CODE.search(body)
+    return found.group(1).decode() if found else None
+
+
+def bucket_says_expired(body: bytes) -> bool:
+    """Tell whether an S3 error document says that a signed URL is no longer valid."""
+    return b"expired" in body.lower() or bucket_code(body) == "ExpiredToken"
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Read ``Retry-After``: whole seconds or an HTTP date; None when absent or unreadable; never negative.
+
+    Example:
+        >>> retry_after_s("3", datetime(2026, 1, 1, tzinfo=UTC))
+        3.0
+        >>> retry_after_s("-1", datetime(2026, 1, 1, tzinfo=UTC))
+        0.0
+        >>> retry_after_s("soon", datetime(2026, 1, 1, tzinfo=UTC)) is None
+        True
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,9})?", text):
+        return min(max(float(text), 0.0), _RETRY_AFTER_CEILING_S)
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return min(max((at - now).total_seconds(), 0.0), _RETRY_AFTER_CEILING_S)
+
+
+def count_of(value: object, name: str) -> int | None:
+    """Return a count of a summary; None where there is none."""
+    if not isinstance(value, dict):
+        return None
+    count = value.get(name)
+    return count if isinstance(count, int) and not isinstance(count, bool) else None

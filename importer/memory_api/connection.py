@@ -1,0 +1,146 @@
+"""The way to the API host: builds requests from paths, adds the credentials, follows moves within the store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from importer.core.ids import PROFILE_ID_PATTERN
+from importer.memory_api.exchange import Reply, exchange
+from importer.memory_api.translate import protocol_error
+
+MAX_HOPS: Final = 3
+_MOVED: Final = (301, 308)
+_JSON: Final = {"content-type": "application/json"}
+_HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "memory-importer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the API host.
+
+    Attributes:
+        method: HTTP method.
+        path: Path, quoted.
+        endpoint: Method and path template, for messages.
+        expected: The one status that means success.
+        body: JSON, encoded.
+        query: Query parameters.
+    """
+
+    method: str
+    path: str
+    endpoint: str
+    expected: int = 200
+    body: bytes | None = None
+    query: Mapping[str, str] | None = None
+
+
+class Connection:
+    """Sends calls to one API host, with credentials that go nowhere else.
+
+    Args:
+        client: Keeps connections; has no credentials of its own and follows nothing.
+        api_url: Base URL.
+        store_id: The store.
+        credentials: User and password of Basic auth.
+        now: Wall clock, for dates in ``Retry-After``.
+        base_s: Seconds any request may take, beside its size.
+    """
+
+    def __init__(
+        self,
+        client: httpx.Client,
+        api_url: str,
+        store_id: str,
+        credentials: tuple[str, str],
+        *,
+        now: Callable[[], datetime],
+        base_s: float,
+    ) -> None:
+        self._client = client
+        self._base = api_url.rstrip("/")
+        self._netloc = urlsplit(api_url).netloc.lower()
+        self._auth = httpx.BasicAuth(*credentials)
+        self.now = now
+        self._base_s = base_s
+        self.store_path = f"/v1/Stores/{quote(store_id, safe='')}"
+        self.control_path = f"/v1/ControlPlane/Stores/{quote(store_id, safe='')}"
+        profiles = f"{urlsplit(self._base).path}{self.store_path}/Profiles/"
+        self._profile_path = re.compile(re.escape(profiles) + r"([^/?#]+)$")
+
+    def call(self, call: Call) -> Reply:
+        """Send a call; answer only what it expects.
+
+        Raises:
+            ApiError: anything else came, or nothing.
+        """
+        return self._expected(call, self._once(call))
+
+    def call_profile(self, call: Call, profile_id: str) -> Reply:
+        """Send a call about a profile, following it to the profile it was merged into: same host, same store.
+
+        Args:
+            call: Its path is that of the profile.
+            profile_id: Where it starts.
+
+        Raises:
+            ApiError: as `call`; a move elsewhere, in a circle or too often is a ProtocolError.
+        """
+        seen = [profile_id]
+        while True:
+            reply = self._once(call)
+            if reply.status not in _MOVED:
+                break
+            following = self._moved_to(reply)
+            if following is None or following in seen or len(seen) > MAX_HOPS:
+                raise protocol_error(call.endpoint, "was sent elsewhere", reply.status, reply.request_id)
+            seen.append(following)
+            call = replace(call, path=f"{self.store_path}/Profiles/{following}")
+        return self._expected(call, reply)
+
+    def _expected(self, call: Call, reply: Reply) -> Reply:
+        if reply.status == call.expected:
+            return reply
+        if 200 <= reply.status < 300:
+            what = f"answered {reply.status} where {call.expected} is documented"
+            raise protocol_error(call.endpoint, what, reply.status, reply.request_id)
+        raise reply.error(self.now)
+
+    def path_of(self, url: str) -> str | None:
+        """Return the path of a URL of the API host, relative to its base; None if it is elsewhere or has a query."""
+        parts = urlsplit(url)
+        base = urlsplit(self._base)
+        if parts.query or parts.fragment or (parts.netloc and parts.netloc.lower() != self._netloc):
+            return None
+        if parts.scheme and parts.scheme != base.scheme:
+            return None
+        path = parts.path.removeprefix(base.path) if parts.netloc else parts.path
+        return path if path.startswith("/v1/") and ".." not in path else None
+
+    def _moved_to(self, reply: Reply) -> str | None:
+        location = urlsplit(reply.headers.get("location", ""))
+        if location.netloc and location.netloc.lower() != self._netloc:
+            return None
+        if location.scheme and location.scheme != urlsplit(self._base).scheme:
+            return None
+        found = self._profile_path.match(location.path)
+        following = found.group(1) if found else ""
+        return following if PROFILE_ID_PATTERN.fullmatch(following) else None
+
+    def _once(self, call: Call) -> Reply:
+        request = httpx.Request(
+            call.method,
+            f"{self._base}{call.path}",
+            params=dict(call.query) if call.query else None,
+            headers={**_HEADERS, **(_JSON if call.body is not None else {})},
+            content=call.body,
+            extensions={"timeout": self._client.timeout.as_dict()},
+        )
+        return exchange(self._client, request, call.endpoint, len(call.body or b""), self._base_s, self._auth)

@@ -1,0 +1,107 @@
+"""A total deadline for a request.
+
+httpx times single reads and writes, so a server that sends a byte now and then is never late. Here every socket
+operation of a request also ends at the request's own deadline. A request runs on one thread from start to end, which is
+what lets the deadline travel beside the call.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import httpcore
+import httpx
+
+BASE_S: Final = 60.0
+"""Seconds any request may take."""
+
+BYTES_PER_S: Final = 128 * 1024
+"""A body may add a second for each of these."""
+
+
+class _Remaining(threading.local):
+    until_s: float = float("inf")
+
+
+_remaining = _Remaining()
+
+
+def seconds_for(size_bytes: int, base_s: float = BASE_S) -> float:
+    """Return how long a request with a body of this size may take in all."""
+    return base_s + size_bytes / BYTES_PER_S
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Let every socket operation of this thread's block end `seconds` from now."""
+    _remaining.until_s = time.monotonic() + seconds  # noqa: TID251 - sockets keep real time
+    try:
+        yield
+    finally:
+        _remaining.until_s = float("inf")
+
+
+def _left(timeout: float | None) -> float | None:
+    left = _remaining.until_s - time.monotonic()  # noqa: TID251 - sockets keep real time
+    if left == float("inf"):
+        return timeout
+    # Never 0, which would mean "do not block" to a socket.
+    return max(min(left, timeout if timeout is not None else left), 0.001)
+
+
+def _check(error: type[Exception]) -> None:
+    if time.monotonic() >= _remaining.until_s:  # noqa: TID251 - sockets keep real time
+        raise error
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        _check(httpcore.ReadTimeout)
+        return self._inner.read(max_bytes, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        _check(httpcore.WriteTimeout)
+        self._inner.write(buffer, _left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self) -> None:
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._inner.connect_tcp(host, port, _left(timeout), local_address, socket_options))
+
+
+def transport(verify: ssl.SSLContext, proxy: str | None, connections: int) -> httpx.HTTPTransport:
+    """Return a transport whose requests keep the deadline of `within`."""
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    made = httpx.HTTPTransport(verify=verify, proxy=proxy, limits=limits, trust_env=False)
+    # httpx has no argument for httpcore's (public) network backends.
+    made._pool._network_backend = _Backend()  # noqa: SLF001
+    return made

@@ -1,0 +1,96 @@
+"""Turns statuses and httpx's errors into this package's errors, by what may be done next. The only place that does.
+
+| what happened                              | error                   |
+|--------------------------------------------|-------------------------|
+| 429, 503, 408, 409, 423, 425, any other 5xx| RetryableApiError       |
+| no connection was made, pool exhausted     | RetryableApiError       |
+| certificate not valid, URL not allowed     | RejectedRequestError    |
+| any other 4xx                              | RejectedRequestError    |
+| lost after the request began to leave      | AmbiguousRequestError   |
+| 1xx, 3xx, another 2xx, an unreadable 2xx   | ProtocolError           |
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import httpx
+
+from importer.errors import AmbiguousRequestError, ApiError, ProtocolError, RejectedRequestError, RetryableApiError
+from importer.memory_api.answers import ErrorDetail
+
+_RETRYABLE: Final = frozenset({408, 409, 423, 425, 429})
+
+_HINTS: Final = {
+    401: "check TWILIO_API_KEY and TWILIO_API_SECRET; the run can be resumed with a valid key",
+    403: "the key has no permission for this store; the run can be resumed once it has",
+    404: "check the store ID (--store or MEMORY_STORE_ID) and the API URL",
+}
+
+_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_LOST: Final = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
+
+
+def status_error(
+    endpoint: str, status: int, detail: ErrorDetail, request_id: str | None, retry_after_s: float | None
+) -> ApiError:
+    """Return the error an answer means."""
+    kind: type[ApiError]
+    if status in _RETRYABLE or 500 <= status < 600:
+        kind = RetryableApiError
+    elif 400 <= status < 500:
+        kind = RejectedRequestError
+    else:
+        kind = ProtocolError
+    code = f" (code {detail.code})" if detail.code is not None else ""
+    error = kind(
+        f"{endpoint} answered {status}{code}",
+        endpoint=endpoint,
+        status=status,
+        code=detail.code,
+        request_id=request_id,
+        retry_after_s=retry_after_s,
+    )
+    error.hint = _HINTS.get(status, "")
+    if detail.rows:
+        error.context["rows"] = detail.rows
+    return error
+
+
+def protocol_error(endpoint: str, what: str, status: int | None, request_id: str | None = None) -> ProtocolError:
+    """Return the error of an answer that is not what the service documents."""
+    error = ProtocolError(f"{endpoint}: {what}", endpoint=endpoint, status=status, request_id=request_id)
+    error.hint = "is the API URL right, and does nothing stand between (a proxy, a captive portal)?"
+    return error
+
+
+@contextmanager
+def translated(endpoint: str) -> Iterator[None]:
+    """Turn what httpx raises in a block into this package's errors.
+
+    The messages of httpx are dropped: they may hold URLs.
+    """
+    try:
+        yield
+    except _NOT_SENT as exc:
+        raise _not_connected(endpoint, exc) from exc
+    except _LOST as exc:
+        raise AmbiguousRequestError(
+            f"{endpoint} was sent and not answered ({type(exc).__name__})", endpoint=endpoint
+        ) from exc
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        raise protocol_error(endpoint, f"not understood ({type(exc).__name__})", None) from exc
+
+
+def _not_connected(endpoint: str, exc: httpx.HTTPError) -> ApiError:
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            error = RejectedRequestError(f"{endpoint}: the server's certificate is not valid", endpoint=endpoint)
+            error.hint = "check the API URL and this machine's clock and certificates"
+            return error
+        cause = cause.__cause__ or cause.__context__
+    return RetryableApiError(f"{endpoint}: no connection ({type(exc).__name__})", endpoint=endpoint)

@@ -1,0 +1,122 @@
+"""Reading, checking and deciding about a whole source: the part that `validate`, `plan` and `import` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from importer.core.check_values import Checks
+from importer.core.issues import CATALOGUE, ISSUES_SCHEMA, Severity
+from importer.core.packing import KEY_PREFIX
+from importer.core.schema import StoreSchema
+from importer.pipeline.decide import Decided, decide, identity_findings
+from importer.pipeline.outcomes import place_findings
+from importer.pipeline.prepare import Prepared, Sinks, prepare
+from importer.ports import PackageAccess, PackageStore, Source
+
+
+@dataclass(frozen=True)
+class CheckedSource:
+    """A source that was read to its end and decided about."""
+
+    prepared: Prepared
+    decided: Decided
+    package: PackageAccess
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is checked, and against what."""
+
+    source: Source
+    checks: Checks
+    schema: StoreSchema
+
+
+def check_source(
+    inputs: Inputs,
+    store: PackageStore,
+    sinks: Sinks,
+    *,
+    allow_merges: int = 0,
+    keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+) -> CheckedSource:
+    """Read, check and decide; write rows, issues and rejected rows on the way.
+
+    Args:
+        inputs: The source is read once, and a second time only where identity rejects rows.
+        store: Where the package is made.
+        sinks: Take issues, rejected rows and progress.
+        allow_merges: Merge groups are sent if there are at most so many.
+        keep: Narrows typed rows before they are written (a dry run keeps identifiers only).
+
+    Raises:
+        SourceError: the source cannot be read to its end; nothing can be sent.
+    """
+    plan = inputs.checks.plan
+    with store.writer() as package:
+        prepared = prepare(inputs.source, inputs.checks, package, sinks, keep=keep)
+    access = store.reader()
+    sinks.progress.stage("identity", prepared.rows_read)
+    decided = decide(prepared, plan, inputs.schema, access, allow_merges=allow_merges)
+    sinks.progress.advance(prepared.rows_read)
+    findings = identity_findings(decided.identity, plan)
+    for frame in place_findings(access, decided.index, findings):
+        sinks.issues.append(_as_issues(frame, inputs.checks))
+    _reject_late(inputs.source, access, decided.index, sinks)
+    return CheckedSource(prepared, decided, access)
+
+
+def _as_issues(frame: pl.DataFrame, checks: Checks) -> pl.DataFrame:
+    """Give what identity found the columns of an issue; no value: it stands in the source's row."""
+    columns = {trait.ref: trait.column for trait in checks.plan.identifiers}
+    titles = {code: entry.title for code, entry in CATALOGUE.items()}
+    severities = {code: entry.severity.value for code, entry in CATALOGUE.items()}
+    keys = [name for name in frame.columns if name.startswith(KEY_PREFIX)]
+    return frame.select(
+        "file",
+        "line",
+        *keys,
+        "row_number",
+        "code",
+        severity=pl.when("rejected")
+        .then(pl.lit(Severity.ERROR.value))
+        .otherwise(pl.col("code").replace_strict(severities, default=Severity.WARNING.value, return_dtype=pl.String)),
+        column=pl.col("trait").replace_strict(columns, default=None, return_dtype=pl.String),
+        trait="trait",
+        value=pl.lit(None, dtype=pl.String),
+        message=pl.col("code").replace_strict(titles, default=None, return_dtype=pl.String),
+    ).select("file", "line", *keys, *ISSUES_SCHEMA.names())
+
+
+def _reject_late(source: Source, package: PackageAccess, index: pl.DataFrame, sinks: Sinks) -> None:
+    """Write rows that identity rejected as the source has them; that takes a second look at the source."""
+    lines = index.with_row_index("line").filter(pl.col("state") == "rejected")
+    if lines.is_empty():
+        return
+    findings = lines.select(pl.col("line").cast(pl.Int64), codes="code")
+    late = pl.concat(list(place_findings(package, index, findings))).select("file", "row_number", "codes")
+    for file_index, frame, row_number, line in _source_rows(source):
+        wanted = late.filter(pl.col("file") == file_index).drop("file")
+        codes = pl.DataFrame({"row_number": row_number}).join(
+            wanted, on="row_number", how="left", maintain_order="left"
+        )
+        mask = codes["codes"].is_not_null()
+        if mask.any():
+            sinks.rejected.append(
+                frame.filter(mask),
+                row_number.filter(mask),
+                line.filter(mask),
+                codes["codes"].filter(mask),
+                file_index=file_index,
+            )
+
+
+def _source_rows(source: Source) -> Iterator[tuple[int, pl.DataFrame, pl.Series, pl.Series]]:
+    for chunk in source.chunks():
+        line = chunk.line
+        if line is None:
+            line = pl.Series([None], dtype=pl.UInt64).new_from_index(0, chunk.frame.height)
+        yield chunk.file_index, chunk.frame, chunk.row_number, line

@@ -1,0 +1,224 @@
+"""Who is who within the run: identity groups turned into one decision a valid row.
+
+Rows whose payload changes by it (combined rows, dropped identifiers) are written to the package anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from importer.core.combine import combine_rows
+from importer.core.filled import FilledSet, FilledSets
+from importer.core.identity import (
+    KEY_COLUMN,
+    IdentityResult,
+    IdentityRows,
+    RowCode,
+    RowState,
+    release,
+    resolve_identity,
+)
+from importer.core.index import INDEX_SCHEMA
+from importer.core.limits import MIN_VALUES_PER_ROW
+from importer.core.packing import KEY_TEXT, with_measures
+from importer.core.schema import StoreSchema
+from importer.core.transform import TransformPlan
+from importer.pipeline.prepare import Prepared
+from importer.ports import PackageAccess
+
+_STATE_NAMES: Final = {
+    RowState.SEND: "send",
+    RowState.COMBINED: "combined",
+    RowState.HELD: "held",
+    RowState.REJECTED: "rejected",
+    RowState.SEQUENCE: "sequence",
+}
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What identity decided.
+
+    Attributes:
+        index: `INDEX_SCHEMA`, no positions yet.
+        identity: The groups behind it.
+    """
+
+    index: pl.DataFrame
+    identity: IdentityResult
+
+
+def decide(
+    prepared: Prepared, plan: TransformPlan, schema: StoreSchema, package: PackageAccess, *, allow_merges: int = 0
+) -> Decided:
+    """Decide about every valid row.
+
+    Args:
+        prepared: Hashes and measures of the valid rows.
+        plan: Policies and the traits that are identifiers.
+        schema: Identity settings of the store.
+        package: Read for the texts behind equal hashes only: a spill of identifiers and keys is enough.
+        allow_merges: Merge groups are sent if there are at most so many.
+    """
+    identity = forecast(prepared, plan, schema, read_values(package))
+    merges = identity.groups.filter((pl.col("kind") == "merge") & ~pl.col("allowed"))
+    if 0 < merges.height <= allow_merges:
+        identity = release(identity, merges["group"].to_list())
+    states = pl.Series([_STATE_NAMES[RowState(number)] for number in range(len(RowState))])
+    codes = pl.Series([code.code for code in RowCode], dtype=pl.String)
+    index = pl.DataFrame(
+        {
+            "row": prepared.row,
+            "set": prepared.set_ids,
+            "size": prepared.sizes,
+            "state": states.gather(identity.state),
+            "code": codes.gather(identity.code),
+            "carried_by": identity.carried_by,
+            "group": identity.group,
+            "wave": identity.wave,
+            "slot": np.arange(len(prepared.row), dtype=np.int64),
+            "position": np.full(len(prepared.row), -1, dtype=np.int64),
+        }
+    ).cast(INDEX_SCHEMA)
+    poor = _poor_lines(index, identity, plan, prepared.sets)
+    held = pl.Series(np.isin(np.arange(index.height), poor))
+    index = index.with_columns(
+        state=pl.when(held).then(pl.lit("held", dtype=INDEX_SCHEMA["state"])).otherwise("state"),
+        code=pl.when(held).then(pl.lit(RowCode.SHARED_IDENTIFIER.code)).otherwise("code"),
+    )
+    return Decided(index, identity)
+
+
+def forecast(
+    prepared: Prepared,
+    plan: TransformPlan,
+    schema: StoreSchema,
+    read: Callable[[str, npt.NDArray[np.int64]], pl.Series],
+) -> IdentityResult:
+    """Group the valid rows by identity, without changing anything."""
+    rows = IdentityRows(
+        n=len(prepared.row),
+        key_hash=prepared.key_hash,
+        hashes=prepared.hashes,
+        id_types={trait.ref: trait.id_type for trait in plan.identifiers if trait.id_type is not None},
+    )
+    return resolve_identity(rows, plan.identity, schema.identifiers, read)
+
+
+def read_values(package: PackageAccess) -> Callable[[str, npt.NDArray[np.int64]], pl.Series]:
+    """Return a function that reads texts of one column back, given ascending row positions."""
+
+    def read(column: str, rows: npt.NDArray[np.int64]) -> pl.Series:
+        name = KEY_TEXT if column == KEY_COLUMN else column
+        pieces = [pl.Series(name, [], dtype=pl.String)]
+        start = 0
+        for frame in package.valid_frames([name]):
+            first, last = np.searchsorted(rows, [start, start + frame.height])
+            if last > first:
+                pieces.append(frame[name].gather(rows[first:last] - start))
+            start += frame.height
+        return pl.concat(pieces)
+
+    return read
+
+
+def _carriers(identity: IdentityResult) -> npt.NDArray[np.int64]:
+    """Return the line whose payload stands for each line; its own for a row that nobody carries."""
+    own = np.arange(len(identity.carried_by), dtype=np.int64)
+    return np.where(identity.carried_by >= 0, identity.carried_by, own)
+
+
+def _poor_lines(
+    index: pl.DataFrame, identity: IdentityResult, plan: TransformPlan, sets: Sequence[FilledSet]
+) -> npt.NDArray[np.int64]:
+    """Return the lines that dropping left without an identifier or without a second value."""
+    drops = identity.drops.select(line="row", ref="column")
+    if drops.is_empty():
+        return np.zeros(0, dtype=np.int64)
+    carriers = _carriers(identity)
+    affected = np.isin(carriers, carriers[drops["line"].to_numpy()])
+    members = pl.DataFrame({"line": np.flatnonzero(affected), "carrier": carriers[affected]}).with_columns(
+        set=index["set"].gather(np.flatnonzero(affected))
+    )
+    filled = pl.DataFrame(
+        {"set": range(len(sets)), "ref": [list(entry.filled) for entry in sets]},
+        schema={"set": pl.UInt32, "ref": pl.List(pl.String)},
+    ).explode("ref")
+    values = [trait.ref for trait in plan.traits if trait.column is not None]
+    identifiers = [trait.ref for trait in plan.identifiers]
+    left = (
+        members.join(filled, on="set")
+        .join(drops, on=["line", "ref"], how="anti")
+        .group_by("carrier")
+        .agg(
+            values=pl.col("ref").filter(pl.col("ref").is_in(values)).n_unique(),
+            identifiers=pl.col("ref").is_in(identifiers).sum(),
+        )
+    )
+    rich = left.filter((pl.col("values") >= MIN_VALUES_PER_ROW) & (pl.col("identifiers") > 0))["carrier"]
+    sending = np.isin(identity.state, [RowState.SEND, RowState.SEQUENCE])
+    carrying = np.unique(members["carrier"].to_numpy())
+    poor: npt.NDArray[np.int64] = carrying[sending[carrying] & ~np.isin(carrying, rich.to_numpy())]
+    return poor
+
+
+def write_changed(decided: Decided, sets: FilledSets, package: PackageAccess) -> Decided:
+    """Write the payloads that identity changed to the package, and point their rows at them.
+
+    The payload of a held row stays whole: whoever releases it decides with all of its values.
+
+    Args:
+        decided: What `decide` returned.
+        sets: Interns the filled sets of the changed rows.
+        package: Gives the rows and takes the changed ones.
+    """
+    identity, index = decided.identity, decided.index
+    carriers = _carriers(identity)
+    changed = np.zeros(index.height, dtype=np.bool_)
+    changed[identity.carried_by[identity.carried_by >= 0]] = True
+    changed[carriers[identity.drops["row"].to_numpy()]] = True
+    changed &= index["state"].is_in(["send", "sequence"]).to_numpy()
+    members = np.flatnonzero(changed[carriers])
+    if not len(members):
+        return decided
+    frame = _without_dropped(package.take(members), members, identity.drops)
+    payload = with_measures(combine_rows(frame, members, carriers[members]), sets)
+    lines = np.unique(carriers[members])
+    first = package.append_extra(payload)
+    columns = {name: index[name].to_numpy().copy() for name in ("set", "size", "slot")}
+    columns["set"][lines] = payload["set"].to_numpy()
+    columns["size"][lines] = payload["size"].to_numpy()
+    columns["slot"][lines] = np.arange(first, first + len(lines))
+    return Decided(index.with_columns(**{name: pl.Series(values) for name, values in columns.items()}), identity)
+
+
+def _without_dropped(frame: pl.DataFrame, members: npt.NDArray[np.int64], drops: pl.DataFrame) -> pl.DataFrame:
+    for column in drops["column"].unique(maintain_order=True).to_list():
+        rows = drops.filter(pl.col("column") == column)["row"].to_numpy()
+        gone = pl.Series(np.isin(members, rows))
+        frame = frame.with_columns(pl.when(~gone).then(pl.col(column)).alias(column))
+    return frame
+
+
+def identity_findings(identity: IdentityResult, plan: TransformPlan) -> pl.DataFrame:
+    """Return what identity found, one line a row and cause.
+
+    Returns:
+        ``line`` (i64, ascending), ``code``, ``trait`` (null where the whole row is meant), ``rejected`` (bool).
+    """
+    coded = np.flatnonzero(identity.code != RowCode.NONE)
+    names = pl.Series([code.code for code in RowCode], dtype=pl.String)
+    whole = pl.DataFrame({"line": coded.astype(np.int64), "code": names.gather(identity.code[coded])})
+    drops = identity.drops.select(line="row", code="code", trait="column").filter(
+        pl.col("trait").is_in([trait.ref for trait in plan.identifiers])
+    )
+    rows = whole.join(drops, on=["line", "code"], how="anti").with_columns(trait=pl.lit(None, dtype=pl.String))
+    findings = pl.concat([rows, drops]).unique(maintain_order=True).sort("line", maintain_order=True)
+    rejected = identity.state == RowState.REJECTED
+    return findings.with_columns(rejected=pl.Series(rejected[findings["line"].to_numpy()]))

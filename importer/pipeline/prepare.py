@@ -1,0 +1,172 @@
+"""The first half of a run: read, map, cast and check the whole source, before anything is sent.
+
+Memory is bounded by the chunk, except for a few numbers a valid row: its place, its filled set, its size and the
+hashes of its identifiers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from importer.core.check import check_rows
+from importer.core.check_values import Checks
+from importer.core.filled import FilledSet, FilledSets
+from importer.core.identity import identifier_hash
+from importer.core.packing import KEY_TEXT, ChunkRows, PackedChunk, issue_lines, pack_chunk, rejected_rows
+from importer.core.wire import wire_traits
+from importer.ports import IssueWriter, PackageSink, Progress, RejectedWriter, Source, SourceChunk
+
+
+@dataclass(frozen=True, slots=True)
+class Sinks:
+    """Where preparing writes, beside the package."""
+
+    issues: IssueWriter
+    rejected: RejectedWriter
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a whole source came to.
+
+    Attributes:
+        rows_read: Rows of all files, blank and malformed ones included.
+        early: Rows by (state, code) that ended here: rejected, skipped.
+        row: u64, position of each valid row among the rows read.
+        set_ids: u32, filled set of each valid row.
+        sizes: u64, upper bound of each valid row's encoded size in bytes.
+        hashes: u64 by trait, of each valid row's identifiers; 0 is none.
+        key_hash: u64 of each valid row's key, 0 is none; None without key columns.
+        sets: Filled sets by number.
+        repairs: Repaired cells by ``column: kind``.
+        cleared: Cells that clear a trait, by trait.
+        filled_sets: The interner, for rows whose payload changes later.
+    """
+
+    rows_read: int
+    early: Mapping[tuple[str, str], int]
+    row: npt.NDArray[np.uint64]
+    set_ids: npt.NDArray[np.uint32]
+    sizes: npt.NDArray[np.uint64]
+    hashes: Mapping[str, npt.NDArray[np.uint64]]
+    key_hash: npt.NDArray[np.uint64] | None
+    sets: tuple[FilledSet, ...]
+    filled_sets: FilledSets
+    repairs: Mapping[str, int]
+    cleared: Mapping[str, int]
+
+
+def prepare(
+    source: Source,
+    checks: Checks,
+    package: PackageSink,
+    sinks: Sinks,
+    *,
+    keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+) -> Prepared:
+    """Read and check a whole source.
+
+    Args:
+        source: Read once.
+        checks: The compiled plan.
+        package: Takes the packed chunks.
+        sinks: Take the issues and the rejected rows as they come.
+        keep: Narrows the typed rows before they are written, where a dry run needs identifiers only.
+
+    Raises:
+        SourceError: the source cannot be read to its end.
+    """
+    state = _Growing(checks)
+    sinks.progress.stage("read and check", None)
+    for chunk in source.chunks():
+        packed = _prepare_chunk(chunk, checks, state, sinks)
+        valid = packed.valid if keep is None else keep(packed.valid)
+        package.append(packed.rows, valid)
+        sinks.progress.advance(packed.rows.height)
+    return state.finish()
+
+
+def _prepare_chunk(chunk: SourceChunk, checks: Checks, state: _Growing, sinks: Sinks) -> PackedChunk:
+    rows = ChunkRows(chunk.file_index, chunk.frame, chunk.row_number, chunk.line, chunk.malformed)
+    checked = check_rows(checks, chunk.frame, chunk.row_number, chunk.blank)
+    packed = pack_chunk(rows, checked, checks.plan, state.sets, rows_before=state.rows_read)
+    state.add(packed, checked.repairs)
+    lines = issue_lines(packed, rows, checked.issues)
+    if lines.height:
+        sinks.issues.append(lines)
+    rejected = rejected_rows(rows, checked)
+    if rejected.frame.height:
+        sinks.rejected.append(
+            rejected.frame, rejected.row_number, rejected.line, rejected.codes, file_index=chunk.file_index
+        )
+    if chunk.malformed.height:
+        sinks.rejected.append_malformed(chunk.malformed, file_index=chunk.file_index)
+    return packed
+
+
+class _Growing:
+    """What grows with the rows while a source is read."""
+
+    def __init__(self, checks: Checks) -> None:
+        self.rows_read = 0
+        self.sets = FilledSets(wire_traits(checks.plan))
+        self._identifiers = [trait.ref for trait in checks.plan.identifiers]
+        self._keyed = bool(checks.plan.key)
+        self._early: Counter[tuple[str, str]] = Counter()
+        self._repairs: Counter[str] = Counter()
+        self._cleared: Counter[str] = Counter()
+        self._row: list[npt.NDArray[np.uint64]] = []
+        self._set: list[npt.NDArray[np.uint32]] = []
+        self._size: list[npt.NDArray[np.uint64]] = []
+        self._hashes: dict[str, list[npt.NDArray[np.uint64]]] = {ref: [] for ref in self._identifiers}
+        self._key: list[npt.NDArray[np.uint64]] = []
+
+    def add(self, packed: PackedChunk, repairs: Mapping[str, int]) -> None:
+        """Take in one chunk."""
+        self.rows_read += packed.rows.height
+        early = packed.rows.filter(pl.col("state").is_not_null()).group_by("state", "code").len()
+        for state, code, count in early.iter_rows():
+            self._early[(state, code or "")] += count
+        self._repairs.update(repairs)
+        for trait in self.sets.traits:
+            if trait.clears:
+                self._cleared[trait.ref] += int((packed.valid[trait.ref] == "").sum())
+        valid = packed.valid
+        self._row.append(valid["row"].to_numpy())
+        self._set.append(valid["set"].to_numpy())
+        self._size.append(valid["size"].to_numpy())
+        for ref in self._identifiers:
+            self._hashes[ref].append(identifier_hash(valid[ref]))
+        if self._keyed:
+            self._key.append(identifier_hash(valid[KEY_TEXT]))
+
+    def finish(self) -> Prepared:
+        """Join what grew."""
+        return Prepared(
+            rows_read=self.rows_read,
+            early=dict(self._early),
+            row=_joined(self._row, np.uint64),
+            set_ids=_joined(self._set, np.uint32),
+            sizes=_joined(self._size, np.uint64),
+            hashes={ref: _joined(pieces, np.uint64) for ref, pieces in self._hashes.items()},
+            key_hash=_joined(self._key, np.uint64) if self._keyed else None,
+            sets=tuple(self.sets.sets()),
+            filled_sets=self.sets,
+            repairs=dict(sorted(self._repairs.items())),
+            cleared=dict(self._cleared),
+        )
+
+
+_T = TypeVar("_T", bound=np.generic)
+
+
+def _joined(pieces: Sequence[npt.NDArray[_T]], dtype: type[_T]) -> npt.NDArray[_T]:
+    return np.concatenate(pieces) if pieces else np.zeros(0, dtype=dtype)

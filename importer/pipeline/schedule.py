@@ -1,0 +1,189 @@
+"""From decided rows to the send order: route, cut into batches, and account for every reason.
+
+The send order only grows: releasing held groups or sending the rest after a canary appends to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from importer.core.filled import FilledSet
+from importer.core.manifest import RouteCounts
+from importer.core.route import (
+    REASONS,
+    ROUTES,
+    Cut,
+    Reason,
+    Route,
+    Routed,
+    RowsToCut,
+    Via,
+    choose_routes,
+    cut_batches,
+)
+from importer.core.transform import RoutingPolicy
+from importer.core.wire import WireTrait, csv_carries_expr
+from importer.errors import ConfigError
+from importer.ports import PackageAccess
+
+ORDER_SCHEMA: Final = pl.Schema({"line": pl.Int64, "slot": pl.Int64})
+"""Position in the send order (the line number of this frame) -> line of the index, slot of its payload."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Rows put in order and cut.
+
+    Attributes:
+        index: The index with positions, `INDEX_SCHEMA`.
+        order: New lines of the send order, `ORDER_SCHEMA`.
+        cuts: New batches over positions from `first`.
+        first: Position of the first new line.
+        routes: What was added, by route.
+    """
+
+    index: pl.DataFrame
+    order: pl.DataFrame
+    cuts: tuple[Cut, ...]
+    first: int
+    routes: Mapping[str, RouteCounts]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the rows are made of."""
+
+    sets: Sequence[FilledSet]
+    traits: Sequence[WireTrait]
+    policy: RoutingPolicy
+    via: Via = Via.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rows without a position are put in the send order.
+
+    Attributes:
+        limit: At most so many, the first of the source.
+        groups_only: Rows of allowed merge groups alone.
+    """
+
+    limit: int | None = None
+    groups_only: bool = False
+
+
+def schedule_rows(
+    index: pl.DataFrame, package: PackageAccess, layout: Layout, *, first: int = 0, choice: Choice
+) -> Schedule:
+    """Put every row that goes out and has no position yet in the send order.
+
+    Args:
+        index: `INDEX_SCHEMA`.
+        package: Asked for values only to see which the CSV flow carries.
+        layout: Sets, traits and policy.
+        first: Length of the send order so far.
+        choice: Which of them.
+
+    Raises:
+        ConfigError: `--via import` was asked for and rows cannot go by import.
+    """
+    lines = index.with_row_index("line").filter(pl.col("state").is_in(["send", "sequence"]) & (pl.col("position") < 0))
+    if choice.groups_only:
+        lines = lines.filter(pl.col("wave") > 0)
+    if choice.limit is not None:
+        lines = lines.head(choice.limit)
+    line = lines["line"].cast(pl.Int64).to_numpy()
+    set_ids = lines["set"].to_numpy()
+    wave = lines["wave"].to_numpy()
+    carried = _Carried(lines["slot"].to_numpy(), package, layout.traits)
+    routed = choose_routes(
+        set_ids,
+        layout.sets,
+        {trait.ref: trait for trait in layout.traits},
+        layout.policy,
+        carried,
+        via=layout.via,
+        grouped=wave > 0,
+    )
+    if layout.via is Via.IMPORT:
+        _refuse_unimportable(routed)
+    rows = RowsToCut(routed.route, set_ids, wave, lines["size"].to_numpy(), lines["size"].to_numpy())
+    order, cuts = cut_batches(rows, layout.sets, layout.policy.part_rows, start=first)
+    position = np.empty(len(order), dtype=np.int64)
+    position[order] = np.arange(first, first + len(order))
+    return Schedule(
+        index=_with_positions(index, line, position),
+        order=pl.DataFrame({"line": line[order], "slot": lines["slot"].to_numpy()[order]}, schema=ORDER_SCHEMA),
+        cuts=tuple(cuts),
+        first=first,
+        routes=_route_counts(_reasons(routed), cuts),
+    )
+
+
+class _Carried:
+    """Answers which rows the CSV flow carries, reading their values in bounded pieces."""
+
+    _PIECE: Final = 50_000
+
+    def __init__(self, slots: npt.NDArray[np.int64], package: PackageAccess, traits: Sequence[WireTrait]) -> None:
+        self._slots = slots
+        self._package = package
+        self._test = csv_carries_expr(traits).alias("carried")
+
+    def __call__(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        result = np.zeros(len(mask), dtype=np.bool_)
+        rows = np.flatnonzero(mask)
+        for start in range(0, len(rows), self._PIECE):
+            piece = rows[start : start + self._PIECE]
+            frame = self._package.take(self._slots[piece])
+            result[piece] = frame.select(self._test).to_series().to_numpy()
+        return result
+
+
+def _refuse_unimportable(routed: Routed) -> None:
+    bad = routed.route != ROUTES.index(Route.IMPORT)
+    if not bad.any():
+        return
+    numbers, counts = np.unique(routed.reason[bad], return_counts=True)
+    why = "; ".join(f"{count} rows: {_refusal(REASONS[number])}" for number, count in zip(numbers, counts, strict=True))
+    raise ConfigError(
+        f"--via import: not every row can go by import ({why})",
+        hint="use --via auto, or --via bulk",
+    )
+
+
+def _refusal(reason: Reason) -> str:
+    return "fewer than the columns an import needs" if reason is Reason.FEW_ALIKE else reason.value
+
+
+def _with_positions(index: pl.DataFrame, line: npt.NDArray[np.int64], position: npt.NDArray[np.int64]) -> pl.DataFrame:
+    positions = index["position"].to_numpy().copy()
+    positions[line] = position
+    return index.with_columns(pl.Series("position", positions))
+
+
+def _reasons(routed: Routed) -> dict[str, dict[str, int]]:
+    pairs = routed.route.astype(np.int64) * len(REASONS) + routed.reason
+    reasons: dict[str, dict[str, int]] = {}
+    for pair, count in zip(*(part.tolist() for part in np.unique(pairs, return_counts=True)), strict=True):
+        route, reason = divmod(pair, len(REASONS))
+        reasons.setdefault(ROUTES[route].value, {})[REASONS[reason].value] = count
+    return reasons
+
+
+def _route_counts(reasons: Mapping[str, dict[str, int]], cuts: Sequence[Cut]) -> dict[str, RouteCounts]:
+    return {
+        route: RouteCounts(
+            rows=sum(by_reason.values()),
+            batches=sum(cut.route.value == route for cut in cuts),
+            size_bytes=sum(cut.size_bytes for cut in cuts if cut.route.value == route),
+            reasons=by_reason,
+        )
+        for route, by_reason in reasons.items()
+    }

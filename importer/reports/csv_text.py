@@ -1,0 +1,122 @@
+"""Rows as CSV text by column expressions: quoted where needed, and made harmless where people open it."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from importer.reports.plain_text import ESCAPES, UNPRINTABLE
+
+
+@dataclass(frozen=True, slots=True)
+class CsvStyle:
+    """How rows are written; `quote` and `delimiter` are one character each."""
+
+    delimiter: str = ","
+    quote: str = '"'
+    line_terminator: str = "\n"
+
+
+def csv_lines(frame: pl.DataFrame, style: CsvStyle) -> pl.Series:
+    """Return each row as a line with its end.
+
+    A null is an empty field, an empty text a quoted empty one; lists become JSON text, other types their text.
+
+    Frame in: any columns, at least one.
+    """
+    fields = [_field(name, dtype, style) for name, dtype in frame.schema.items()]
+    line = pl.concat_str(fields, separator=style.delimiter) + style.line_terminator
+    return frame.select(line.alias("line")).to_series()
+
+
+def csv_header(names: Sequence[str], style: CsvStyle) -> str:
+    """Return the header line with its end."""
+    row = pl.DataFrame([pl.Series(str(place), [name], dtype=pl.String) for place, name in enumerate(names)])
+    header: str = csv_lines(row, style).item()
+    return header
+
+
+def _field(name: str, dtype: pl.DataType, style: CsvStyle) -> pl.Expr:
+    text = as_text(name, dtype)
+    # A mark U+FEFF at the start of an unquoted first field would be read as a byte order mark.
+    special = _char_class(style.delimiter + style.quote + "\r\n\ufeff")
+    doubled = text.str.replace_all(style.quote, style.quote * 2, literal=True)
+    quoted = pl.lit(style.quote) + doubled + pl.lit(style.quote)
+    return pl.when(text.str.contains(special) | (text == "")).then(quoted).otherwise(text).fill_null("")
+
+
+def as_text(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a column as text: lists as JSON, everything else cast."""
+    column = pl.col(name)
+    if dtype == pl.String:
+        return column
+    if not isinstance(dtype, pl.List):
+        return column.cast(pl.String)
+    inner = dtype.inner
+    if inner not in {pl.String(), pl.Boolean()} and not inner.is_numeric():
+        column = column.list.eval(pl.element().cast(pl.String))
+    # polars encodes structs only: {"v":[...]} without its frame is the list.
+    text = pl.struct(column.alias("v")).struct.json_encode().str.strip_prefix('{"v":').str.strip_suffix("}")
+    return pl.when(column.is_not_null()).then(text)
+
+
+def _char_class(chars: str) -> str:
+    return "[" + "".join(f"\\x{{{ord(char):x}}}" for char in chars) + "]"
+
+
+def harmless(column: str) -> pl.Expr:
+    r"""Return text that a spreadsheet shows as it stands: no formula, no control or direction-changing character.
+
+    A first character that starts a formula gets an apostrophe before it; characters nobody can see are written as
+    ``\u202e``.
+    """
+    text = pl.col(column)
+    escaped = pl.when(text.str.contains(UNPRINTABLE)).then(text.str.replace_many(ESCAPES)).otherwise(text)
+    # Judged on the original text: a tab or a line end at the start makes some programs look further.
+    formula = text.str.contains(r"^\s*[=+\-@＝＋－＠]|^[\t\r\n]")  # noqa: RUF001 - full-width forms start formulas too
+    return pl.when(formula).then(pl.lit("'") + escaped).otherwise(escaped).alias(column)
+
+
+class Encoder:
+    """Turns text into the bytes of one encoding, piece by piece.
+
+    Args:
+        encoding: A codec's name.
+        has_bom: Write a byte order mark first.
+    """
+
+    def __init__(self, encoding: str, *, has_bom: bool = False) -> None:
+        name = codecs.lookup(encoding).name
+        # utf-16, utf-32 and utf-8-sig write their mark by themselves.
+        self._own_mark = name in {"utf-16", "utf-32", "utf-8-sig"}
+        self._plain = name == "utf-8"
+        # What a codec read it can write, with rare exceptions (shift states, one-way mappings): those stay legible
+        # rather than end a report.
+        self._encoder = codecs.getincrementalencoder(name)("backslashreplace")
+        self._mark = "\ufeff" if has_bom and not self._own_mark else ""
+
+    def encode(self, text: str) -> bytes:
+        """Encode text; the first call puts the mark before it."""
+        mark, self._mark = self._mark, ""
+        return self._encoder.encode(mark + text)
+
+    def encode_lines(self, lines: pl.Series) -> bytes | memoryview:
+        """Encode lines one after another."""
+        if self._plain and not self._mark:
+            return joined_utf8(lines)
+        return self.encode(str(joined_utf8(lines), "utf-8"))
+
+
+def joined_utf8(texts: pl.Series) -> memoryview:
+    """Return texts without nulls one after another, as they lie in memory."""
+    arrow = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    values = arrow.buffers()[2]
+    return memoryview(values) if values is not None else memoryview(b"")
+
+
+HUMAN_STYLE: Final = CsvStyle()
+"""How files for people are written."""

@@ -1,0 +1,108 @@
+"""`issues.parquet` with every issue, and `issues.csv` for people, with so many of each code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from importer.core.issues import ISSUES_SCHEMA
+from importer.reports.csv_text import HUMAN_STYLE, Encoder, csv_header, csv_lines, harmless
+from importer.reports.parquet_file import ParquetFile
+from importer.reports.plain_text import mask_expr
+from importer.reports.row_names import row_names
+from importer.reports.whole_file import WholeFile
+
+PARQUET_NAME: Final = "issues.parquet"
+CSV_NAME: Final = "issues.csv"
+CAP_PER_CODE: Final = 1000
+"""Issues of one code that `issues.csv` shows."""
+
+_BEFORE_KEY: Final = pl.Schema({"file": pl.String})
+_AFTER_KEY: Final = pl.Schema(
+    {
+        "row_number": pl.UInt64(),
+        "line": pl.UInt64(),
+        **{name: ISSUES_SCHEMA[name] for name in ("code", "severity", "column", "trait", "value", "message")},
+    }
+)
+
+
+class IssueSink:
+    """Writes the issues of a run as they are found.
+
+    Args:
+        folder: The run's folder.
+        key_columns: Key columns of the source.
+        file_names: Names of the source's files, by index.
+        show_values: Write cell values as they are; masked otherwise. Key columns are never masked.
+        cap_per_code: Issues of one code that `issues.csv` shows.
+
+    Attributes:
+        counts: Issues by code, all of them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key_columns: Sequence[str],
+        file_names: Sequence[str],
+        *,
+        show_values: bool,
+        cap_per_code: int = CAP_PER_CODE,
+    ) -> None:
+        fixed = [*_BEFORE_KEY, *_AFTER_KEY]
+        self._names = row_names(key_columns, file_names, fixed)
+        self._show_values = show_values
+        self._cap_per_code = cap_per_code
+        self.counts: dict[str, int] = {}
+        schema = pl.Schema({**_BEFORE_KEY, **self._names.key_schema, **_AFTER_KEY})
+        self._columns = list(schema)
+        self._parquet = ParquetFile(folder / PARQUET_NAME, schema)
+        self._csv = WholeFile(folder / CSV_NAME)
+        # Spreadsheets take UTF-8 for a legacy encoding unless the file begins with a mark.
+        self._encoder = Encoder("utf-8", has_bom=True)
+        self._csv.stream.write(self._encoder.encode(csv_header(self._columns, HUMAN_STYLE)))
+
+    def append(self, frame: pl.DataFrame) -> None:
+        """Add issues.
+
+        Frame in: ``file`` (u16 index), ``key:<column>`` (text) for each key column, ``row_number``, ``line``,
+        ``code``, ``severity``, ``column``, ``trait``, ``value``, ``message``; any order.
+        """
+        if frame.is_empty():
+            return
+        named = self._names.name_rows(frame)
+        if not self._show_values:
+            named = named.with_columns(mask_expr(pl.col("value")).alias("value"))
+        self._parquet.append(named)
+        shown = self._below_cap(named).select(self._columns)
+        for code, count in frame["code"].value_counts(sort=True).iter_rows():
+            self.counts[code] = self.counts.get(code, 0) + count
+        if not shown.is_empty():
+            texts = [name for name, dtype in shown.schema.items() if dtype == pl.String]
+            lines = csv_lines(shown.with_columns(harmless(name) for name in texts), HUMAN_STYLE)
+            self._csv.stream.write(self._encoder.encode_lines(lines))
+
+    def _below_cap(self, frame: pl.DataFrame) -> pl.DataFrame:
+        before = pl.col("code").replace_strict(self.counts, default=0, return_dtype=pl.Int64) if self.counts else 0
+        place = pl.col("code").cum_count().over("code").cast(pl.Int64) + before
+        return frame.filter(place <= self._cap_per_code)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Issues by code that `issues.csv` does not show."""
+        return {code: count - self._cap_per_code for code, count in self.counts.items() if count > self._cap_per_code}
+
+    def close(self) -> tuple[str, ...]:
+        """Put both files in their place and return their names."""
+        self._parquet.close()
+        self._csv.commit()
+        return PARQUET_NAME, CSV_NAME
+
+    def abort(self) -> None:
+        """Throw both files away; does nothing after `close`."""
+        self._parquet.abort()
+        self._csv.abort()

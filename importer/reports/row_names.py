@@ -1,0 +1,54 @@
+"""How the files of a run name a row: the file it came from and the columns of its key."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from importer.core.packing import KEY_PREFIX
+from importer.reports.plain_text import legible_name
+
+
+@dataclass(frozen=True, slots=True)
+class RowNames:
+    """The naming columns of one run.
+
+    Attributes:
+        keys: Key columns of the source.
+        key_names: What they are called in the files.
+        file_names: Names of the source's files, by index.
+    """
+
+    keys: tuple[str, ...]
+    key_names: tuple[str, ...]
+    file_names: pl.Series
+
+    def name_rows(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Turn file indexes into names and key columns into their plain names.
+
+        Frame in: ``file`` (u16 index), ``key:<column>`` (text) for each key column, anything else.
+        Frame out: ``file`` (text), the key columns, anything else; same rows, same order.
+        """
+        names = {KEY_PREFIX + key: name for key, name in zip(self.keys, self.key_names, strict=True)}
+        return frame.with_columns(self.file_names.gather(frame["file"]).alias("file")).rename(names)
+
+    @property
+    def key_schema(self) -> dict[str, pl.DataType]:
+        """Key columns of the files, as text."""
+        return {name: pl.String() for name in self.key_names}
+
+
+def row_names(key_columns: Sequence[str], file_names: Sequence[str], fixed: Collection[str]) -> RowNames:
+    """Choose names for the key columns: their own, or with ``key_`` before it where a fixed column has that name."""
+    taken = set(fixed)
+    names = []
+    for key in key_columns:
+        name = key
+        while name in taken or (name != key and name in key_columns):
+            name = f"key_{name}"
+        taken.add(name)
+        names.append(name)
+    legible = [legible_name(name) for name in file_names]
+    return RowNames(tuple(key_columns), tuple(names), pl.Series("file", legible, dtype=pl.String))

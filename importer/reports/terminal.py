@@ -1,0 +1,100 @@
+"""What people see on a terminal: the summary of a run, an error, the explanation of an issue code.
+
+Text goes to rich as `Text`, never as markup: a file called ``[red]`` is a file called ``[red]``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+
+from rich.console import Console
+from rich.text import Text
+
+from importer.core.issues import CATALOGUE, IssueCode
+from importer.core.report import Report
+from importer.reports.plain_text import printable
+from importer.reports.summary import Line, summary_lines
+
+_LABEL_WIDTH = 9
+_EXPLAIN_WIDTH = 92
+
+
+def render_summary(report: Report, console: Console) -> None:
+    """Print the summary of a run; plain, without bars, where the console is no terminal."""
+    bar = ""
+    if console.is_terminal:
+        bar = "#" if console.options.ascii_only else "█"
+    for line in summary_lines(report, bar=bar):
+        _print_line(console, line)
+    if report.error is not None:
+        render_error(report.error.message, report.error.hint, console, problems=report.error.problems)
+
+
+def _print_line(console: Console, line: Line) -> None:
+    text = Text(f"{line.label:<{_LABEL_WIDTH}}", style="cyan") if line.label or line.text else Text()
+    if line.style == "bold" and not line.label and not line.whole:
+        text = Text()  # the head stands at the margin
+    text.append(printable(line.text, console.encoding), style=line.style)
+    # A log is better read with long lines than with cut ones; a command must survive being copied.
+    uncut = line.whole or not console.is_terminal
+    if uncut:
+        console.print(text, soft_wrap=True)
+    else:
+        # An ellipsis is no ASCII character.
+        console.print(text, no_wrap=True, overflow="crop" if console.options.ascii_only else "ellipsis")
+
+
+def render_error(message: str, hint: str, console: Console, *, problems: tuple[str, ...] = ()) -> None:
+    """Print an error: a line with the cause, the problems where there are several, a line with what to do."""
+    _print_labelled(console, "error: ", message, "bold red")
+    for problem in problems:
+        _print_labelled(console, "  - ", problem, "")
+    if hint:
+        _print_labelled(console, "to do: ", hint, "cyan")
+
+
+def _print_labelled(console: Console, label: str, message: str, style: str) -> None:
+    console.print(Text.assemble((label, style), printable(message, console.encoding)), soft_wrap=True)
+
+
+def describe_code(code: str) -> str | None:
+    """Return what an issue code means, as text of several lines; None when there is no such code."""
+    entry = CATALOGUE.get(code)
+    if entry is None:
+        return None
+    lines = [f"{entry.code} ({entry.severity.value}): {entry.title}", ""]
+    lines += _paragraph("cause", entry.cause) + _paragraph("fix", entry.fix)
+    return "\n".join(lines)
+
+
+def _paragraph(label: str, text: str) -> list[str]:
+    indent = " " * 7
+    return textwrap.wrap(
+        text,
+        _EXPLAIN_WIDTH,
+        initial_indent=f"{label + ':':<7}",
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def list_codes() -> str:
+    """Return one line a code: name, severity, title."""
+    width = max(len(code) for code in CATALOGUE)
+    return "\n".join(_code_line(entry, width) for entry in sorted(CATALOGUE.values(), key=lambda entry: entry.code))
+
+
+def _code_line(entry: IssueCode, width: int) -> str:
+    return f"{entry.code:<{width}}  {entry.severity.value:<7}  {entry.title}"
+
+
+def nearest_codes(code: str) -> tuple[str, ...]:
+    """Return the codes whose names are most like this one, the most alike first."""
+    wanted = code.strip().lower().replace("_", "-").replace(" ", "-")
+    if wanted in CATALOGUE:
+        return (wanted,)
+    near = difflib.get_close_matches(wanted, CATALOGUE, n=3, cutoff=0.6)
+    within = [name for name in CATALOGUE if len(wanted) > 3 and wanted in name and name not in near]
+    return tuple([*near, *within][:3])

@@ -1,0 +1,141 @@
+"""What the CSV engine reads: the rows of one file as UTF-8, watched as they pass and never far ahead.
+
+Arrow reads up to 32 blocks ahead on a thread of its own; 128 MiB held for nothing. `Feed` makes it wait.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from importer.sources.decode import Utf8Stream
+
+_BLOCKS_AHEAD = 4
+_TAIL_BYTES = 64 * 1024
+# The engine gives no batch for a block of malformed rows only, so while it waits for one it gets more blocks, slowly.
+_PATIENCE_S = 0.05
+_NUL, _QUOTE, _CR = 0, ord('"'), ord("\r")
+_EMPTY = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Bytes that have passed, and so may stand in cells.
+
+    Attributes:
+        quote: Quotes: cells may hold line ends.
+        cr: Carriage returns.
+        nul: NUL bytes.
+        bad_bytes: Bytes that could not be decoded.
+    """
+
+    quote: bool = False
+    cr: bool = False
+    nul: bool = False
+    bad_bytes: bool = False
+
+
+class Feed(io.RawIOBase):
+    """A readable file for Arrow.
+
+    Attributes:
+        tail: The last bytes that passed.
+        failure: What a read raised; Arrow may word it anew, so the first cause is kept.
+    """
+
+    def __init__(self, stream: Utf8Stream, skip_bytes: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._skip_bytes = skip_bytes
+        self._turn = threading.Condition()
+        self._reading = threading.Lock()
+        self._handed = self._taken = 0
+        self._wanted = self._left = False
+        self._nul = self._quote = self._cr = False
+        self.tail = _EMPTY
+        self.failure: BaseException | None = None
+
+    def seen(self) -> Seen:
+        """Return what has passed so far, at least all that is in batches handed out."""
+        return Seen(self._quote, self._cr, self._nul, self._stream.bad_bytes)
+
+    def readable(self) -> bool:
+        """Say so to Arrow."""
+        return True
+
+    def read_buffer(self, size: int) -> pa.Buffer:
+        """Give Arrow its next block; called on Arrow's thread."""
+        self._wait_for_room()
+        with self._reading:
+            if self._left:
+                return pa.py_buffer(_EMPTY)
+            try:
+                buffer = self._next(size)
+                self._watch(buffer)
+            except BaseException as exc:
+                self.failure = exc
+                raise
+        return buffer
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as bytes, for callers that know no buffers."""
+        content: bytes = self.read_buffer(size if size > 0 else _TAIL_BYTES).to_pybytes()
+        return content
+
+    @contextmanager
+    def wanted(self) -> Iterator[None]:
+        """Tell that the engine is waited for, to open or to give one batch."""
+        with self._turn:
+            self._wanted = True
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._wanted = False
+                self._taken += 1
+                self._turn.notify_all()
+
+    def leave(self) -> None:
+        """End the stream for Arrow and close what is below, after a read in progress."""
+        with self._turn:
+            self._left = True
+            self._turn.notify_all()
+        with self._reading:
+            self._stream.close()
+
+    def _wait_for_room(self) -> None:
+        def room() -> bool:
+            return self._left or self._handed - self._taken <= _BLOCKS_AHEAD
+
+        with self._turn:
+            while not self._turn.wait_for(room, _PATIENCE_S) and not self._wanted:
+                pass
+            self._handed += 1
+
+    def _next(self, size: int) -> pa.Buffer:
+        while self._skip_bytes:
+            passed = self._stream.read_buffer(min(size, self._skip_bytes)).size
+            self._skip_bytes = self._skip_bytes - passed if passed else 0
+        buffer = self._stream.read_buffer(size)
+        if not buffer.size and self.tail and self.tail[-1:] not in {b"\n", b"\r"}:
+            # At the bare end of a file the engine takes an empty cell behind a quoted one for quoted too.
+            return pa.py_buffer(b"\n")
+        return buffer
+
+    def _watch(self, buffer: pa.Buffer) -> None:
+        if not buffer.size:
+            return
+        values = np.frombuffer(buffer, np.uint8)
+        self._nul = self._nul or int(values.min()) == _NUL
+        self._quote = self._quote or bool((values == _QUOTE).any())
+        self._cr = self._cr or bool((values == _CR).any())
+        self.tail = (self.tail + buffer.slice(max(0, buffer.size - _TAIL_BYTES)).to_pybytes())[-_TAIL_BYTES:]

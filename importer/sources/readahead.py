@@ -1,0 +1,99 @@
+"""Reading ahead: one background thread, a short queue, and an end without leftovers."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+T = TypeVar("T")
+
+
+class _Ahead(Generic[T]):
+    """What the two threads share; every field is touched only under `turn`."""
+
+    def __init__(self, depth: int) -> None:
+        self.turn = threading.Condition()
+        self.ready: deque[T] = deque()
+        self.depth = depth
+        self.ended = False
+        self.stopped = False
+        self.failure: BaseException | None = None
+
+    def put(self, value: T) -> bool:
+        """Wait for room and add; False when the consumer has gone."""
+        with self.turn:
+            self.turn.wait_for(lambda: self.stopped or len(self.ready) < self.depth)
+            if self.stopped:
+                return False
+            self.ready.append(value)
+            self.turn.notify_all()
+            return True
+
+    def end(self, failure: BaseException | None) -> None:
+        with self.turn:
+            self.ended, self.failure = True, failure
+            self.turn.notify_all()
+
+    def take(self) -> Iterator[T]:
+        while True:
+            with self.turn:
+                self.turn.wait_for(lambda: self.ready or self.ended)
+                if not self.ready:
+                    break
+                value = self.ready.popleft()
+                self.turn.notify_all()
+            yield value
+        if self.failure is not None:
+            raise self.failure
+
+    def stop(self) -> None:
+        with self.turn:
+            self.stopped = True
+            self.ready.clear()
+            self.turn.notify_all()
+
+
+def read_ahead(
+    produce: Callable[[], Generator[T, None, None]], *, depth: int = 2, on_stop: Callable[[], None] | None = None
+) -> Iterator[T]:
+    """Run a generator in a background thread, at most `depth` values ahead of the consumer.
+
+    The thread is started by the first `next` and has ended when this iterator ends, fails or is closed.
+
+    Args:
+        produce: Makes the generator; it runs and is closed in the background thread.
+        depth: Values kept ready.
+        on_stop: Called when the consumer leaves early, to cut short what the thread waits for.
+
+    Raises:
+        BaseException: whatever the generator raised, in the consumer's thread, after the values before it.
+    """
+    ahead: _Ahead[T] = _Ahead(depth)
+
+    def run() -> None:
+        failure: BaseException | None = None
+        values = produce()
+        try:
+            for value in values:
+                if not ahead.put(value):
+                    break
+        except BaseException as exc:  # noqa: BLE001 - handed to the consumer, which raises it
+            failure = exc
+        finally:
+            values.close()
+            ahead.end(failure)
+
+    # A daemon, so that an iterator nobody closed cannot keep the interpreter from ending.
+    thread = threading.Thread(target=run, name="source-read-ahead", daemon=True)
+    thread.start()
+    try:
+        yield from ahead.take()
+    finally:
+        ahead.stop()
+        if on_stop is not None:
+            on_stop()
+        thread.join()

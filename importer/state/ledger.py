@@ -1,0 +1,246 @@
+"""The ledger of a run: what was meant to be sent, what was sent, and what came of it. SQLite, one short commit a step.
+
+Intent is durable before anything leaves (WAL with `synchronous=FULL`). It holds positions, hashes, IDs and codes: never
+a cell value, never a presigned URL.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from importer.core.delivery import Attempt, BatchEntry, BatchSpec, Changes, RowResult
+from importer.core.lifecycle import CODE_NO_ANSWER, FINAL, OUTCOME, ROW_OUTCOME, BatchState, RowState
+from importer.errors import StateError
+from importer.state.files import PRIVATE_FILE
+from importer.state.ledger_schema import (
+    ATTEMPT_COLUMNS,
+    BATCH_COLUMNS,
+    PUT_ATTEMPT,
+    PUT_BATCH,
+    PUT_ROW,
+    ROW_COLUMNS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    BatchOutcome,
+    RowOutcome,
+    attempt_of,
+    attempt_values,
+    batch_values,
+    entry_of,
+    result_of,
+    row_values,
+)
+
+_REPAIR: Final = (
+    "copy the run folder, then run `sqlite3 {name} .recover | sqlite3 repaired.sqlite` in it and put the repaired file"
+    " in the place of {name}"
+)
+
+
+class SqliteLedger:
+    """A ledger file. It is used by the thread that opened it; other processes may read it meanwhile."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    def create(cls, path: Path, meta: dict[str, str]) -> Self:
+        """Create a new ledger, 0600.
+
+        Args:
+            path: A file that does not exist.
+            meta: Facts about the run (run ID, store ID, versions); never a value of a row.
+
+        Raises:
+            StateError: the file exists or cannot be written.
+        """
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+        except OSError as exc:
+            raise StateError(f"cannot create the ledger {path.name}: {exc.strerror}") from exc
+        ledger = cls(path, _connect(path))
+        with ledger._transaction() as connection:
+            for statement in SCHEMA.split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        return ledger
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+        """Open a ledger and check it.
+
+        Raises:
+            StateError: it is missing, damaged, or written by another version.
+        """
+        if not path.is_file():
+            raise StateError(f"the run has no ledger ({path.name})", hint="was anything of this run ever planned?")
+        try:
+            connection = _connect(path, read_only=read_only)
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as exc:
+            raise _damaged(path, type(exc).__name__) from exc
+        if verdict != "ok":
+            connection.close()
+            raise _damaged(path, "quick_check")
+        if version != SCHEMA_VERSION:
+            connection.close()
+            raise StateError(
+                f"the ledger {path.name} has version {version}, this program writes version {SCHEMA_VERSION}",
+                hint="use the version of memory-importer that began the run",
+            )
+        return cls(path, connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    # --- writing ---
+
+    def add_batches(self, specs: Iterable[BatchSpec]) -> None:
+        """Plan batches, all or none. Their positions may not overlap those of others.
+
+        Raises:
+            StateError: they could not be written.
+        """
+        with self._transaction() as connection:
+            connection.executemany(PUT_BATCH, (batch_values(BatchEntry(spec)) for spec in specs))
+
+    def apply(self, changes: Changes) -> None:
+        """Make changes durable, all or none.
+
+        Raises:
+            StateError: they could not be written.
+        """
+        with self._transaction() as connection:
+            connection.executemany(PUT_BATCH, map(batch_values, changes.batches))
+            connection.executemany(PUT_ROW, map(row_values, changes.rows))
+            connection.executemany(PUT_ATTEMPT, map(attempt_values, changes.attempts))
+
+    def set_meta(self, name: str, value: str) -> None:
+        """Keep a fact about the run."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    # --- reading ---
+
+    def meta(self) -> dict[str, str]:
+        """Return the facts about the run."""
+        return dict(self._connection.execute("SELECT name, value FROM meta"))
+
+    def next_batch_id(self) -> int:
+        """Return an ID above all that are used."""
+        return int(self._connection.execute("SELECT COALESCE(MAX(batch_id) + 1, 0) FROM batches").fetchone()[0])
+
+    def entries(self) -> Iterator[BatchEntry]:
+        """Yield every batch, in order of its ID."""
+        query = f"SELECT {BATCH_COLUMNS} FROM batches ORDER BY batch_id"  # noqa: S608 - constants
+        for row in self._connection.execute(query):
+            yield entry_of(row)
+
+    def open_rows(self) -> Sequence[RowResult]:
+        """Return the row results of batches that were begun and are not over."""
+        over = [*FINAL, BatchState.PENDING, BatchState.APPLYING]
+        query = f"""
+            SELECT r.position, r.state, r.code, r.profile_id, r.http_status, r.service_code, r.request_id
+            FROM batches b CROSS JOIN rows r ON r.position >= b.start AND r.position < b.stop
+            WHERE b.state NOT IN ({", ".join("?" * len(over))})
+        """  # noqa: S608 - question marks only
+        return [result_of(row) for row in self._connection.execute(query, over)]
+
+    def outcomes(self) -> Iterator[BatchOutcome]:
+        """Yield what came of all planned positions, in their order, without gap or overlap."""
+        query = f"SELECT {BATCH_COLUMNS} FROM batches WHERE state <> ? ORDER BY start"  # noqa: S608 - constants
+        for row in self._connection.execute(query, (BatchState.SPLIT,)):
+            entry = entry_of(row)
+            spec, trace = entry.spec, entry.trace
+            yield BatchOutcome(
+                start=spec.start,
+                stop=spec.stop,
+                batch_id=spec.batch_id,
+                state=OUTCOME[entry.state],
+                code=trace.code,
+                route=spec.route,
+                request_id=trace.request_id,
+                operation_id=trace.operation_id,
+                import_id=trace.import_id,
+                attempts=entry.attempts,
+                http_status=trace.http_status,
+                service_code=trace.service_code,
+            )
+
+    def row_outcomes(self) -> Iterator[RowOutcome]:
+        """Yield the rows whose outcome is their own, by position."""
+        states = [*ROW_OUTCOME]
+        query = f"""
+            SELECT {ROW_COLUMNS} FROM rows
+            WHERE state IN ({", ".join("?" * len(states))})
+            OR (state = ? AND EXISTS (
+                SELECT 1 FROM batches WHERE batches.state = ? AND start <= position AND position < stop))
+            ORDER BY position
+        """  # noqa: S608 - constants and question marks
+        for row in self._connection.execute(query, [*states, RowState.FOUND, BatchState.PATCHING]):
+            result = result_of(row)
+            # A row that was found and not patched has its values accepted and its removals not: say the worse.
+            yield RowOutcome(
+                position=result.position,
+                state=ROW_OUTCOME.get(result.state, "unknown"),
+                code=result.code if result.state in ROW_OUTCOME else CODE_NO_ANSWER,
+                profile_id=result.profile_id,
+                http_status=result.http_status,
+                service_code=result.service_code,
+                request_id=result.request_id,
+            )
+
+    def request_counts(self) -> dict[str, int]:
+        """Return how many requests were answered or lost, by kind, over all sessions of the run."""
+        return dict(self._connection.execute("SELECT kind, COUNT(*) FROM attempts GROUP BY kind ORDER BY kind"))
+
+    def attempts(self, batch_id: int) -> list[Attempt]:
+        """Return the requests made for a batch, oldest first."""
+        query = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE batch_id = ? ORDER BY number"  # noqa: S608 - constants
+        return [attempt_of(row) for row in self._connection.execute(query, (batch_id,))]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as exc:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise StateError(
+                f"the ledger cannot be written: {exc.sqlite_errorname}",
+                hint="free space on the disk of the runs folder, then resume the run; nothing more was sent",
+            ) from exc
+
+
+def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    mode = "ro" if read_only else "rw"
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10)
+    if not read_only:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _damaged(path: Path, cause: str) -> StateError:
+    return StateError(f"the ledger {path.name} is damaged ({cause})", hint=_REPAIR.format(name=path.name))

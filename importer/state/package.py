@@ -1,0 +1,245 @@
+"""The package: what a run read and checked, on disk, from which alone it sends.
+
+Layout of the folder (Arrow IPC, lz4, 0600):
+  rows.arrow    every row read, in source order (`importer.core.packing.ROWS_SCHEMA` and key columns)
+  valid.arrow   the valid rows, typed (`PackedChunk.valid`)
+  extra-*.arrow rows whose payload changed after reading (combined, identifiers dropped); same columns
+  index.arrow   one line a valid row: what was decided about it (`importer.core.index.INDEX_SCHEMA`)
+  order.arrow   position in the send order -> line of index.arrow and slot of its payload
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from importer.errors import StateError
+from importer.state.files import create_private, replaced
+
+ROWS_FILE: Final = "rows.arrow"
+VALID_FILE: Final = "valid.arrow"
+EXTRA_FILES: Final = "extra-*.arrow"
+_EXTRA_BATCH_ROWS: Final = 40_000
+
+_CACHED_BATCHES: Final = 4
+_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+class FrameWriter:
+    """Writes frames of one schema to an Arrow IPC file, one record batch a frame."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stream: BinaryIO = create_private(path)
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+        self.height = 0
+
+    def append(self, frame: pl.DataFrame) -> None:
+        """Write a frame; the first one sets the schema. Empty frames after it are passed over."""
+        if frame.is_empty() and self._writer is not None:
+            return
+        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if self._writer is None:
+            self._writer = pa.ipc.new_file(self._stream, table.schema, options=_OPTIONS)
+        for batch in table.combine_chunks().to_batches():
+            self._writer.write_batch(batch)
+        self.height += frame.height
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self._stream.close()
+
+
+class FrameFile:
+    """Random access to the rows of an Arrow IPC file; safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[int, pl.DataFrame] = OrderedDict()
+        try:
+            # Mapped pages count as resident memory, so the file is read, not mapped.
+            self._source = pa.OSFile(str(path), "rb")
+            self._reader = pa.ipc.open_file(self._source)
+            sizes = [self._reader.get_batch(i).num_rows for i in range(self._reader.num_record_batches)]
+        except (OSError, pa.ArrowException) as exc:
+            raise StateError(
+                f"the package file {path.name} cannot be read ({type(exc).__name__})",
+                hint="start the run again from its source",
+            ) from None
+        self._path = path
+        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+        self.columns: tuple[str, ...] = tuple(self._reader.schema.names)
+
+    @property
+    def height(self) -> int:
+        """Rows in the file."""
+        return int(self._starts[-1])
+
+    def frames(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the file's frames in order, only the named columns if given."""
+        included = None if columns is None else [self.columns.index(name) for name in columns]
+        options = pa.ipc.IpcReadOptions(included_fields=included)
+        with pa.OSFile(str(self._path), "rb") as source:
+            reader = pa.ipc.open_file(source, options=options)
+            for number in range(reader.num_record_batches):
+                frame = pl.from_arrow(reader.get_batch(number))
+                if isinstance(frame, pl.DataFrame):
+                    yield frame if columns is None else frame.select(columns)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return the given rows, in the given order."""
+        batch_of = np.searchsorted(self._starts, rows, side="right") - 1
+        pieces = []
+        order = []
+        for number in np.unique(batch_of):
+            where = np.flatnonzero(batch_of == number)
+            frame = self._batch(int(number))
+            pieces.append(frame[rows[where] - self._starts[number]])
+            order.append(where)
+        if not pieces:
+            return self._batch(0).clear() if self.height else pl.DataFrame(schema=dict.fromkeys(self.columns, pl.Null))
+        joined: pl.DataFrame = pl.concat(pieces)
+        back = np.argsort(np.concatenate(order), kind="stable")
+        if not np.array_equal(back, np.arange(len(back))):
+            joined = joined[back]
+        return joined
+
+    def _batch(self, number: int) -> pl.DataFrame:
+        with self._lock:
+            frame = self._cache.get(number)
+            if frame is None:
+                read = pl.from_arrow(self._reader.get_batch(number))
+                frame = read if isinstance(read, pl.DataFrame) else pl.DataFrame(read)
+                self._cache[number] = frame
+                while len(self._cache) > _CACHED_BATCHES:
+                    self._cache.popitem(last=False)
+            else:
+                self._cache.move_to_end(number)
+            return frame
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._cache.clear()
+            self._source.close()
+
+
+class PackageWriter:
+    """Writes rows.arrow and valid.arrow while a source is read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._rows = FrameWriter(folder / ROWS_FILE)
+        self._valid = FrameWriter(folder / VALID_FILE)
+
+    @property
+    def row_count(self) -> int:
+        """Rows read so far."""
+        return self._rows.height
+
+    def append(self, rows: pl.DataFrame, valid: pl.DataFrame) -> None:
+        """Add one packed chunk."""
+        self._rows.append(rows)
+        self._valid.append(valid)
+
+    def close(self) -> None:
+        """Finish both files."""
+        self._rows.close()
+        self._valid.close()
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the files; a half-written package is made anew from the source."""
+        self.close()
+
+
+class PackageReader:
+    """Implements `importer.ports.PackageAccess`. Slots number the lines of valid.arrow, then those of extra files.
+
+    Extra rows come in rounds (when the run is planned, when groups are released), each in a file of its own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._rows = FrameFile(folder / ROWS_FILE)
+        self._files = [FrameFile(folder / VALID_FILE)]
+        self._files += [FrameFile(path) for path in sorted(folder.glob(EXTRA_FILES))]
+
+    def valid_frames(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the valid rows in order, only the named columns if given."""
+        return self._files[0].frames(columns)
+
+    def rows_frames(self) -> Iterator[pl.DataFrame]:
+        """Yield every row read, in order."""
+        return self._rows.frames()
+
+    def take(self, slots: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return typed rows by slot, in the order given."""
+        if len(self._files) == 1:
+            return self._files[0].take(slots)
+        starts = np.concatenate([[0], np.cumsum([file.height for file in self._files])])
+        owner = np.searchsorted(starts, slots, side="right") - 1
+        pieces, places = [], []
+        for number in np.unique(owner):
+            where = np.flatnonzero(owner == number)
+            pieces.append(self._files[number].take(slots[where] - starts[number]))
+            places.append(where)
+        if not pieces:
+            return self._files[0].take(slots)
+        back = np.argsort(np.concatenate(places), kind="stable")
+        joined: pl.DataFrame = pl.concat(pieces)[back]
+        return joined
+
+    def append_extra(self, frame: pl.DataFrame) -> int:
+        """Keep changed rows in a file of their own; return the slot of the first."""
+        first = sum(file.height for file in self._files)
+        path = self._folder / EXTRA_FILES.replace("*", f"{len(self._files):03d}")
+        writer = FrameWriter(path)
+        for piece in frame.iter_slices(_EXTRA_BATCH_ROWS):
+            writer.append(piece)
+        writer.close()
+        self._files.append(FrameFile(path))
+        return first
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in (self._rows, *self._files):
+            file.close()
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """Write one frame as an Arrow IPC file, 0600, whole or not at all."""
+    with replaced(path) as stream:
+        frame.write_ipc(stream, compression="lz4", compat_level=pl.CompatLevel.oldest())
+
+
+def read_frame(path: Path) -> pl.DataFrame:
+    """Read what `write_frame` wrote.
+
+    Raises:
+        StateError: the file is missing or damaged.
+    """
+    try:
+        return pl.read_ipc(path.read_bytes(), use_pyarrow=False)
+    except (OSError, pl.exceptions.PolarsError) as exc:
+        raise StateError(
+            f"the package file {path.name} cannot be read ({type(exc).__name__})",
+            hint="start the run again from its source",
+        ) from None

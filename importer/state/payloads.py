@@ -1,0 +1,127 @@
+"""Bodies and part files made from the package, at the moment they are sent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from importer.core.filled import FilledSet
+from importer.core.wire import (
+    ENCODER_VERSION,
+    WireTrait,
+    encode_bulk,
+    encode_import_rows,
+    encode_profiles,
+    encode_removals,
+    import_header,
+)
+from importer.ports import ColumnMapping, PackageAccess, PartFile
+from importer.state.files import make_private_folder, replaced
+
+_ROWS_A_TIME: Final = 50_000
+
+
+class PackagePayloads:
+    """Implements `importer.ports.Payloads` over a package; safe to use from several threads.
+
+    Args:
+        package: The run's package.
+        slots: Slot of each position of the send order.
+        traits: The plan's traits.
+        sets: Filled sets by number.
+        parts: Folder for part files; they hold cell values.
+        salt: Ties the digests to mapping and schema.
+    """
+
+    def __init__(
+        self,
+        package: PackageAccess,
+        slots: npt.NDArray[np.int64],
+        traits: Sequence[WireTrait],
+        sets: Sequence[FilledSet],
+        *,
+        parts: Path,
+        salt: str,
+    ) -> None:
+        self._package = package
+        self._slots = slots
+        self._traits = tuple(traits)
+        self._by_ref = {trait.ref: trait for trait in traits}
+        self._sets = tuple(sets)
+        self._parts = parts
+        self._salt = salt
+        self._written: dict[int, PartFile] = {}
+
+    def bulk_body(self, start: int, stop: int, skip: frozenset[int] = frozenset()) -> bytes:
+        """Encode positions ``[start, stop)`` without those in `skip` as one Bulk body."""
+        return encode_bulk(self._profiles(start, stop, skip).to_list())
+
+    def _profiles(self, start: int, stop: int, skip: frozenset[int] = frozenset()) -> pl.Series:
+        slots = self._slots[start:stop]
+        if skip:
+            slots = slots[[position not in skip for position in range(start, stop)]]
+        return encode_profiles(self._traits, self._package.take(slots))
+
+    def part(self, batch_id: int, start: int, stop: int) -> PartFile:
+        """Write the import file of positions ``[start, stop)`` unless it is there; all rows fill the same traits."""
+        written = self._written.get(batch_id)
+        if written is not None and Path(written.path).exists():
+            return written
+        make_private_folder(self._parts)
+        first = self._package.take(self._slots[start : start + 1])
+        columns = self._sets[int(first["set"][0])].columns
+        traits = [trait for trait in self._traits if trait.ref in columns]
+        names = import_header(len(traits))
+        path = self._parts / f"part-{batch_id}.csv"
+        digest = hashlib.sha256()
+        size = 0
+        with replaced(path) as stream:
+            header = (",".join(names) + "\n").encode()
+            pieces = (
+                encode_import_rows(traits, self._package.take(self._slots[at : min(at + _ROWS_A_TIME, stop)]))
+                for at in range(start, stop, _ROWS_A_TIME)
+            )
+            for piece in (header, *pieces):
+                stream.write(piece)
+                digest.update(piece)
+                size += len(piece)
+        mappings = tuple(
+            ColumnMapping(name, trait.group, trait.name) for name, trait in zip(names, traits, strict=True)
+        )
+        written = PartFile(path=str(path), size_bytes=size, columns=mappings, sha256=digest.hexdigest())
+        self._written[batch_id] = written
+        return written
+
+    def identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
+        """Return a row's identifiers as (idType, value)."""
+        row = self._row(position)
+        return tuple(
+            (trait.id_type, str(row[trait.ref]))
+            for trait in self._traits
+            if trait.id_type is not None and row[trait.ref] is not None
+        )
+
+    def patch_body(self, position: int) -> bytes:
+        """Encode the removals of a row."""
+        number = self._package.take(self._slots[position : position + 1])["set"][0]
+        return encode_removals(self._traits, self._sets[number].removed)
+
+    def digest(self, start: int, stop: int) -> str:
+        """Hash the typed rows of ``[start, stop)``, with mapping, schema and encoder version."""
+        slots = self._slots[start:stop]
+        frame = self._package.take(slots)
+        digest = hashlib.blake2b(f"{self._salt}:{ENCODER_VERSION}:".encode(), digest_size=16)
+        for profile in encode_profiles(self._traits, frame).to_list():
+            digest.update(profile.encode())
+        for number in frame["set"].to_list():
+            digest.update("\x1f".join(self._sets[number].removed).encode() + b"\x1e")
+        return digest.hexdigest()
+
+    def _row(self, position: int) -> dict[str, object]:
+        return self._package.take(self._slots[position : position + 1]).row(0, named=True)

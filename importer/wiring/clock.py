@@ -1,0 +1,22 @@
+"""The machine's own clock."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """Implements `importer.ports.Clock`."""
+
+    def monotonic_s(self) -> float:
+        """Seconds from an arbitrary start."""
+        return time.monotonic()  # noqa: TID251 - this is the clock
+
+    def utc_now_iso(self) -> str:
+        """Wall-clock time in UTC, for display."""
+        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # noqa: TID251 - this is the clock
+
+    def stamp(self) -> str:
+        """Wall-clock time as the beginning of a run's name."""
+        return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")  # noqa: TID251 - this is the clock

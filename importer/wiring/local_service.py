@@ -1,0 +1,35 @@
+"""The emulator as a service of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from importer.core.ids import is_store_id
+from importer.emulator import BadProfile, Clash, DatabaseFormatError, EmulatorInUseError, EmulatorSettings, serve
+from importer.errors import LockedError, SettingsError, StateError
+
+
+def serve_emulator(db: str, settings: Mapping[str, Any], on_ready: Callable[[dict[str, Any]], None]) -> None:
+    """Serve until a signal comes.
+
+    Args:
+        db: SQLite file, or ``:memory:``.
+        settings: Fields of `EmulatorSettings`.
+        on_ready: Told its URLs and store ID once it answers.
+
+    Raises:
+        SettingsError: the store ID is malformed.
+        LockedError: another process serves the same file.
+        StateError: the file was written by another version.
+    """
+    values = dict(settings) | {"clash": Clash(settings["clash"]), "bad_profile": BadProfile(settings["bad_profile"])}
+    if "store_id" in values and not is_store_id(str(values["store_id"])):
+        raise SettingsError("that is not a store ID", hint="a store ID looks like mem_store_00000000000000000000000000")
+    try:
+        serve(db if db == ":memory:" else Path(db), EmulatorSettings(**values), on_ready)
+    except EmulatorInUseError as exc:
+        raise LockedError("another process is serving this file", hint="stop it, or give another --db") from exc
+    except DatabaseFormatError as exc:
+        raise StateError("the file was written by another version of the emulator", hint="give another --db") from exc

@@ -1,0 +1,70 @@
+"""What a caller asks for: frozen values that the command line and the Python API both build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from importer.core.manifest import RunOptions
+from importer.ports import SourceOptions
+from importer.reports.progress import NoProgress, ProgressSink
+from importer.settings import Settings
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A source, a mapping and a store.
+
+    Attributes:
+        source: Paths or patterns, or ``-``.
+        mapping: The mapping file.
+        settings: Where and with which credentials.
+        emulator: Use the local service.
+        schema_file: Check against this file instead of a store (validate only).
+        source_options: Overrides of the mapping's own source options, by field name of `SourceOptions`.
+        options: What is sent.
+        part_rows: Overrides the mapping's.
+        show_values: Write cell values into the issue files.
+        max_rejected_percent: Guard of `import`.
+    """
+
+    source: tuple[str, ...]
+    mapping: Path
+    settings: Settings
+    emulator: bool = False
+    schema_file: Path | None = None
+    source_options: SourceOptions = field(default_factory=SourceOptions)
+    options: RunOptions = field(default_factory=RunOptions)
+    part_rows: int | None = None
+    show_values: bool = False
+
+
+@dataclass(frozen=True)
+class SendOptions:
+    """How hard to send; None takes the engine's default."""
+
+    concurrency: int = 8
+    max_rps: float | None = None
+
+
+def _yes(question: str) -> bool:  # noqa: ARG001 - a caller without questions agrees
+    return True
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How a run talks to whoever started it.
+
+    Attributes:
+        progress: Told how far it is.
+        confirm: Asked before the first write to a live store; false leaves the run planned.
+        stop: Set to stop sending; the run stays resumable.
+        stop_signal: Number of the signal that set it, 0 for none.
+    """
+
+    progress: ProgressSink = field(default_factory=NoProgress)
+    confirm: Callable[[str], bool] = _yes
+    stop: Event = field(default_factory=Event)
+    stop_signal: Callable[[], int] = lambda: 0

@@ -1,0 +1,163 @@
+"""Going on with a run from its folder: neither the source nor the mapping is needed once it is packaged."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from importer.core.index import release_groups
+from importer.core.manifest import RunManifest, Stage
+from importer.core.report import Report
+from importer.errors import ConfigError, GuardError
+from importer.pipeline.schedule import Choice
+from importer.ports import SourceOptions
+from importer.settings import Settings
+from importer.state.ledger import SqliteLedger
+from importer.state.lock import SendingLock
+from importer.state.package import read_frame, write_frame
+from importer.state.run_folder import RunFolder, RunsFolder
+from importer.wiring.opening import opened
+from importer.wiring.requests import Hooks, RunRequest, SendOptions
+from importer.wiring.runs import CLOCK, GROUPS_FILE, Run, extend, planned_run
+from importer.wiring.sending import loaded_settings, send
+from importer.wiring.targets import OpenTarget, open_emulator, open_live
+
+STALE_AFTER: Final = timedelta(hours=24)
+"""An older package asks before it is sent: the world may have moved on."""
+
+
+@dataclass(frozen=True)
+class ResumeRequest:
+    """How to go on with a run.
+
+    Attributes:
+        run: Its id, the beginning of it, or ``last``.
+        settings: Credentials and runs folder; the store is the run's own.
+        release: Merge groups to let go: their numbers; empty set for all; None for none.
+        rest: Send what a `--limit` left out.
+        stale_ok: Send a package older than 24 hours without asking.
+        max_rejected_percent: Replaces the run's own guard.
+        command: Name for the report.
+    """
+
+    run: str
+    settings: Settings
+    release: Collection[int] | None = None
+    rest: bool = False
+    stale_ok: bool = False
+    max_rejected_percent: float | None = None
+    command: str = "resume"
+
+
+def resume(request: ResumeRequest, hooks: Hooks, options: SendOptions) -> Report:
+    """Go on with a run.
+
+    Raises:
+        StateError: there is no such run, or it is damaged.
+        ConfigError: it cannot be sent (a dry run; stale and nobody agreed).
+        GuardError: the store's schema, the source or the mapping is not what it was.
+        ApiError: the store could not be read.
+    """
+    folder = RunsFolder(Path(request.settings.runs_dir)).find(request.run)
+    manifest = folder.read_manifest()
+    if manifest.stage is Stage.CHECKED:
+        raise ConfigError(f"run {folder.run_id} was a dry run; it has nothing to send", hint="use `plan` or `import`")
+    if manifest.stage is Stage.PACKAGING:
+        return _start_again(request, folder, manifest, hooks, options)
+    with _store(request, manifest) as store:
+        if store.schema.fingerprint != manifest.schema_fingerprint:
+            raise GuardError(
+                "the store's trait groups or identity settings changed since the run was planned; nothing was sent",
+                hint="plan the source again",
+            )
+        _check_age(request, manifest, hooks)
+        run = _load(folder, manifest)
+        if request.max_rejected_percent is not None:
+            run.manifest = _with_guard(run.manifest, request.max_rejected_percent)
+        if request.release is not None or request.rest:
+            _extend(run, request)
+        return send(run, store, hooks, options, command=request.command)
+
+
+def _store(request: ResumeRequest, manifest: RunManifest) -> AbstractContextManager[OpenTarget]:
+    if manifest.target.emulator:
+        return open_emulator(request.settings, store_id=manifest.target.store_id)
+    return open_live(loaded_settings(request.settings, manifest))
+
+
+def _check_age(request: ResumeRequest, manifest: RunManifest, hooks: Hooks) -> None:
+    if request.stale_ok or manifest.target.emulator:
+        return
+    age = datetime.fromisoformat(CLOCK.utc_now_iso()) - datetime.fromisoformat(manifest.created_at)
+    if age <= STALE_AFTER:
+        return
+    if not hooks.confirm(f"The package is {age.days * 24 + age.seconds // 3600} hours old. Send it all the same?"):
+        raise ConfigError("the package is older than 24 hours", hint="give --stale-ok, or plan the source again")
+
+
+def _load(folder: RunFolder, manifest: RunManifest) -> Run:
+    return Run(folder, manifest, folder.reader(), folder.read_index(), read_frame(folder.package / GROUPS_FILE))
+
+
+def _with_guard(manifest: RunManifest, percent: float) -> RunManifest:
+    options = manifest.options.model_copy(update={"max_rejected_percent": percent})
+    return manifest.model_copy(update={"options": options})
+
+
+def _extend(run: Run, request: ResumeRequest) -> None:
+    """Release groups and add what a limit left out to the send order, before anything is sent."""
+    with SendingLock(run.folder.path.parent, run.manifest.target.store_id):
+        if request.release is not None:
+            _release(run, request.release)
+        # A canary stays one unless the rest is asked for: only the released rows join it.
+        canary = run.manifest.options.limit is not None and not request.rest
+        with SqliteLedger.open(run.folder.ledger) as ledger:
+            extend(run, ledger, Choice(groups_only=canary))
+        run.folder.write_manifest(run.manifest)
+
+
+def _release(run: Run, chosen: Collection[int]) -> None:
+    known = set(run.groups.filter(pl.col("decision") == "held")["group"].to_list())
+    strange = set(chosen) - known
+    if strange:
+        raise ConfigError(
+            f"run {run.folder.run_id} has no held group {', '.join(map(str, sorted(strange)))}",
+            hint="groups.parquet lists them",
+        )
+    released = set(chosen) or known
+    run.index = release_groups(run.index, released)
+    decision = pl.when(pl.col("group").is_in(sorted(released))).then(pl.lit("released")).otherwise("decision")
+    run.groups = run.groups.with_columns(decision=decision)
+    write_frame(run.folder.package / GROUPS_FILE, run.groups)
+
+
+def _start_again(
+    request: ResumeRequest, folder: RunFolder, manifest: RunManifest, hooks: Hooks, options: SendOptions
+) -> Report:
+    """Package anew what was interrupted while packaging; nothing of it was sent."""
+    again = RunRequest(
+        source=manifest.source.spec,
+        mapping=Path(manifest.mapping_name),
+        settings=loaded_settings(request.settings, manifest),
+        emulator=manifest.target.emulator,
+        source_options=SourceOptions(**manifest.source.options),  # type: ignore[arg-type]  # written from its fields
+        options=manifest.options,
+        part_rows=manifest.options.part_rows,
+    )
+    with opened(again) as inputs:
+        record = inputs.source_record(manifest.source.spec, "")
+        if inputs.mapping.fingerprint != manifest.mapping_fingerprint or record.stamps != manifest.source.stamps:
+            raise GuardError(
+                f"run {folder.run_id} stopped while it read the source, and source or mapping changed since",
+                hint="start a new run",
+            )
+        run = planned_run(again, hooks, inputs, manifest.command, folder=folder)
+        if inputs.store is None:
+            raise ConfigError("the run has no store", hint="start a new run")
+        return send(run, inputs.store, hooks, options, command=request.command)

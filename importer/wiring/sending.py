@@ -1,0 +1,210 @@
+"""Sending a planned run: confirm, lock, deliver, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from importer.core.delivery import EngineOptions
+from importer.core.lifecycle import FinishReason
+from importer.core.manifest import RunManifest, Stage
+from importer.core.report import ErrorReport, ExitCode, FinalState, Report
+from importer.errors import ConfigError, GuardError, ImporterError, StateError
+from importer.pipeline.deliver import DeliveryPorts, DeliveryProgress, DeliveryResult, deliver
+from importer.settings import Settings
+from importer.state.ledger import SqliteLedger
+from importer.state.lock import SendingLock
+from importer.state.run_folder import RunsFolder
+from importer.wiring.finishing import Ending, delivered_by, error_report, finish
+from importer.wiring.opening import opened
+from importer.wiring.requests import Hooks, RunRequest, SendOptions
+from importer.wiring.runs import CLOCK, Run, payloads_of, planned_run, set_stage
+from importer.wiring.targets import OpenTarget
+
+_REASON_CODES: Final = {
+    FinishReason.COMPLETED: ExitCode.OK,
+    FinishReason.REFUSED: ExitCode.SERVICE,
+    FinishReason.STALLED: ExitCode.STOPPED,
+    FinishReason.FAULT: ExitCode.BUG,
+}
+_REASON_TEXTS: Final = {
+    FinishReason.REFUSED: "the service refused the run",
+    FinishReason.STALLED: "the service accepted nothing for too long",
+    FinishReason.INTERRUPTED: "stopped by a signal",
+    FinishReason.FAULT: "a fault of this program stopped the run",
+}
+
+
+def run_import(request: RunRequest, hooks: Hooks, options: SendOptions) -> Report:
+    """Check a source, then deliver it.
+
+    Raises:
+        ConfigError, SourceError: refused before anything was sent.
+        ApiError: the store could not be read.
+        StateError: the ledger or the lock.
+    """
+    with opened(request) as inputs:
+        run = planned_run(request, hooks, inputs, "import")
+        if inputs.store is None:
+            raise ConfigError("an import needs a store", hint="leave --schema out")
+        return send(run, inputs.store, hooks, options, command="import")
+
+
+def send(run: Run, store: OpenTarget, hooks: Hooks, options: SendOptions, *, command: str) -> Report:
+    """Deliver what is planned and not yet settled, and report.
+
+    Args:
+        run: Planned.
+        store: Where to.
+        hooks: Asked before the first write to a live store.
+        options: How hard.
+        command: Name for the report.
+    """
+    runs_dir = run.folder.path.parent
+    try:
+        _guard(run)
+        if not store.target.emulator and not hooks.confirm(question(run, runs_dir)):
+            raise ConfigError(
+                "not sent: nobody agreed to write to the live store",
+                hint=f"`memory-importer resume {run.folder.run_id} --yes` sends it as planned",
+            )
+    except ImporterError as refusal:
+        code = ExitCode.GUARD if isinstance(refusal, GuardError) else ExitCode.REFUSED
+        return _report(run, hooks, _ending(command, error=error_report(refusal), codes=(code,)))
+    with SendingLock(runs_dir, store.target.store_id), SqliteLedger.open(run.folder.ledger) as ledger:
+        # A run that was sent from before has batches whose rows may have changed on disk since: check them.
+        resumed = run.manifest.stage is not Stage.PLANNED
+        set_stage(run, Stage.SENDING)
+        result, error = _deliver(run, store, ledger, hooks, options, resumed=resumed)
+        if result is not None and result.reason is FinishReason.COMPLETED:
+            set_stage(run, Stage.FINISHED)
+        requests = ledger.request_counts()
+        delivered = delivered_by(ledger)
+    code = _exit_code(result, error, hooks)
+    end = _ending(command, error=_why(run, result, error), codes=(code,))
+    return _report(run, hooks, replace(end, delivered=delivered, requests=requests))
+
+
+def _guard(run: Run) -> None:
+    """Stop a wrong mapping before it sends anything."""
+    if run.manifest.stage is not Stage.PLANNED:
+        return
+    counts = pl.concat([frame.select("state", "code") for frame in run.package.rows_frames()] or [pl.DataFrame()])
+    judged = counts.filter(pl.col("state").fill_null("") != "skipped").height
+    rejected = (
+        counts.filter(pl.col("state") == "rejected").height + run.index.filter(pl.col("state") == "rejected").height
+    )
+    limit = run.manifest.options.max_rejected_percent
+    if judged and 100 * rejected / judged > limit:
+        raise GuardError(
+            f"{rejected} of {judged} rows are rejected, more than {limit:g} %; nothing was sent",
+            hint=f"mend the source or the mapping; or `memory-importer resume {run.folder.run_id} --max-rejected 100`",
+        )
+
+
+def question(run: Run, runs_dir: Path) -> str:
+    """Return the line that is shown before the first write to a live store."""
+    target = run.manifest.target
+    rows = run.index.filter(pl.col("position") >= 0).height
+    merges = run.groups.filter((pl.col("kind") == "merge") & (pl.col("decision") != "held")).height
+    before = delivered_before(runs_dir, run.manifest)
+    again = f" The same source was delivered to this store by run {before}." if before is not None else ""
+    return (
+        f"Send {rows} rows to store {target.store_name} ({target.store_id}) on {target.host}: "
+        f"at least {rows} billable operations, {merges} groups of rows may merge for ever.{again} Go on?"
+    )
+
+
+def delivered_before(runs_dir: Path, manifest: RunManifest) -> str | None:
+    """Return the run that delivered the same source with the same mapping to the same store, None if there is none."""
+    for folder in reversed(RunsFolder(runs_dir).all()):
+        if folder.run_id == manifest.run_id:
+            continue
+        try:
+            other = folder.read_manifest()
+        except StateError:
+            continue
+        same = (
+            other.source.fingerprint == manifest.source.fingerprint
+            and other.mapping_fingerprint == manifest.mapping_fingerprint
+            and other.target.store_id == manifest.target.store_id
+            and other.target.host == manifest.target.host
+        )
+        if same and other.stage in (Stage.SENDING, Stage.FINISHED):
+            return folder.run_id
+    return None
+
+
+def _deliver(
+    run: Run, store: OpenTarget, ledger: SqliteLedger, hooks: Hooks, options: SendOptions, *, resumed: bool
+) -> tuple[DeliveryResult | None, StateError | None]:
+    order = run.folder.read_order()
+    ports = DeliveryPorts(payloads_of(run, order), store.client, ledger, CLOCK, hooks.stop)
+    engine = EngineOptions(
+        run_id=run.folder.run_id,
+        seed=int(run.folder.run_id.rpartition("-")[2], 16),
+        concurrency=options.concurrency,
+        max_rps=options.max_rps,
+        resumed=resumed,
+    )
+    hooks.progress.stage("send", order.height)
+    try:
+        return deliver(ports, engine, _advance(hooks)), None
+    except StateError as error:
+        return None, error
+
+
+def _advance(hooks: Hooks) -> Callable[[DeliveryProgress], None]:
+    done = 0
+
+    def advance(progress: DeliveryProgress) -> None:
+        nonlocal done
+        settled = sum(progress.tally.rows.values())
+        hooks.progress.advance(
+            settled - done, retries=progress.tally.retries, in_flight=progress.in_flight, wait_s=int(progress.waiting_s)
+        )
+        done = settled
+
+    return advance
+
+
+def _exit_code(result: DeliveryResult | None, error: StateError | None, hooks: Hooks) -> ExitCode:
+    if error is not None or result is None:
+        return ExitCode.STOPPED
+    if result.reason is FinishReason.INTERRUPTED:
+        return ExitCode.TERMINATED if hooks.stop_signal() == _SIGTERM else ExitCode.INTERRUPTED
+    return _REASON_CODES[result.reason]
+
+
+_SIGTERM: Final = 15
+
+
+def _why(run: Run, result: DeliveryResult | None, error: StateError | None) -> ErrorReport | None:
+    if error is not None:
+        return error_report(error)
+    if result is None or result.reason is FinishReason.COMPLETED:
+        return None
+    failure = result.failure
+    status = f" (HTTP {failure.status}, code {failure.code})" if failure is not None and failure.status else ""
+    return ErrorReport(
+        message=_REASON_TEXTS[result.reason] + status,
+        hint=f"`memory-importer resume {run.folder.run_id}` goes on where it stopped",
+    )
+
+
+def _ending(command: str, *, error: ErrorReport | None, codes: tuple[int, ...]) -> Ending:
+    return Ending(command, CLOCK.utc_now_iso(), FinalState.NOT_SENT, exit_codes=codes, error=error)
+
+
+def _report(run: Run, hooks: Hooks, end: Ending) -> Report:
+    hooks.progress.finish()
+    return finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
+
+
+def loaded_settings(settings: Settings, manifest: RunManifest) -> Settings:
+    """Return the settings for the store a run was planned for."""
+    return settings.model_copy(update={"store_id": manifest.target.store_id, "api_url": manifest.target.api_url})

@@ -1,0 +1,128 @@
+"""Opening the store a run is about: the live service, the emulator in process, or a schema file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from importer.core.ids import is_store_id
+from importer.core.manifest import Target
+from importer.core.schema import StoreSchema
+from importer.emulator import Emulator, EmulatorInUseError, EmulatorSettings
+from importer.errors import LockedError, SettingsError
+from importer.memory_api.client import ClientOptions, MemoryClient
+from importer.settings import Settings
+from importer.state.files import make_private_folder
+
+_EMULATOR_CREDENTIALS: Final = ("emulator", "emulator")
+
+
+@dataclass(frozen=True)
+class OpenTarget:
+    """A store that can be read and written.
+
+    Attributes:
+        client: Speaks to it.
+        target: What a run records of it.
+        schema: Its trait groups and identity settings, as they are now.
+        notes: What a person should know.
+        emulator: The local service, where that is the target.
+    """
+
+    client: MemoryClient
+    target: Target
+    schema: StoreSchema
+    notes: tuple[str, ...] = ()
+    emulator: Emulator | None = None
+
+
+def no_target() -> SettingsError:
+    """Return the error of a command that was not told which store is meant."""
+    return SettingsError(
+        "which store? None was named",
+        hint="give --store mem_store_... (or MEMORY_STORE_ID), or --emulator; `validate` also takes --schema FILE",
+    )
+
+
+@contextmanager
+def open_live(settings: Settings) -> Iterator[OpenTarget]:
+    """Open a store of the live service and read its schema.
+
+    Raises:
+        SettingsError: no store, no credentials, or a malformed store ID.
+        ApiError: the service refused.
+    """
+    if settings.store_id is None:
+        raise no_target()
+    if not is_store_id(settings.store_id):
+        raise SettingsError("that is not a store ID", hint="a store ID looks like mem_store_00000000000000000000000000")
+    options = ClientOptions(bucket_hosts=settings.bucket_hosts, proxy=settings.proxy)
+    with MemoryClient(settings.api_url, settings.store_id, settings.credentials(), options) as client:
+        yield _opened(client, settings.api_url, emulator=None, notes=())
+
+
+@contextmanager
+def open_emulator(
+    settings: Settings, *, seed: Mapping[str, Any] | None = None, store_id: str | None = None
+) -> Iterator[OpenTarget]:
+    """Run the emulator in this process, give it what a mapping needs, and open its store.
+
+    Args:
+        settings: Gives the runs folder, beside which the emulator keeps its state.
+        seed: Trait groups and identifier types to create where they are missing; never through the API.
+        store_id: The store to open; the emulator's own default if None.
+
+    Raises:
+        LockedError: another process runs the emulator on the same file.
+    """
+    options = EmulatorSettings(store_id=store_id) if store_id is not None else EmulatorSettings()
+    folder = Path(settings.runs_dir) / "emulator"
+    make_private_folder(folder)
+    try:
+        with Emulator(folder / f"{options.store_id}.db", options) as emulator:
+            added = emulator.seed(seed) if seed is not None else []
+            notes = ("the local emulator is used; nothing leaves this machine", *_seed_note(added))
+            with MemoryClient(emulator.api_url, options.store_id, _EMULATOR_CREDENTIALS) as client:
+                yield _opened(client, emulator.api_url, emulator=emulator, notes=notes)
+                emulator.wait_idle(_IDLE_TIMEOUT_S)
+    except EmulatorInUseError as exc:
+        raise LockedError(
+            "another process is using the emulator's state", hint="wait for it, or give another --runs-dir"
+        ) from exc
+
+
+_IDLE_TIMEOUT_S: Final = 60.0
+
+
+def _seed_note(added: list[str]) -> tuple[str, ...]:
+    return (f"created in the emulator for this mapping: {', '.join(added)}",) if added else ()
+
+
+def _opened(client: MemoryClient, api_url: str, *, emulator: Emulator | None, notes: tuple[str, ...]) -> OpenTarget:
+    schema = client.fetch_schema()
+    target = Target(
+        store_id=schema.store_id,
+        store_name=schema.store_name,
+        host=urlsplit(api_url).hostname or "",
+        api_url=api_url,
+        emulator=emulator is not None,
+    )
+    return OpenTarget(client, target, schema, notes, emulator)
+
+
+def schema_from_file(path: Path) -> StoreSchema:
+    """Read a schema that `schema pull` wrote.
+
+    Raises:
+        SettingsError: there is no such file, or it holds something else.
+    """
+    try:
+        return StoreSchema.from_file(path.read_bytes())
+    except OSError as exc:
+        raise SettingsError(f"{path}: cannot be read ({exc.strerror})", hint="make it with `schema pull`") from None
+    except ValueError:
+        raise SettingsError(f"{path}: not a store schema", hint="make it with `schema pull`") from None

@@ -1,0 +1,174 @@
+"""Phone numbers: the verdicts, the guards beyond the library, and the vectorised path against the reference."""
+
+from __future__ import annotations
+
+import phonenumbers
+import polars as pl
+import pytest
+
+from importer.core.phone_plans import calling_codes, code_plan, region_plan
+from importer.core.phones import (
+    PHONES_SCHEMA,
+    is_placeholder_phone,
+    normalise_phones,
+    reference_phone,
+    unwrap_excel,
+)
+
+CASES = [
+    # text, region, e164, code
+    ("+13175551234", None, "+13175551234", None),
+    ("+1 (317) 555-1234", None, "+13175551234", None),
+    ("317.555.1234", "US", "+13175551234", None),
+    ("1-317-555-1234", "us", "+13175551234", None),
+    ("(317) 555-1234", "CA", "+13175551234", None),
+    ("317 555 1234 ext. 12", "US", "+13175551234", None),
+    ("1-800-FLOWERS", "US", "+18003569377", None),
+    ("Tel: +49 30 123456", None, "+4930123456", None),
+    ("030/123456", "DE", "+4930123456", None),
+    ("+49 (0)30 123456", "FR", "+4930123456", None),
+    ("0049 30 123456", "DE", "+4930123456", None),
+    ("4930123456", "DE", "+4930123456", None),
+    ("020 7946 0018", "GB", "+442079460018", None),
+    ("447911123456", "GB", "+447911123456", None),
+    ("06 12 34 56 78", "FR", "+33612345678", None),
+    ("02 1234 5678", "IT", "+390212345678", None),
+    ("8 (912) 345-67-89", "RU", "+79123456789", None),
+    ("+78005553535", None, "+78005553535", None),
+    ("0412 345 678", "AU", "+61412345678", None),
+    ("'+13175551234", None, "+13175551234", None),
+    ('="+13175551234"', None, "+13175551234", None),
+    ("+10000000000", None, "+10000000000", "unlikely-phone"),
+    ("1234567890", "US", "+11234567890", "unlikely-phone"),
+    ("317-555-1234", None, None, "ambiguous-phone"),
+    ("317-555-1234", "XX", None, "ambiguous-phone"),
+    ("0049 30 123456", None, None, "ambiguous-phone"),
+    ("12345", None, None, "invalid-phone"),
+    ("1234567890123456", None, None, "invalid-phone"),
+    ("555-1234", "US", None, "invalid-phone"),
+    ("+999 123 4567", "US", None, "invalid-phone"),
+    ("+1317555123", None, None, "invalid-phone"),
+    ("unknown", "US", None, "invalid-phone"),
+    ("-", None, None, "invalid-phone"),
+    ("317-555-1234;3175559999", "US", None, "invalid-phone"),
+    ("317-555-1234; 317-555-9999", "US", None, "invalid-phone"),
+    ("317 555 1234 home", "US", None, "invalid-phone"),
+    ("1.31756E+10", "US", None, "excel-damage"),
+    ("4,91511E+11", None, None, "excel-damage"),
+    ('="1.3E+10"', None, None, "excel-damage"),
+    ("+1" + "3" * 300, None, None, "invalid-phone"),
+    # invisible and control characters are refused by another check; here they are the library's punctuation
+    ("+1317\u200b5551234\x00", None, "+13175551234", None),
+]
+
+
+@pytest.mark.parametrize(("text", "region", "e164", "code"), CASES)
+def test_a_spelling_has_its_verdict(text: str, region: str | None, e164: str | None, code: str | None) -> None:
+    """A text gives the number and the code that the catalogue of bad input asks for."""
+    frame = normalise_phones(pl.Series([text]), region)
+    assert frame.row(0) == (e164, code)
+
+
+def test_a_column_keeps_its_rows_and_order() -> None:
+    """Many spellings at once, with a region a row, come back in their places; null stays null."""
+    texts = [case[0] for case in CASES] + [None]
+    regions = [case[1] for case in CASES] + ["US"]
+    frame = normalise_phones(pl.Series(texts, dtype=pl.String), pl.Series(regions, dtype=pl.String))
+    assert frame.schema == PHONES_SCHEMA
+    assert frame.rows() == [(case[2], case[3]) for case in CASES] + [(None, None)]
+
+
+@pytest.mark.parametrize("texts", [[], [None, None]])
+def test_a_column_without_numbers(texts: list[str | None]) -> None:
+    """No rows and only nulls are fine."""
+    frame = normalise_phones(pl.Series(texts, dtype=pl.String), "US")
+    assert frame.schema == PHONES_SCHEMA
+    assert frame.rows() == [(None, None)] * len(texts)
+
+
+@pytest.mark.parametrize("text", ["０３１７５５５１２３４", "＋13175551234", "+٤٩٣٠١٢٣٤٥٦"])  # noqa: RUF001
+def test_digits_of_other_scripts_are_invalid(text: str) -> None:
+    """Full-width and Arabic digits are refused, though the library would read them."""
+    assert normalise_phones(pl.Series([text]), "US").row(0) == (None, "invalid-phone")
+
+
+def test_a_float_is_no_phone_number() -> None:
+    """A number written as a float would get a digit more: it is refused."""
+    assert normalise_phones(pl.Series(["4915112345678.0", "1711234567.0"]), "DE")["code"].to_list() == [
+        "invalid-phone",
+        "invalid-phone",
+    ]
+
+
+def test_a_word_behind_a_number_is_not_dialled() -> None:
+    """Letters are keypad digits only with calling code 1: elsewhere a note would become part of the number."""
+    assert reference_phone("030 1234567 privat", "DE") == (None, "invalid-phone")
+
+
+def test_a_number_that_reads_differently_the_second_time_is_invalid() -> None:
+    """With two national prefixes in a row the E.164 form would be read as another number."""
+    assert normalise_phones(pl.Series(["+49 00 30 123456"]), None).row(0) == (None, "invalid-phone")
+
+
+def test_no_text_is_no_number() -> None:
+    """The reference takes null."""
+    assert reference_phone(None, "US") == (None, None)
+
+
+def test_every_plan_runs_in_this_engine() -> None:
+    """Every pattern of the metadata compiles in Rust, so no country is left to the slow path."""
+    for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        plan = code_plan(code)
+        assert plan.decidable
+        for region in plan.regions:
+            patterns = [region.general.pattern, *(shape.pattern for shape in region.types)]
+            pl.Series(["12"]).to_frame("n").select(
+                pl.col("n").str.contains(pattern).alias(str(number)) for number, pattern in enumerate(patterns)
+            )
+    assert all(region_plan(region).decidable for region in phonenumbers.SUPPORTED_REGIONS)
+
+
+def test_plans_that_do_not_run_go_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a future metadata needs look-around the library decides, with the same answers."""
+    import re
+
+    monkeypatch.setattr("importer.core.phone_plans._NOT_IN_RUST", re.compile(""))
+    region_plan.cache_clear()
+    code_plan.cache_clear()
+    try:
+        texts = pl.Series(["+4930123456", "030 123456"])
+        assert normalise_phones(texts, "DE").rows() == [("+4930123456", None)] * 2
+    finally:
+        region_plan.cache_clear()
+        code_plan.cache_clear()
+
+
+def test_calling_codes_by_leading_digits() -> None:
+    """Three digits name the calling code, whatever its length; 0 is none."""
+    table = calling_codes()
+    assert [int(table[start]) for start in (131, 491, 353, 0, 999)] == [1, 49, 353, 0, 0]
+
+
+def test_unwrap_excel() -> None:
+    """What a spreadsheet put around a text is taken off, nothing else."""
+    texts = pl.DataFrame({"t": ["'+1317", '="+1317"', '=" 1317 "', '"+1317"', "=1", "o'b", None]})
+    unwrapped = texts.select(unwrap_excel(pl.col("t"))).to_series().to_list()
+    assert unwrapped == ["+1317", "+1317", "1317", '"+1317"', "=1", "o'b", None]
+
+
+def test_placeholders() -> None:
+    """Only the exact numbers of the list are placeholders."""
+    texts = pl.Series(
+        [
+            "0000000000",
+            "(111) 111-1111",
+            "+1 000 000 0000",
+            "123-456-7890",
+            "+15555555555",
+            "8888888888",
+            "5551234",
+            None,
+        ]
+    )
+    assert is_placeholder_phone(texts).to_list() == [True, True, True, True, True, False, False, None]
+    assert texts.to_frame("t").select(is_placeholder_phone(pl.col("t"))).to_series().sum() == 5

@@ -1,0 +1,186 @@
+"""The report model: states, reconciliation, exit codes, published schema, next steps."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from importer.core.report import (
+    NOT_FINE,
+    ErrorReport,
+    ExitCode,
+    FinalState,
+    Report,
+    RouteReport,
+    SourceReport,
+    empty_report,
+    exit_code_of,
+    full_outcomes,
+    highest_exit_code,
+    reconcile,
+)
+from importer.core.report_hints import next_steps
+from importer.core.report_schema import report_json_schema
+
+STATES = [state.value for state in FinalState]
+DESIGNED_KEYS = {
+    "run_id",
+    "rows_read",
+    "outcomes",
+    "issues",
+    "routes",
+    "requests",
+    "merge_groups",
+    "operations",
+    "target",
+    "started_at",
+    "finished_at",
+    "exit_code",
+}
+
+
+def make_report(command: str = "import", **fields: object) -> Report:
+    """Make a report of which a test needs a part."""
+    base: dict[str, object] = {"run_id": "run-1", "command": command, "started_at": "2026-11-22T10:00:00Z"}
+    return Report.model_validate(base | fields)
+
+
+def test_outcomes_hold_every_state_in_order() -> None:
+    """Scripts find every state, in one order, whatever the counts given."""
+    report = make_report(rows_read=3, outcomes={"unknown": 1, "rejected": 2})
+    assert list(report.outcomes) == STATES
+    assert list(make_report().outcomes) == STATES
+    assert report.outcomes["rejected"] == 2
+
+
+def test_outcomes_refuse_a_state_that_is_none() -> None:
+    """A state that is not in the list cannot be counted."""
+    with pytest.raises(ValueError, match="not a final state: success"):
+        full_outcomes({"success": 1})
+    with pytest.raises(ValidationError):
+        make_report(outcomes={"success": 1})
+
+
+def test_report_is_frozen_and_strict() -> None:
+    """A report cannot be changed, and takes no key it does not know."""
+    with pytest.raises(ValidationError):
+        make_report(rows=3)
+    with pytest.raises(ValidationError):
+        make_report().rows_read = 3  # type: ignore[misc]  # the point of the test
+
+
+def test_reconcile_names_each_difference() -> None:
+    """Rows without a state and skipped rows without a reason are differences."""
+    fine = make_report(rows_read=3, outcomes={"accepted": 2, "skipped": 1}, skipped={"where": 1})
+    assert reconcile(fine) == ()
+    wrong = make_report(rows_read=4, outcomes={"accepted": 2, "skipped": 1})
+    assert reconcile(wrong) == (
+        "4 rows were read, 3 have a final state",
+        "1 rows are skipped, 0 have a reason",
+    )
+
+
+@given(st.dictionaries(st.sampled_from(STATES), st.integers(0, 5)))
+def test_exit_code_follows_from_the_states(outcomes: dict[str, int]) -> None:
+    """Rows not sent stop a run, rows that are not fine make a 3, all else is 0."""
+    code = exit_code_of(outcomes)
+    if outcomes.get("not_sent"):
+        assert code is ExitCode.STOPPED
+    elif any(outcomes.get(state.value) for state in NOT_FINE):
+        assert code is ExitCode.ROWS
+    else:
+        assert code is ExitCode.OK
+
+
+@pytest.mark.parametrize("state", ["accepted", "processed", "planned", "unchanged", "skipped", "combined"])
+def test_fine_rows_exit_zero(state: str) -> None:
+    """Each of the good states alone ends with 0."""
+    assert exit_code_of({state: 1}) == 0
+
+
+def test_rows_that_reading_back_contradicts_exit_three() -> None:
+    """A mismatch found by reading back is not fine, though the service processed the row."""
+    assert exit_code_of({"processed": 9}, not_verified=1) == 3
+
+
+def test_priorities_between_exit_codes() -> None:
+    """Signals, then 7, 4, 5, 6, 3; nothing at all is 0."""
+    ordered = [130, 7, 4, 5, 6, 3, 0]
+    for place, code in enumerate(ordered):
+        assert highest_exit_code(reversed(ordered[place:])) == code
+    assert highest_exit_code([143, 7]) == 143
+    assert highest_exit_code([]) == 0
+
+
+def test_empty_report_has_the_same_keys() -> None:
+    """Before a run exists the keys are the same, all null, and the error says why."""
+    empty = empty_report(ErrorReport(message="no store named", hint="give --emulator"))
+    assert list(empty) == list(Report.model_fields)
+    assert {key for key, value in empty.items() if value is not None} == {"error"}
+    assert set(empty) >= DESIGNED_KEYS
+
+
+def test_schema_takes_both_kinds_and_nothing_else() -> None:
+    """The published schema describes a run's report and the one without a run."""
+    validator = jsonschema_rs.validator_for(report_json_schema())
+    report = make_report(routes={"bulk": RouteReport(rows=2)}, source={"files": ["a.csv"], "kind": "csv"})
+    document = json.loads(report.model_dump_json())
+    assert validator.is_valid(document)
+    assert validator.is_valid(empty_report(ErrorReport(message="x")))
+    assert not validator.is_valid(document | {"more": 1})
+    assert not validator.is_valid({key: value for key, value in document.items() if key != "issues"})
+    assert not validator.is_valid(document | {"outcomes": {"accepted": 1}})
+
+
+def test_file_names_that_are_no_text_are_legible() -> None:
+    """A file name with bytes that are no UTF-8 does not keep a report from being written."""
+    source = SourceReport(files=("caf\udce9.csv",), kind="csv")
+    assert json.loads(source.model_dump_json())["files"] == ["caf?.csv"]
+    with pytest.raises(ValidationError):
+        SourceReport.model_validate({"files": [3], "kind": "csv"})
+
+
+def test_nothing_to_do_when_every_row_is_fine() -> None:
+    """A clean run proposes nothing."""
+    assert next_steps(make_report(rows_read=2, outcomes={"accepted": 1, "processed": 1})) == ()
+
+
+def test_next_steps_of_an_import() -> None:
+    """Each thing left open is met by one step, with the run's name in commands."""
+    steps = next_steps(
+        make_report(
+            outcomes={"rejected": 1, "failed": 1, "held": 2, "not_sent": 3, "unattributed": 1, "unknown": 1},
+            issues={"invalid-email": 1, "too-long": 4, "unlikely-phone": 9},
+            files=("rejected.csv",),
+        )
+    )
+    assert steps == (
+        "mend rejected.csv and import it again; see `memory-importer explain too-long`",
+        "the service refused 1 rows (outcomes.parquet); see `memory-importer explain refused-by-service`",
+        "held: `memory-importer resume run-1 --release all` (groups.parquet)",
+        "`memory-importer resume run-1` sends the rest",
+        "what became of 2 rows is not known (outcomes.parquet); importing them again is safe",
+    )
+
+
+def test_next_steps_of_dry_runs() -> None:
+    """A dry run offers sending, and never a resume."""
+    outcomes = {"planned": 1, "held": 1, "failed": 0, "rejected": 1}
+    plan = next_steps(make_report("plan", outcomes=outcomes))
+    assert plan[-1] == "`memory-importer import --plan run-1` sends it"
+    assert "--allow-merges" in plan[1]
+    assert plan[0] == "mend the rows named in issues.csv"
+    validate = next_steps(make_report("validate", outcomes=outcomes))
+    assert len(validate) == 2
+    assert not any("resume" in step for step in (*plan, *validate))
+
+
+def test_next_step_of_a_canary() -> None:
+    """After `--limit` the rest is one command away."""
+    steps = next_steps(make_report(outcomes={"accepted": 1, "skipped": 8}, skipped={"limit": 8}))
+    assert steps == ("`memory-importer resume run-1 --all` sends the rest",)

@@ -1,0 +1,438 @@
+"""The files of a run folder: names, columns, modes, all or nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from importer.core.report import ErrorReport, Report
+from importer.errors import StateError
+from importer.ports import MALFORMED_SCHEMA, Dialect
+from importer.reports.issue_files import IssueSink
+from importer.reports.outcome_files import OutcomesSink, write_groups
+from importer.reports.parquet_file import ROW_GROUP_ROWS, ParquetFile
+from importer.reports.rejected_files import RejectedSink
+from importer.reports.report_file import error_text, read_report, report_text, write_report
+from importer.reports.row_names import row_names
+from importer.reports.whole_file import WholeFile, write_whole
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o777], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Set a umask for one test."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def issue_frame(codes: list[str], *, keys: tuple[str, ...] = ("id",), value: str | None = "secret") -> pl.DataFrame:
+    """Make one issue for each code."""
+    count = len(codes)
+    return pl.DataFrame(
+        {
+            "file": pl.Series([0] * count, dtype=pl.UInt16),
+            "line": pl.Series(range(2, count + 2), dtype=pl.UInt64),
+            **{f"key:{key}": [f"C-{place}" for place in range(count)] for key in keys},
+            "row_number": pl.Series(range(1, count + 1), dtype=pl.UInt64),
+            "code": codes,
+            "severity": ["error"] * count,
+            "column": ["email"] * count,
+            "trait": ["Contact.email"] * count,
+            "value": pl.Series([value] * count, dtype=pl.String),
+            "message": ["Not an address"] * count,
+        }
+    )
+
+
+def outcome_frame(states: list[str], *, first: int = 1) -> pl.DataFrame:
+    """Make one row for each state."""
+    count = len(states)
+    text = {
+        name: pl.Series([None] * count, dtype=pl.String)
+        for name in ("code", "route", "batch_id", "request_id", "operation_id", "import_id", "group", "verified")
+    }
+    return pl.DataFrame(
+        {
+            "file": pl.Series([1] * count, dtype=pl.UInt16),
+            "row_number": pl.Series(range(first, first + count), dtype=pl.UInt64),
+            "line": pl.Series([None] * count, dtype=pl.UInt64),
+            "key:id": [f"C-{place}" for place in range(count)],
+            "state": states,
+            "carried_by": pl.Series([None] * count, dtype=pl.UInt64),
+            **text,
+        }
+    )
+
+
+def malformed_frame(*raws: bytes) -> pl.DataFrame:
+    """Make a malformed row of each text."""
+    count = len(raws)
+    return pl.DataFrame(
+        {
+            "row_number": range(3, 3 + count),
+            "line": [4] * count,
+            "reason": ["too-many-fields"] * count,
+            "message": ["5 fields where the header has 3"] * count,
+            "raw": list(raws),
+        },
+        schema=MALFORMED_SCHEMA,
+    )
+
+
+def rejected_bytes(tmp_path: Path, dialect: Dialect | None, frame: pl.DataFrame) -> bytes:
+    """Write rows and return what rejected.csv holds."""
+    sink = RejectedSink(tmp_path, dialect, frame.columns)
+    numbers = pl.Series(range(1, frame.height + 1), dtype=pl.UInt64)
+    sink.append(frame, numbers, numbers + 1, pl.Series(["too-long;invalid-email"] * frame.height))
+    assert sink.close() == ("rejected.csv",)
+    return (tmp_path / "rejected.csv").read_bytes()
+
+
+def no_leftovers(folder: Path) -> bool:
+    """Tell whether no unfinished file is left."""
+    return not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+# --- issues
+
+
+def test_issues_parquet_has_the_designed_columns(tmp_path: Path) -> None:
+    """File name, key, place, code and the rest, in this order, with masked values."""
+    sink = IssueSink(tmp_path, ["id"], ["a.csv"], show_values=False)
+    sink.append(issue_frame(["invalid-email", "too-long"]))
+    assert sink.close() == ("issues.parquet", "issues.csv")
+    frame = pl.read_parquet(tmp_path / "issues.parquet")
+    assert frame.schema == pl.Schema(
+        {
+            "file": pl.String,
+            "id": pl.String,
+            "row_number": pl.UInt64,
+            "line": pl.UInt64,
+            **dict.fromkeys(["code", "severity", "column", "trait", "value", "message"], pl.String),
+        }
+    )
+    assert frame.row(1) == (
+        *("a.csv", "C-1", 2, 3, "too-long", "error", "email", "Contact.email"),
+        *("s••• (6 chars)", "Not an address"),
+    )
+    assert no_leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("show_values", [True, False])
+def test_values_are_shown_only_when_asked_for(tmp_path: Path, show_values: bool) -> None:
+    """No file holds a cell value unless values were asked for; the key is there either way."""
+    sink = IssueSink(tmp_path, ["id"], ["a.csv"], show_values=show_values)
+    sink.append(issue_frame(["too-long"], value="=secret,value"))
+    sink.close()
+    in_parquet = pl.read_parquet(tmp_path / "issues.parquet")["value"][0]
+    text = (tmp_path / "issues.csv").read_text("utf-8-sig")
+    assert (in_parquet == "=secret,value") is show_values
+    assert ("secret" in text) is show_values
+    assert "C-0" in text
+    if show_values:
+        assert next(csv.DictReader(text.splitlines()))["value"] == "'=secret,value"
+
+
+def test_issues_csv_is_capped_per_code(tmp_path: Path) -> None:
+    """The first so many of each code are shown, over all frames; all are counted and in the Parquet file."""
+    sink = IssueSink(tmp_path, [], ["a.csv"], show_values=False, cap_per_code=3)
+    sink.append(issue_frame(["too-long", "too-long", "invalid-email"], keys=()))
+    sink.append(issue_frame([], keys=()))
+    sink.append(issue_frame(["too-long", "too-long", "too-long", "invalid-phone"], keys=()))
+    sink.append(issue_frame(["too-long"], keys=()))
+    sink.close()
+    with (tmp_path / "issues.csv").open(encoding="utf-8-sig", newline="") as stream:
+        codes = [row["code"] for row in csv.DictReader(stream)]
+    assert codes == ["too-long", "too-long", "invalid-email", "too-long", "invalid-phone"]
+    assert sink.counts == {"too-long": 6, "invalid-email": 1, "invalid-phone": 1}
+    assert sink.left_out == {"too-long": 3}
+    assert pl.read_parquet(tmp_path / "issues.parquet").height == 8
+
+
+def test_no_issues_are_files_without_rows(tmp_path: Path) -> None:
+    """A clean run has both files, with their columns and no rows."""
+    IssueSink(tmp_path, ["id"], ["a.csv"], show_values=False).close()
+    assert pl.read_parquet(tmp_path / "issues.parquet").height == 0
+    assert (tmp_path / "issues.csv").read_text("utf-8-sig").startswith("file,id,row_number,")
+
+
+def test_a_key_named_like_a_fixed_column(tmp_path: Path) -> None:
+    """A key column that has a fixed column's name gets `key_` before it, as often as it takes."""
+    sink = IssueSink(tmp_path, ["line", "key_line", "id"], ["a.csv"], show_values=False)
+    sink.append(issue_frame(["too-long"], keys=("line", "key_line", "id")))
+    sink.close()
+    columns = pl.read_parquet(tmp_path / "issues.parquet").columns
+    assert columns[:5] == ["file", "key_key_line", "key_line", "id", "row_number"]
+
+
+def test_file_names_that_are_no_text() -> None:
+    """A file name with undecodable bytes is shown with a question mark."""
+    assert row_names([], ["caf\udce9.csv"], []).file_names.to_list() == ["caf?.csv"]
+
+
+def test_abort_leaves_nothing(tmp_path: Path) -> None:
+    """What was begun and not finished leaves no file behind; closing comes first and wins."""
+    sink = IssueSink(tmp_path, ["id"], ["a.csv"], show_values=False)
+    sink.append(issue_frame(["too-long"]))
+    sink.abort()
+    rejected = RejectedSink(tmp_path, None, ["a"])
+    rejected.append(pl.DataFrame({"a": ["x"]}), pl.Series([1]), None, pl.Series(["too-long"]))
+    rejected.abort()
+    outcomes = OutcomesSink(tmp_path, [], [])
+    outcomes.abort()
+    assert list(tmp_path.iterdir()) == []
+    outcomes = OutcomesSink(tmp_path, [], [])
+    outcomes.close()
+    outcomes.abort()
+    assert [path.name for path in tmp_path.iterdir()] == ["outcomes.parquet"]
+
+
+# --- rejected rows
+
+
+@pytest.mark.parametrize(
+    ("dialect", "python_encoding"),
+    [
+        (None, "utf-8"),
+        (Dialect(";", "latin-1", line_terminator="\r\n"), "latin-1"),
+        (Dialect("\t", "utf-16-le", has_bom=True), "utf-16"),
+        (Dialect("|", "utf-8", has_bom=True), "utf-8-sig"),
+        (Dialect(",", "cp1252", quote="", compression="gz"), "cp1252"),
+    ],
+)
+def test_rejected_rows_keep_the_dialect(tmp_path: Path, dialect: Dialect | None, python_encoding: str) -> None:
+    """Delimiter, encoding, mark and line ends are the source's; three columns follow."""
+    frame = pl.DataFrame({"näme": ["Zoë;\t,|", 'say "hi"', "", None], "b": ["x\ny", "1", "2", "3"]})
+    raw = rejected_bytes(tmp_path, dialect, frame)
+    text = raw.decode(python_encoding)
+    dialect = dialect or Dialect(",", "utf-8")
+    assert text.endswith(dialect.line_terminator)
+    assert not text.startswith("\ufeff")
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True))
+    assert rows[0] == ["näme", "b", "_row_number", "_line", "_codes"]
+    assert rows[1] == ["Zoë;\t,|", "x\ny", "1", "2", "too-long;invalid-email"]
+    assert rows[2][0] == 'say "hi"'
+    lines = text.split(dialect.line_terminator)
+    assert lines[-3].startswith('""' + dialect.delimiter)
+    assert lines[-2].startswith(dialect.delimiter)
+
+
+CELLS = st.none() | st.text(st.characters(codec="latin-1") | st.sampled_from('";\r\n'), max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5))
+def test_rejected_csv_round_trips(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str | None, ...]]) -> None:
+    """Whatever the values are, the standard library reads the original values from rejected.csv."""
+    frame = pl.DataFrame(rows, schema={"a": pl.String, "b": pl.String}, orient="row")
+    raw = rejected_bytes(tmp_path_factory.mktemp("rejected"), Dialect(";", "latin-1"), frame)
+    read = list(csv.reader(io.StringIO(raw.decode("latin-1"), newline=""), delimiter=";", strict=True))
+    assert [row[:2] for row in read[1:]] == [[cell or "" for cell in row] for row in rows]
+
+
+def test_codes_as_lists_and_rows_without_lines(tmp_path: Path) -> None:
+    """Codes may come as lists; a source without lines leaves the column empty; lists are JSON."""
+    sink = RejectedSink(tmp_path, None, ["tags"])
+    sink.append(pl.DataFrame({"tags": [["a", "b"]]}), pl.Series([7]), None, pl.Series([["x-y", "z"]]))
+    sink.append(pl.DataFrame({"tags": [["c"]]}), pl.Series([9]), None, pl.Series([["x-y"]]))
+    sink.close()
+    with (tmp_path / "rejected.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.reader(stream))
+    assert rows[1:] == [['["a","b"]', "7", "", "x-y;z"], ['["c"]', "9", "", "x-y"]]
+    assert sink.row_count == 2
+
+
+def test_rows_of_several_files_name_theirs(tmp_path: Path) -> None:
+    """Row numbers count in their file, so rows of a glob name it."""
+    sink = RejectedSink(tmp_path, None, ["a"], ["one.csv", "two.csv"])
+    sink.append(pl.DataFrame({"a": ["x"]}), pl.Series([1]), pl.Series([2]), pl.Series(["c"]), file_index=1)
+    sink.append(pl.DataFrame({"a": ["y"]}), pl.Series([2]), pl.Series([3]), pl.Series(["c"]))
+    sink.append_malformed(malformed_frame(b"a,b"), file_index=1)
+    sink.close()
+    assert (tmp_path / "rejected.csv").read_text() == "a,_row_number,_line,_codes,_file\nx,1,2,c,two.csv\ny,2,3,c,\n"
+    assert "# two.csv, row 3, line 4: " in (tmp_path / "rejected-malformed.txt").read_text()
+
+
+def test_columns_of_an_earlier_rejected_csv_are_replaced(tmp_path: Path) -> None:
+    """Importing rejected.csv again does not pile up its columns; a source's own column of that name stays."""
+    earlier = ["a", "_row_number", "_line", "_codes"]
+    sink = RejectedSink(tmp_path, None, earlier)
+    frame = pl.DataFrame({name: ["old"] for name in earlier})
+    sink.append(frame, pl.Series([1]), pl.Series([2]), pl.Series(["new"]))
+    sink.close()
+    assert (tmp_path / "rejected.csv").read_text() == "a,_row_number,_line,_codes\nold,1,2,new\n"
+    sink = RejectedSink(tmp_path, None, ["_line", "a"])
+    sink.append(frame, pl.Series([1]), pl.Series([2]), pl.Series(["new"]))
+    sink.close()
+    assert (tmp_path / "rejected.csv").read_text() == "_line,a,_row_number,__line,_codes\nold,old,1,2,new\n"
+
+
+def test_nothing_rejected_is_no_file(tmp_path: Path) -> None:
+    """A run without rejected rows has no rejected files."""
+    sink = RejectedSink(tmp_path, None, ["a"])
+    sink.append(pl.DataFrame({"a": []}, schema={"a": pl.String}), pl.Series([]), None, pl.Series([]))
+    sink.append_malformed(MALFORMED_SCHEMA.to_frame())
+    assert sink.close() == ()
+    sink.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_malformed_rows_are_kept_byte_for_byte(tmp_path: Path) -> None:
+    """Bad bytes stand as they were, under the header and a line that says what is wrong."""
+    sink = RejectedSink(tmp_path, Dialect(",", "utf-8"), ["a", "b"])
+    sink.append_malformed(malformed_frame(b"1,2,\xff3", b'4,"5\n6"\n'))
+    sink.append_malformed(malformed_frame(b"7"))
+    assert sink.close() == ("rejected-malformed.txt",)
+    assert (tmp_path / "rejected-malformed.txt").read_bytes() == (
+        b"a,b\n"
+        b"# row 3, line 4: 5 fields where the header has 3\n1,2,\xff3\n"
+        b'# row 4, line 4: 5 fields where the header has 3\n4,"5\n6"\n'
+        b"# row 3, line 4: 5 fields where the header has 3\n7\n"
+    )
+    assert sink.malformed_count == 3
+
+
+def test_malformed_rows_in_utf_16(tmp_path: Path) -> None:
+    """Comments are in the file's own encoding, so the whole file opens as one text."""
+    sink = RejectedSink(tmp_path, Dialect(",", "utf-16-le", has_bom=True, line_terminator="\r\n"), ["a"])
+    sink.append_malformed(malformed_frame("é,x".encode("utf-16-le")).with_columns(line=pl.lit(None, dtype=pl.UInt64)))
+    sink.close()
+    text = (tmp_path / "rejected-malformed.txt").read_bytes().decode("utf-16")
+    assert text == "a\r\n# row 3: 5 fields where the header has 3\r\né,x\r\n"
+
+
+# --- outcomes, groups, report
+
+
+def test_outcomes_have_the_designed_columns(tmp_path: Path) -> None:
+    """Key, file, place, state and what led to it, in this order; states are counted."""
+    sink = OutcomesSink(tmp_path, ["id"], ["a.csv", "b.csv"])
+    sink.append(outcome_frame(["accepted", "rejected"]))
+    sink.append(outcome_frame([]))
+    sink.append(outcome_frame(["accepted"], first=3).with_columns(pl.col("state").cast(pl.Enum(["accepted"]))))
+    assert sink.close() == ("outcomes.parquet",)
+    frame = pl.read_parquet(tmp_path / "outcomes.parquet")
+    assert frame.columns == [
+        *("id", "file", "row_number", "line", "state", "code", "route", "batch_id", "request_id"),
+        *("operation_id", "import_id", "carried_by", "group", "verified"),
+    ]
+    assert frame.schema["row_number"] == pl.UInt64
+    assert frame["file"].unique().to_list() == ["b.csv"]
+    assert frame["row_number"].to_list() == [1, 2, 3]
+    assert sink.counts["accepted"] == 2
+    assert sum(sink.counts.values()) == 3
+
+
+def test_a_row_without_a_state_is_refused(tmp_path: Path) -> None:
+    """A row that has no final state is a fault of ours and is not written as one."""
+    sink = OutcomesSink(tmp_path, ["id"], ["a.csv", "b.csv"])
+    with pytest.raises(ValueError, match="no final state"):
+        sink.append(outcome_frame(["accepted"]).with_columns(state=pl.lit(None, dtype=pl.String)))
+    with pytest.raises(ValueError, match="not a final state"):
+        sink.append(outcome_frame(["success"]))
+    sink.abort()
+
+
+def test_parquet_is_written_in_pieces(tmp_path: Path) -> None:
+    """Many small frames become few row groups, in order, and none waits for the end in memory."""
+    file = ParquetFile(tmp_path / "x.parquet", pl.Schema({"n": pl.UInt64}))
+    piece = pl.DataFrame({"n": pl.Series(range(ROW_GROUP_ROWS // 4), dtype=pl.UInt64)})
+    for _ in range(9):
+        file.append(piece)
+    file.close()
+    assert pl.read_parquet(tmp_path / "x.parquet").equals(pl.concat([piece] * 9))
+
+
+@pytest.mark.parametrize("with_value", [True, False])
+def test_groups_name_their_rows(tmp_path: Path, with_value: bool) -> None:
+    """A line a row, with what links it; a linking value is masked."""
+    frame = pl.DataFrame(
+        {
+            "group": [1, 1],
+            "kind": ["merge-group"] * 2,
+            "decision": ["held"] * 2,
+            "file": pl.Series([0, 0], dtype=pl.UInt16),
+            "key:id": ["C-1", "C-2"],
+            "row_number": [1, 2],
+            "line": [2, 3],
+            "id_types": [["phone"], ["phone", "email"]],
+        }
+    )
+    if with_value:
+        frame = frame.with_columns(linking_value=pl.lit("+15551234567"))
+    assert write_groups(tmp_path, frame, ["id"], ["a.csv"]) == ("groups.parquet",)
+    groups = pl.read_parquet(tmp_path / "groups.parquet")
+    assert groups.columns == [
+        *("group", "kind", "decision", "file", "row_number", "line", "id", "id_types", "linking_value")
+    ]
+    assert groups["id_types"].to_list() == [["phone"], ["phone", "email"]]
+    assert groups["linking_value"][0] == ("••• (12 chars)" if with_value else None)
+
+
+def test_report_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """report.json gives the same report again, and is what --json prints."""
+    report = Report(run_id="r", command="plan", started_at="2026-11-22T10:00:00Z", issues={"too-long": 2})
+    write_report(tmp_path, report)
+    assert read_report(tmp_path) == report
+    assert (tmp_path / "report.json").read_text() == report_text(report)
+
+
+def test_a_report_that_is_missing_or_damaged(tmp_path: Path) -> None:
+    """Both are state errors with a hint; the damaged content is not quoted."""
+    with pytest.raises(StateError, match=r"has no report\.json"):
+        read_report(tmp_path)
+    (tmp_path / "report.json").write_text('{"run_id": "secret"')
+    with pytest.raises(StateError, match="damaged") as caught:
+        read_report(tmp_path)
+    assert "secret" not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_error_without_a_run_is_json() -> None:
+    """Before a run exists --json still prints a document."""
+    assert '"message": "no store"' in error_text(ErrorReport(message="no store"))
+
+
+@pytest.mark.usefixtures("umask")
+def test_every_file_is_private_whatever_the_umask(tmp_path: Path) -> None:
+    """Files with keys or values can be read by their owner only, and by the owner always."""
+    tmp_path.chmod(0o700)
+    issues = IssueSink(tmp_path, ["id"], ["a.csv"], show_values=True)
+    issues.append(issue_frame(["too-long"]))
+    rejected = RejectedSink(tmp_path, None, ["a"])
+    rejected.append(pl.DataFrame({"a": ["x"]}), pl.Series([1]), None, pl.Series(["too-long"]))
+    rejected.append_malformed(malformed_frame(b"x"))
+    outcomes = OutcomesSink(tmp_path, ["id"], ["a.csv", "b.csv"])
+    outcomes.append(outcome_frame(["accepted"]))
+    # They are private before they are complete, too.
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) == 5
+    names = [*issues.close(), *rejected.close(), *outcomes.close()]
+    names += write_report(tmp_path, Report(run_id="r", command="plan", started_at="x"))
+    modes |= {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in names}
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Until it is complete the old file stands; what a killed run left is replaced, and a link is not followed."""
+    target = tmp_path / "x.txt"
+    write_whole(target, b"old")
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / ".x.txt.part").symlink_to(elsewhere)
+    file = WholeFile(target)
+    file.stream.write(b"new")
+    assert target.read_bytes() == b"old"
+    file.commit()
+    file.abort()
+    assert target.read_bytes() == b"new"
+    assert not elsewhere.exists()
+    assert no_leftovers(tmp_path)
