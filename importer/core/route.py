@@ -118,6 +118,7 @@ def choose_routes(
     removes = np.array([bool(entry.removed) for entry in sets], dtype=np.bool_)
     patched = removes[set_ids] & (route == ROUTES.index(Route.BULK)) if count else np.zeros(0, dtype=np.bool_)
     route[patched] = ROUTES.index(Route.BULK_PATCH)
+    reason[patched] = REASONS.index(Reason.REMOVAL)
     reason[grouped] = REASONS.index(Reason.MERGE_GROUP)
     return Routed(route, reason)
 

@@ -86,6 +86,8 @@ def decide(
             "position": np.full(len(prepared.row), -1, dtype=np.int64),
         }
     ).cast(INDEX_SCHEMA)
+    # The row that carries a duplicated key is fine; the rows it replaces say so themselves.
+    index = index.with_columns(code=pl.when(pl.col("state") != "send").then("code"))
     poor = _poor_lines(index, identity, plan, prepared.sets)
     held = pl.Series(np.isin(np.arange(index.height), poor))
     index = index.with_columns(
@@ -212,7 +214,7 @@ def identity_findings(identity: IdentityResult, plan: TransformPlan) -> pl.DataF
     Returns:
         ``line`` (i64, ascending), ``code``, ``trait`` (null where the whole row is meant), ``rejected`` (bool).
     """
-    coded = np.flatnonzero(identity.code != RowCode.NONE)
+    coded = np.flatnonzero((identity.code != RowCode.NONE) & (identity.state != RowState.SEND))
     names = pl.Series([code.code for code in RowCode], dtype=pl.String)
     whole = pl.DataFrame({"line": coded.astype(np.int64), "code": names.gather(identity.code[coded])})
     drops = identity.drops.select(line="row", code="code", trait="column").filter(

@@ -61,7 +61,7 @@ class Feed(io.RawIOBase):
         self._handed = self._taken = 0
         self._wanted = self._left = False
         self._nul = self._quote = self._cr = False
-        self.tail = _EMPTY
+        self._held = self.tail = _EMPTY
         self.failure: BaseException | None = None
 
     def seen(self) -> Seen:
@@ -125,10 +125,26 @@ class Feed(io.RawIOBase):
         while self._skip_bytes:
             passed = self._stream.read_buffer(min(size, self._skip_bytes)).size
             self._skip_bytes = self._skip_bytes - passed if passed else 0
-        buffer = self._stream.read_buffer(size)
+        buffer = self._whole_line_end(size)
         if not buffer.size and self.tail and self.tail[-1:] not in {b"\n", b"\r"}:
             # At the bare end of a file the engine takes an empty cell behind a quoted one for quoted too.
             return pa.py_buffer(b"\n")
+        return buffer
+
+    def _whole_line_end(self, size: int) -> pa.Buffer:
+        """Read a block that does not end between CR and LF: the engine drops that LF, also inside a quoted cell."""
+        buffer = self._stream.read_buffer(size - len(self._held))
+        while self._held or _ends_in_cr(buffer):
+            if not buffer.size:
+                break
+            content = self._held + buffer.to_pybytes()
+            self._held = b"\r" if content.endswith(b"\r") else b""
+            buffer = pa.py_buffer(content[: len(content) - len(self._held)])
+            if buffer.size:
+                return buffer
+            buffer = self._stream.read_buffer(size - 1)
+        if not buffer.size and self._held:
+            buffer, self._held = pa.py_buffer(self._held), b""
         return buffer
 
     def _watch(self, buffer: pa.Buffer) -> None:
@@ -139,3 +155,7 @@ class Feed(io.RawIOBase):
         self._quote = self._quote or bool((values == _QUOTE).any())
         self._cr = self._cr or bool((values == _CR).any())
         self.tail = (self.tail + buffer.slice(max(0, buffer.size - _TAIL_BYTES)).to_pybytes())[-_TAIL_BYTES:]
+
+
+def _ends_in_cr(buffer: pa.Buffer) -> bool:
+    return bool(buffer.size and buffer[buffer.size - 1] == _CR)
