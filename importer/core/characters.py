@@ -78,8 +78,10 @@ def utf16_units(text: pl.Expr) -> pl.Expr:
 
 
 def longer_than(text: pl.Series, max_units: int) -> pl.Series:
-    """Tell which texts have more UTF-16 units; they are counted only where the bytes allow for it. Null stays null."""
-    longer = text.str.len_bytes() > max_units
-    if longer.any():
-        longer = pl.DataFrame({"text": text}).select(utf16_units(pl.col("text")) > max_units).to_series()
+    """Tell which texts have more UTF-16 units; they are counted only where the bytes allow for it."""
+    suspects = (text.str.len_bytes() > max_units).arg_true()
+    longer = pl.repeat(False, len(text), eager=True)  # noqa: FBT003
+    if suspects.len():
+        counted = text.gather(suspects).to_frame("text").select(utf16_units(pl.col("text")) > max_units).to_series()
+        longer = longer.scatter(suspects, counted)
     return longer

@@ -57,7 +57,8 @@ def compile_expression(
         _refuse_type(dtype, result)
     except ExpressionFault as exc:
         raise MappingError([Problem(None, exc.message, exc.fix)], name="expression") from None
-    return Expression(text, _as_text(expr, dtype) if result is Result.TEXT else expr, tuple(used))
+    value = _as_text(expr, dtype) if result is Result.TEXT else expr
+    return Expression(text, _one_a_row(value), tuple(used))
 
 
 def syntax_problem(text: str) -> Problem | None:
@@ -99,6 +100,15 @@ def _called(dtype: pl.DataType) -> str:
     if dtype == pl.Boolean:
         return "true or false"
     return "a number" if dtype.is_numeric() else "no value"
+
+
+def _one_a_row(expr: pl.Expr) -> pl.Expr:
+    """Make a value for every row of what polars may fold into a single one.
+
+    It keeps columns whose rows are all alike as one value, and ``'a' = column`` is then one row long: the same
+    mapping would work on one chunk and fail on the next.
+    """
+    return pl.when(pl.int_range(pl.len()) >= 0).then(expr)
 
 
 def _as_text(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:

@@ -25,10 +25,8 @@ class Argument(StrEnum):
     """What an argument must be."""
 
     VALUE = "any expression"
-    COLUMN = "an expression over a column"
     TEXT = "a text in single quotes"
     FILLED_TEXT = "a text in single quotes that is not empty"
-    COUNT = "a whole number, written out, from 0"
     POSITION = "a whole number, written out, from 1"
 
 
@@ -52,9 +50,10 @@ class Function:
 _ONE_TEXT: Final = Function((Argument.VALUE,), 1, gives=Gives.TEXT)
 _ONE_NUMBER: Final = Function((Argument.VALUE,), 1, gives=Gives.NUMBER)
 _TEST: Final = Function((Argument.VALUE, Argument.VALUE), 2, gives=Gives.TRUTH)
+_TWO: Final = Function((Argument.VALUE, Argument.VALUE), 2)
 _SOME: Final = Function((Argument.VALUE,), 1, Argument.VALUE)
-_PART: Final = Function((Argument.VALUE, Argument.POSITION, Argument.COUNT), 2, gives=Gives.TEXT)
-_SIDE: Final = Function((Argument.VALUE, Argument.COUNT), 2, gives=Gives.TEXT)
+_PART: Final = Function((Argument.VALUE, Argument.POSITION, Argument.POSITION), 2, gives=Gives.TEXT)
+_SIDE: Final = Function((Argument.VALUE, Argument.POSITION), 2, gives=Gives.TEXT)
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
     "LOWER": _ONE_TEXT,
@@ -76,8 +75,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "CONCAT": Function((Argument.VALUE,), 1, Argument.VALUE, Gives.TEXT),
     "CONCAT_WS": Function((Argument.TEXT, Argument.VALUE), 2, Argument.VALUE, Gives.TEXT),
     "COALESCE": _SOME,
-    "IFNULL": Function((Argument.VALUE, Argument.VALUE), 2),
-    "NULLIF": Function((Argument.COLUMN, Argument.VALUE), 2),
+    "IFNULL": _TWO,
+    "NULLIF": _TWO,
     "STARTS_WITH": _TEST,
     "ENDS_WITH": _TEST,
     "GREATEST": _SOME,

@@ -43,7 +43,6 @@ class Grammar:
         self._gives = Gives.UNKNOWN
         self._depth = 0
         self._operands = 0
-        self._uses = 0
 
     def read(self) -> str:
         """Return the expression as SQL.
@@ -67,17 +66,12 @@ class Grammar:
 
     def _expression(self) -> str:
         """Take operands with operators between them; their precedence is left to SQL, so their order is kept."""
-        since = self._uses
         parts = [self._operand(guard=False)]
         gives = self._gives
         while self._at.next.is_one_of(*_BINARY):
             operator = self._at.take().text
             if operator in _COMPARISONS and (parts[-1] == "NULL" or self._at.next.is_one_of("NULL")):
                 raise ExpressionFault(f"`{operator} NULL` is never true", "use IS NULL or IS NOT NULL")
-            if operator in _COMPARISONS:
-                self._refuse_fixed(since)
-            elif operator in {"AND", "OR"}:
-                since = self._uses
             parts += [operator, self._operand(guard=operator in {"/", "%"})]
             if operator in _COMPARISONS:
                 _refuse_mixture(gives, self._gives)
@@ -85,17 +79,9 @@ class Grammar:
         self._gives = gives
         return " ".join(parts)
 
-    def _refuse_fixed(self, since: int) -> None:
-        """Refuse a left side without a column: polars gives one row for it where all rows of the right are alike."""
-        if self._uses == since:
-            raise ExpressionFault("a comparison begins with a fixed value", "write the column first: points > 0")
-
     def _operand(self, *, guard: bool) -> str:
-        since = self._uses
         sql = self._value(guard=guard)
         while self._at.next.is_one_of("IS", "NOT", "IN", "LIKE", "ILIKE", "BETWEEN"):
-            if self._at.next.is_one_of("NOT", "BETWEEN"):
-                self._refuse_fixed(since)
             sql = f"{sql} {self._test()}"
             self._gives = Gives.TRUTH
         return sql
@@ -204,8 +190,7 @@ class Grammar:
         self._deeper()
         parts = [self._at.expect("CASE")]
         gives = Gives.UNKNOWN
-        searched = self._at.next.is_one_of("WHEN")
-        if not searched:
+        if not self._at.next.is_one_of("WHEN"):
             if self._at.next.kind not in {Kind.NAME, Kind.QUOTED}:
                 raise ExpressionFault("between CASE and WHEN stands a column or nothing", "use CASE WHEN condition ..")
             subject = self._at.take()
@@ -216,10 +201,7 @@ class Grammar:
         if not self._at.next.is_one_of("WHEN"):
             raise self._at.unexpected("WHEN")
         while self._at.next.is_one_of("WHEN"):
-            since = self._uses
             parts += [self._at.expect("WHEN"), self._expression()]
-            if searched and self._uses == since:
-                raise ExpressionFault("a WHEN has no column in its condition", "take that branch out")
             _refuse_mixture(gives, self._gives)
             parts += [self._at.expect("THEN"), self._expression()]
         if self._at.next.is_one_of("ELSE"):
@@ -269,12 +251,8 @@ class Grammar:
         kind = function.arguments[index] if index < len(function.arguments) else function.rest
         if kind is None:
             raise ExpressionFault(f"{name} takes at most {len(function.arguments)} argument(s)")
-        if kind in {Argument.VALUE, Argument.COLUMN}:
-            since = self._uses
-            sql = self._expression()
-            if kind is Argument.COLUMN and self._uses == since:
-                raise ExpressionFault(f"argument {index + 1} of {name} must be {kind.value}")
-            return sql
+        if kind is Argument.VALUE:
+            return self._expression()
         token = self._at.take()
         wants_text = kind in {Argument.TEXT, Argument.FILLED_TEXT}
         fits = token.kind is (Kind.STRING if wants_text else Kind.INTEGER)
@@ -297,7 +275,6 @@ class Grammar:
                 fix = "if it is a text, write it in single quotes"
             raise ExpressionFault(f"the source has no column {quoted(name)}", fix)
         self.columns[name] = None
-        self._uses += 1
         self._gives = _given(self._known[name]) if self._known is not None else Gives.UNKNOWN
         sql = '"' + name.replace('"', '""') + '"'
         # In 32 bits `points * 1000` would wrap around in silence.

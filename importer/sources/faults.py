@@ -152,9 +152,12 @@ def tail_is_open_quote(last_cell: bytes | None, tail: bytes, delimiter: str) -> 
     """
     if last_cell is None:
         return False
-    written = b'"' + last_cell.replace(b'"', b'""')
-    if len(written) >= len(tail):
+    opened = b'"' + last_cell.replace(b'"', b'""')
+    if len(opened) >= len(tail):
         # The cell fills all that was kept of the file: only a closed one ends with its quote.
-        return bool(written.endswith(tail))
-    before = tail[-len(written) - 1 : -len(written)]
-    return tail.endswith(written) and before in {delimiter.encode(), b"\n", b"\r"}
+        return bool(opened.endswith(tail))
+    end = len(tail) - (2 if tail.endswith(b"\r\n") else 1 if tail.endswith((b"\n", b"\r")) else 0)
+    if tail.endswith(opened + b'"', 0, end):
+        return False
+    before = tail[-len(opened) - 1 : -len(opened)]
+    return tail.endswith(opened) and before in {delimiter.encode(), b"\n", b"\r"}

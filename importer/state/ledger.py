@@ -209,10 +209,6 @@ class SqliteLedger:
                 request_id=result.request_id,
             )
 
-    def request_counts(self) -> dict[str, int]:
-        """Return how many requests were answered or lost, by kind, over all sessions of the run."""
-        return dict(self._connection.execute("SELECT kind, COUNT(*) FROM attempts GROUP BY kind ORDER BY kind"))
-
     def attempts(self, batch_id: int) -> list[Attempt]:
         """Return the requests made for a batch, oldest first."""
         query = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE batch_id = ? ORDER BY number"  # noqa: S608 - constants

@@ -43,10 +43,17 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class SendOptions:
-    """How hard to send; None takes the engine's default."""
+    """How hard to send, and how soon to look what came of it.
+
+    Attributes:
+        concurrency: Requests in flight at most.
+        max_rps: Most requests a second; None leaves it to what the service bears.
+        poll_first_s: Wait before the first look at an operation or import; later ones come ever more seldom.
+    """
 
     concurrency: int = 8
     max_rps: float | None = None
+    poll_first_s: float = 2.0
 
 
 def _yes(question: str) -> bool:  # noqa: ARG001 - a caller without questions agrees

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import orjson
 import polars as pl
 
 from importer.core.delivery import EngineOptions
@@ -82,7 +83,7 @@ def send(run: Run, store: OpenTarget, hooks: Hooks, options: SendOptions, *, com
         result, error = _deliver(run, store, ledger, hooks, options, resumed=resumed)
         if result is not None and result.reason is FinishReason.COMPLETED:
             set_stage(run, Stage.FINISHED)
-        requests = ledger.request_counts()
+        requests = _requests_so_far(ledger, result)
         delivered = delivered_by(ledger)
     code = _exit_code(result, error, hooks)
     end = _ending(command, error=_why(run, result, error), codes=(code,))
@@ -149,6 +150,7 @@ def _deliver(
         seed=int(run.folder.run_id.rpartition("-")[2], 16),
         concurrency=options.concurrency,
         max_rps=options.max_rps,
+        poll_first_s=options.poll_first_s,
         resumed=resumed,
     )
     hooks.progress.stage("send", order.height)
@@ -156,6 +158,15 @@ def _deliver(
         return deliver(ports, engine, _advance(hooks)), None
     except StateError as error:
         return None, error
+
+
+def _requests_so_far(ledger: SqliteLedger, result: DeliveryResult | None) -> dict[str, int]:
+    """Add this session's requests to those of earlier ones; a session that was killed is not in the sum."""
+    total = {name: int(count) for name, count in orjson.loads(ledger.meta().get("requests", "{}")).items()}
+    for kind, count in (result.requests if result is not None else {}).items():
+        total[kind.value] = total.get(kind.value, 0) + count
+    ledger.set_meta("requests", orjson.dumps(total).decode())
+    return total
 
 
 def _advance(hooks: Hooks) -> Callable[[DeliveryProgress], None]:
