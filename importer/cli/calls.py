@@ -21,7 +21,7 @@ from rich.table import Table
 
 from importer.core.manifest import RunOptions
 from importer.core.report import Report
-from importer.errors import ConfigError, SettingsError, StateError
+from importer.errors import ConfigError, RunInterrupted, SettingsError, StateError
 from importer.ports import SourceOptions
 from importer.reports.progress import open_progress
 from importer.reports.report_file import read_report, report_text
@@ -144,6 +144,9 @@ def _hooks(given: Mapping[str, Any]) -> Iterator[Hooks]:
             stop=stop,
             stop_signal=lambda: seen[0] if seen else 0,
         )
+    except RunInterrupted as error:
+        error.context["exit_code"] = 128 + (seen[0] if seen else signal.SIGINT)
+        raise
     finally:
         progress.finish()
         for number, handler in previous.items():

@@ -118,7 +118,9 @@ def choose_routes(
     removes = np.array([bool(entry.removed) for entry in sets], dtype=np.bool_)
     patched = removes[set_ids] & (route == ROUTES.index(Route.BULK)) if count else np.zeros(0, dtype=np.bool_)
     route[patched] = ROUTES.index(Route.BULK_PATCH)
-    reason[patched] = REASONS.index(Reason.REMOVAL)
+    # A forced import is refused by its caller, who then needs to know why a row could not go by import.
+    if via is not Via.IMPORT:
+        reason[patched] = REASONS.index(Reason.REMOVAL)
     reason[grouped] = REASONS.index(Reason.MERGE_GROUP)
     return Routed(route, reason)
 
@@ -145,10 +147,10 @@ def _choose_imports(
     refusals = [import_refusal(entry, choice.traits) for entry in choice.sets]
     minimum = 1 if via is Via.IMPORT else policy.import_min_rows
 
-    for number, refusal in enumerate(refusals):
-        if refusal is not None:
-            choice.reason[choice.set_ids == number] = REASONS.index(refusal)
-    possible = np.array([refusal is None for refusal in refusals], dtype=np.bool_)[choice.set_ids] & ~choice.grouped
+    refused = np.array([refusal is not None for refusal in refusals], dtype=np.bool_)[choice.set_ids]
+    why = np.array([REASONS.index(refusal or Reason.FEW_ALIKE) for refusal in refusals], dtype=np.uint8)
+    choice.reason[refused] = why[choice.set_ids[refused]]
+    possible = ~refused & ~choice.grouped
     group = group_of_set[choice.set_ids]
     enough = np.bincount(group[possible], minlength=len(groups)) >= minimum
     candidates = possible & enough[group]

@@ -21,7 +21,8 @@ from importer.core.filled import FilledSet, FilledSets
 from importer.core.identity import identifier_hash
 from importer.core.packing import KEY_TEXT, ChunkRows, PackedChunk, issue_lines, pack_chunk, rejected_rows
 from importer.core.wire import wire_traits
-from importer.ports import IssueWriter, PackageSink, Progress, RejectedWriter, Source, SourceChunk
+from importer.errors import RunInterrupted
+from importer.ports import IssueWriter, PackageSink, Progress, RejectedWriter, Source, SourceChunk, StopSignal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Sinks:
     issues: IssueWriter
     rejected: RejectedWriter
     progress: Progress
+    stop: StopSignal
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def prepare(
 
     Raises:
         SourceError: the source cannot be read to its end.
+        RunInterrupted: somebody asked to stop; nothing was sent.
     """
     state = _Growing(checks)
     sinks.progress.stage("read and check", None)
@@ -91,6 +94,8 @@ def prepare(
         valid = packed.valid if keep is None else keep(packed.valid)
         package.append(packed.rows, valid)
         sinks.progress.advance(packed.rows.height)
+        if sinks.stop.is_set():
+            raise RunInterrupted("stopped while the source was read; nothing was sent", hint="start it again")
     return state.finish()
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from importer.core.index import INDEX_SCHEMA
 from importer.core.manifest import MANIFEST_VERSION, RunManifest
-from importer.errors import StateError
+from importer.errors import ConfigError, StateError
 from importer.state.files import make_private_folder, write_private
 from importer.state.package import PackageReader, PackageWriter, read_frame, write_frame
 
@@ -21,6 +21,12 @@ PACKAGE_FOLDER: Final = "package"
 LEDGER_FILE: Final = "ledger.db"
 INDEX_FILE: Final = "index.arrow"
 ORDER_FILE: Final = "order.arrow"
+
+
+class _Versioned(BaseModel):
+    """The one field that every version of the manifest has."""
+
+    version: int
 
 
 class RunFolder:
@@ -75,6 +81,10 @@ class RunFolder:
         """Read the send order."""
         return read_frame(self.package / ORDER_FILE)
 
+    def delete(self) -> None:
+        """Delete the run with everything in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def drop_package(self) -> None:
         """Delete the package; the run can no longer be sent from."""
         shutil.rmtree(self.package, ignore_errors=True)
@@ -90,15 +100,17 @@ class RunFolder:
             StateError: it is missing, damaged, or of another version.
         """
         try:
-            manifest = RunManifest.model_validate_json((self.path / MANIFEST_FILE).read_bytes())
+            content = (self.path / MANIFEST_FILE).read_bytes()
+            version = _Versioned.model_validate_json(content).version
+            manifest = RunManifest.model_validate_json(content) if version == MANIFEST_VERSION else None
         except (OSError, ValidationError) as exc:
             raise StateError(
                 f"run {self.run_id}: run.json cannot be read ({type(exc).__name__})",
                 hint="if the run never sent anything, start it again from its source",
             ) from None
-        if manifest.version != MANIFEST_VERSION:
+        if manifest is None:
             raise StateError(
-                f"run {self.run_id} was written by another version of this tool (format {manifest.version})",
+                f"run {self.run_id} was written by another version of this tool (format {version})",
                 hint="finish it with that version",
             )
         return manifest
@@ -116,13 +128,14 @@ class RunsFolder:
         run = RunFolder(self.path / f"{stamp}-{secrets.token_hex(3)}")
         make_private_folder(run.path)
         make_private_folder(run.package)
+        _keep_out_of_git(run.path)
         return run
 
     def find(self, name: str) -> RunFolder:
         """Return a run by its id, the beginning of its id, or ``last``.
 
         Raises:
-            StateError: there is no such run, or more than one.
+            ConfigError: there is no such run, or more than one.
         """
         runs = self.all()
         if name == "last" and runs:
@@ -132,7 +145,7 @@ class RunsFolder:
         if len(exact or matches) == 1:
             return (exact or matches)[0]
         found = "no run" if not matches else "more than one run"
-        raise StateError(f"{found} of that name in {self.path}", hint="`memory-importer status` lists the runs")
+        raise ConfigError(f"{found} of that name in {self.path}", hint="`memory-importer status` lists the runs")
 
     def all(self) -> list[RunFolder]:
         """Return all runs, oldest first."""
@@ -142,8 +155,11 @@ class RunsFolder:
         return [RunFolder(folder) for folder in folders]
 
     def _prepare(self) -> None:
+        # A folder that was there before is its owner's: an ignore file in it could hide other things from git.
         if not self.path.exists():
             make_private_folder(self.path)
-        ignore = self.path / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+            _keep_out_of_git(self.path)
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")

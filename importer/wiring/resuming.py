@@ -24,7 +24,7 @@ from importer.state.package import read_frame, write_frame
 from importer.state.run_folder import RunFolder, RunsFolder
 from importer.wiring.opening import opened
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
-from importer.wiring.runs import CLOCK, GROUPS_FILE, Run, extend, planned_run
+from importer.wiring.runs import CLOCK, GROUPS_FILE, Run, extend, packaged_run
 from importer.wiring.sending import loaded_settings, send
 from importer.wiring.targets import OpenTarget, open_emulator, open_live
 
@@ -59,8 +59,8 @@ def resume(request: ResumeRequest, hooks: Hooks, options: SendOptions) -> Report
     """Go on with a run.
 
     Raises:
-        StateError: there is no such run, or it is damaged.
-        ConfigError: it cannot be sent (a dry run; stale and nobody agreed).
+        StateError: the run is damaged.
+        ConfigError: there is no such run, or it cannot be sent (a dry run; stale and nobody agreed).
         GuardError: the store's schema, the source or the mapping is not what it was.
         ApiError: the store could not be read.
     """
@@ -157,7 +157,7 @@ def _start_again(
                 f"run {folder.run_id} stopped while it read the source, and source or mapping changed since",
                 hint="start a new run",
             )
-        run = planned_run(again, hooks, inputs, manifest.command, folder=folder)
+        run = packaged_run(again, hooks, inputs, folder, manifest.command)
         if inputs.store is None:
             raise ConfigError("the run has no store", hint="start a new run")
         return send(run, inputs.store, hooks, options, command=request.command)

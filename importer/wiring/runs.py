@@ -17,6 +17,7 @@ from importer.core.report import FinalState, Report
 from importer.core.route import Via
 from importer.core.transform import RoutingPolicy
 from importer.core.wire import ENCODER_VERSION, wire_traits
+from importer.errors import ConfigError, RunInterrupted, SourceError
 from importer.pipeline.check_source import CheckedSource, Inputs, check_source
 from importer.pipeline.decide import write_changed
 from importer.pipeline.prepare import Prepared, Sinks
@@ -56,7 +57,8 @@ def validate(request: RunRequest, hooks: Hooks) -> Report:
         ApiError: the store could not be read.
     """
     with opened(request) as inputs:
-        run, _ = checked_run(request, hooks, inputs, "validate", keep=_identifiers_only(inputs))
+        with _new_folder(request) as folder:
+            run, _ = checked_run(request, hooks, inputs, folder, "validate", keep=_identifiers_only(inputs))
         end = Ending("validate", CLOCK.utc_now_iso(), FinalState.PLANNED)
         index = run.index.with_columns(position=pl.lit(0, dtype=pl.Int64))
         report = finish(run.folder, run.manifest, run.package, index, run.groups, end)
@@ -72,17 +74,27 @@ def _identifiers_only(inputs: Opened) -> Callable[[pl.DataFrame], pl.DataFrame]:
     return lambda valid: valid.select(names)
 
 
+@contextmanager
+def _new_folder(request: RunRequest) -> Iterator[RunFolder]:
+    """Make a run folder; it goes again if the run is refused or stopped before there is anything to keep."""
+    folder = RunsFolder(Path(request.settings.runs_dir)).create(CLOCK.stamp())
+    try:
+        yield folder
+    except (ConfigError, SourceError, RunInterrupted):
+        folder.delete()
+        raise
+
+
 def checked_run(
     request: RunRequest,
     hooks: Hooks,
     inputs: Opened,
+    folder: RunFolder,
     command: str,
     *,
     keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
-    folder: RunFolder | None = None,
 ) -> tuple[Run, CheckedSource]:
-    """Read, check and decide about the whole source, in a new run folder unless one is given."""
-    folder = folder or RunsFolder(Path(request.settings.runs_dir)).create(CLOCK.stamp())
+    """Read, check and decide about the whole source."""
     manifest = _new_manifest(request, inputs, folder, command)
     folder.write_manifest(manifest)
     with _sinks(request, hooks, inputs, folder) as (sinks, issues):
@@ -138,7 +150,7 @@ def _sinks(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunFolder)
     issues = IssueSink(folder.path, inputs.plan.key, names, show_values=request.show_values)
     rejected = RejectedSink(folder.path, inputs.description.dialect, inputs.description.columns, names)
     try:
-        yield Sinks(issues, rejected, hooks.progress), issues
+        yield Sinks(issues, rejected, hooks.progress, hooks.stop), issues
         issues.close()
         rejected.close()
     finally:
@@ -178,11 +190,15 @@ def plan(request: RunRequest, hooks: Hooks, *, command: str = "plan") -> Report:
         return report
 
 
-def planned_run(
-    request: RunRequest, hooks: Hooks, inputs: Opened, command: str, *, folder: RunFolder | None = None
-) -> Run:
-    """Check a source, then route its rows and write everything that sending needs."""
-    run, checked = checked_run(request, hooks, inputs, command, folder=folder)
+def planned_run(request: RunRequest, hooks: Hooks, inputs: Opened, command: str) -> Run:
+    """Check a source in a new run folder, then route its rows and write everything that sending needs."""
+    with _new_folder(request) as folder:
+        return packaged_run(request, hooks, inputs, folder, command)
+
+
+def packaged_run(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunFolder, command: str) -> Run:
+    """The same in a folder that is there already."""
+    run, checked = checked_run(request, hooks, inputs, folder, command)
     sets = checked.prepared.filled_sets
     decided = write_changed(checked.decided, sets, run.package)
     run.manifest = run.manifest.with_sets(tuple(sets.sets()))
