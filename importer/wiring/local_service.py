@@ -7,28 +7,35 @@ from pathlib import Path
 from typing import Any
 
 from importer.core.ids import is_store_id
+from importer.core.mapping_seed import seed_for
 from importer.emulator import BadProfile, Clash, DatabaseFormatError, EmulatorInUseError, EmulatorSettings, serve
 from importer.errors import LockedError, SettingsError, StateError
+from importer.wiring.opening import read_mapping
 
 
-def serve_emulator(db: str, settings: Mapping[str, Any], on_ready: Callable[[dict[str, Any]], None]) -> None:
+def serve_emulator(
+    db: str, settings: Mapping[str, Any], on_ready: Callable[[dict[str, Any]], None], *, mapping: str | None = None
+) -> None:
     """Serve until a signal comes.
 
     Args:
         db: SQLite file, or ``:memory:``.
         settings: Fields of `EmulatorSettings`.
         on_ready: Told its URLs and store ID once it answers.
+        mapping: A mapping file; the store is given what it needs and lacks.
 
     Raises:
         SettingsError: the store ID is malformed.
+        MappingError: the mapping is refused.
         LockedError: another process serves the same file.
         StateError: the file was written by another version.
     """
     values = dict(settings) | {"clash": Clash(settings["clash"]), "bad_profile": BadProfile(settings["bad_profile"])}
     if "store_id" in values and not is_store_id(str(values["store_id"])):
         raise SettingsError("that is not a store ID", hint="a store ID looks like mem_store_00000000000000000000000000")
+    seed = seed_for(read_mapping(Path(mapping))) if mapping is not None else None
     try:
-        serve(db if db == ":memory:" else Path(db), EmulatorSettings(**values), on_ready)
+        serve(db if db == ":memory:" else Path(db), EmulatorSettings(**values), on_ready, seed)
     except EmulatorInUseError as exc:
         raise LockedError("another process is serving this file", hint="stop it, or give another --db") from exc
     except DatabaseFormatError as exc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from importer.state.payloads import PackagePayloads
 from importer.state.run_folder import RunFolder, RunsFolder
 from importer.wiring.clock import SystemClock
 from importer.wiring.finishing import Ending, finish
+from importer.wiring.housekeeping import drop_old_packages
 from importer.wiring.opening import Opened, opened
 from importer.wiring.requests import Hooks, RunRequest
 
@@ -77,7 +79,9 @@ def _identifiers_only(inputs: Opened) -> Callable[[pl.DataFrame], pl.DataFrame]:
 @contextmanager
 def _new_folder(request: RunRequest) -> Iterator[RunFolder]:
     """Make a run folder; it goes again if the run is refused or stopped before there is anything to keep."""
-    folder = RunsFolder(Path(request.settings.runs_dir)).create(CLOCK.stamp())
+    runs_dir = Path(request.settings.runs_dir)
+    drop_old_packages(runs_dir, datetime.fromisoformat(CLOCK.utc_now_iso()))
+    folder = RunsFolder(runs_dir).create(CLOCK.stamp())
     try:
         yield folder
     except (ConfigError, SourceError, RunInterrupted):

@@ -94,11 +94,12 @@ def _guard(run: Run) -> None:
     """Stop a wrong mapping before it sends anything."""
     if run.manifest.stage is not Stage.PLANNED:
         return
-    counts = pl.concat([frame.select("state", "code") for frame in run.package.rows_frames()] or [pl.DataFrame()])
-    judged = counts.filter(pl.col("state").fill_null("") != "skipped").height
-    rejected = (
-        counts.filter(pl.col("state") == "rejected").height + run.index.filter(pl.col("state") == "rejected").height
-    )
+    judged = 0
+    rejected = run.index.filter(pl.col("state") == "rejected").height
+    for frame in run.package.rows_frames():
+        states = frame["state"]
+        judged += frame.height - (states == "skipped").sum()
+        rejected += (states == "rejected").sum()
     limit = run.manifest.options.max_rejected_percent
     if judged and 100 * rejected / judged > limit:
         raise GuardError(

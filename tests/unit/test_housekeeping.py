@@ -1,0 +1,86 @@
+"""Which packages go by themselves, and which stay."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from importer.core.manifest import RunManifest, SourceRecord, Stage, Target
+from importer.core.report import Report, full_outcomes
+from importer.reports.report_file import write_report
+from importer.state.run_folder import RunFolder, RunsFolder
+from importer.wiring.housekeeping import drop_old_packages
+
+LONG_AFTER = datetime(2026, 3, 1, tzinfo=UTC)
+SOON_AFTER = datetime(2026, 1, 3, tzinfo=UTC)
+FINISHED_AT = "2026-01-01T00:00:00Z"
+
+
+def _run(runs_dir: Path, outcomes: dict[str, int], *, stage: Stage = Stage.FINISHED, limited: int = 0) -> RunFolder:
+    folder = RunsFolder(runs_dir).create("20260101-000000")
+    (folder.package / "valid.arrow").write_bytes(b"rows")
+    folder.write_manifest(
+        RunManifest(
+            run_id=folder.run_id,
+            command="import",
+            created_at=FINISHED_AT,
+            stage=stage,
+            target=Target(store_id="mem_store_00000000000000000000000000", store_name="s", host="h", api_url="u"),
+            source=SourceRecord(spec=("a.csv",), kind="csv", files=("a.csv",), columns=("a",), fingerprint="f"),
+            mapping_name="m.yaml",
+            mapping_fingerprint="m",
+            schema_fingerprint="s",
+            encoder_version=1,
+            key=(),
+            traits=(),
+        )
+    )
+    skipped = {"limit": limited} if limited else {}
+    counts = full_outcomes(outcomes | ({"skipped": limited} if limited else {}))
+    write_report(
+        folder.path,
+        Report(
+            run_id=folder.run_id,
+            command="import",
+            rows_read=sum(counts.values()),
+            outcomes=counts,
+            skipped=skipped,
+            started_at=FINISHED_AT,
+            finished_at=FINISHED_AT,
+        ),
+    )
+    return folder
+
+
+def test_a_package_goes_a_week_after_its_run_finished(tmp_path: Path) -> None:
+    """Rejected rows are in rejected.csv, so they keep no package."""
+    folder = _run(tmp_path, {"processed": 5, "rejected": 1})
+    assert drop_old_packages(tmp_path, SOON_AFTER) == ()
+    assert folder.package.exists()
+    assert drop_old_packages(tmp_path, LONG_AFTER) == (folder.run_id,)
+    assert not folder.package.exists()
+    assert (folder.path / "report.json").exists()
+
+
+@pytest.mark.parametrize("state", ["held", "failed", "unattributed", "unknown", "not_sent"])
+def test_a_package_with_rows_that_need_it_stays(tmp_path: Path, state: str) -> None:
+    """A row that can still be released, settled or sent keeps its package."""
+    folder = _run(tmp_path, {"processed": 5, state: 1})
+    assert drop_old_packages(tmp_path, LONG_AFTER) == ()
+    assert folder.package.exists()
+
+
+def test_a_canary_keeps_its_package(tmp_path: Path) -> None:
+    """Rows outside of --limit can still be sent."""
+    folder = _run(tmp_path, {"processed": 5}, limited=3)
+    assert drop_old_packages(tmp_path, LONG_AFTER) == ()
+    assert folder.package.exists()
+
+
+def test_an_unfinished_run_keeps_its_package(tmp_path: Path) -> None:
+    """A run that was planned or stopped is not judged by its age."""
+    folder = _run(tmp_path, {"processed": 5}, stage=Stage.SENDING)
+    assert drop_old_packages(tmp_path, LONG_AFTER) == ()
+    assert folder.package.exists()
