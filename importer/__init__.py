@@ -1,1 +1,111 @@
-"""Bulk import and sync of customer profiles into Twilio Conversation Memory."""
+"""Bulk import and sync of customer profiles into Twilio Conversation Memory, with every row accounted for.
+
+    >>> import os, importer
+    >>> request = importer.RunRequest(
+    ...     source=("samples/customers.csv",),
+    ...     mapping=Path("mappings/customers.yaml"),
+    ...     settings=importer.Settings.from_env(os.environ),
+    ...     emulator=True,  # leave it out for the store that MEMORY_STORE_ID names
+    ... )
+    >>> report = importer.validate(request)  # sends nothing
+    >>> report.outcomes["rejected"], report.issues["invalid-phone"]
+    (24, 3)
+    >>> report = importer.run(request)  # sends; `plan` and `resume` go in two steps
+    >>> report.exit_code, report.folder  # outcomes.parquet there has every row
+    (3, 'runs/20261122-052629-9b3bc1')
+
+Rows never raise: what is wrong with them is in the report and its files. What ends a run is an `ImporterError`, with
+`.message` and `.hint`. Everything is imported when it is first used, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importer.core.manifest import RunOptions
+    from importer.core.report import ExitCode, FinalState, Report
+    from importer.errors import (
+        AmbiguousRequestError,
+        ApiError,
+        ConfigError,
+        GuardError,
+        ImporterError,
+        LockedError,
+        MappingError,
+        Problem,
+        ProtocolError,
+        RejectedRequestError,
+        RetryableApiError,
+        RunInterrupted,
+        SettingsError,
+        SourceChangedError,
+        SourceError,
+        StateError,
+    )
+    from importer.ports import SourceOptions
+    from importer.settings import Settings
+    from importer.wiring.requests import Hooks, RunRequest, SendOptions
+    from importer.wiring.resuming import ResumeRequest, resume
+    from importer.wiring.runs import plan, validate
+    from importer.wiring.sending import run_import as run
+
+_PLACES = {
+    "importer.core.manifest": ("RunOptions",),
+    "importer.core.report": ("ExitCode", "FinalState", "Report"),
+    "importer.ports": ("SourceOptions",),
+    "importer.settings": ("Settings",),
+    "importer.wiring.requests": ("Hooks", "RunRequest", "SendOptions"),
+    "importer.wiring.resuming": ("ResumeRequest", "resume"),
+    "importer.wiring.runs": ("plan", "validate"),
+}
+
+__all__ = [
+    "AmbiguousRequestError",
+    "ApiError",
+    "ConfigError",
+    "ExitCode",
+    "FinalState",
+    "GuardError",
+    "Hooks",
+    "ImporterError",
+    "LockedError",
+    "MappingError",
+    "Problem",
+    "ProtocolError",
+    "RejectedRequestError",
+    "Report",
+    "ResumeRequest",
+    "RetryableApiError",
+    "RunInterrupted",
+    "RunOptions",
+    "RunRequest",
+    "SendOptions",
+    "Settings",
+    "SettingsError",
+    "SourceChangedError",
+    "SourceError",
+    "SourceOptions",
+    "StateError",
+    "plan",
+    "resume",
+    "run",
+    "validate",
+]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name on its first use."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "run":
+            return import_module("importer.wiring.sending").run_import
+        place = next((module for module, names in _PLACES.items() if name in names), "importer.errors")
+        return getattr(import_module(place), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -19,20 +19,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from importer.cli.exits import show_error
 from importer.core.manifest import RunOptions
 from importer.core.report import Report
-from importer.errors import ConfigError, RunInterrupted, SettingsError, StateError
+from importer.errors import ConfigError, RunInterrupted, SettingsError
 from importer.ports import SourceOptions
+from importer.reports.plain_text import printable
 from importer.reports.progress import open_progress
-from importer.reports.report_file import read_report, report_text
+from importer.reports.report_file import report_text
 from importer.reports.terminal import render_summary
 from importer.settings import Settings
-from importer.state.run_folder import RunsFolder
 from importer.wiring.clock import SystemClock
 from importer.wiring.looking import check_against_store, save_schema, store_schema
 from importer.wiring.opening import read_mapping
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
 from importer.wiring.resuming import ResumeRequest, resume
+from importer.wiring.run_status import list_runs, run_report
 
 _DELIMITERS: Final = {"tab": "\t", "\\t": "\t"}
 
@@ -53,12 +55,12 @@ def request_of(given: Mapping[str, Any]) -> RunRequest:
     if given.get("emulator") and given.get("schema_file"):
         raise SettingsError("--emulator and --schema name two stores", hint="give one of them")
     delimiter = given.get("delimiter")
-    read = SourceOptions(allow_empty=bool(given.get("allow_empty")))
+    usual = SourceOptions()
     read = SourceOptions(
-        delimiter=_DELIMITERS.get(delimiter, delimiter) if delimiter else read.delimiter,
-        encoding=given.get("encoding") or read.encoding,
-        skip_lines=given.get("skip_lines") or 0,
-        allow_empty=read.allow_empty,
+        delimiter=_DELIMITERS.get(delimiter, delimiter) if delimiter else usual.delimiter,
+        encoding=given.get("encoding") or usual.encoding,
+        skip_lines=given.get("skip_lines") or usual.skip_lines,
+        allow_empty=bool(given.get("allow_empty")),
     )
     schema_file = given.get("schema_file")
     return RunRequest(
@@ -99,7 +101,7 @@ def call_resume(given: Mapping[str, Any], *, command: str = "resume") -> Report:
         release=_released(given.get("release")),
         rest=bool(given.get("rest")),
         stale_ok=bool(given.get("stale_ok")),
-        max_rejected_percent=given.get("max_rejected") if command == "resume" else None,
+        max_rejected_percent=given.get("max_rejected"),
         command=command,
     )
     with _hooks(given) as hooks:
@@ -162,51 +164,39 @@ def _confirm(question: str, *, yes: bool) -> bool:
 
 
 def show_report(report: Report, *, as_json: bool) -> None:
-    """Print a report: JSON on stdout, or a summary."""
+    """Print a report, JSON or a summary, on standard output, and what ended the run early on standard error."""
     if as_json:
         click.echo(report_text(report), nl=False)
-        return
-    render_summary(report, Console())
+    else:
+        render_summary(report.model_copy(update={"error": None}), Console())
+    if report.error is not None:
+        show_error(report.error)
 
 
 def show_run(name: str, runs_dir: str | None, *, as_json: bool) -> None:
     """Print the report of one run."""
-    folder = _runs(runs_dir).find(name)
-    show_report(read_report(folder.path), as_json=as_json)
+    show_report(run_report(_runs_dir(runs_dir), name), as_json=as_json)
 
 
 def show_runs(runs_dir: str | None, *, as_json: bool) -> None:
     """Print a line for each run, newest first."""
-    lines: list[dict[str, Any]] = []
-    for folder in reversed(_runs(runs_dir).all()):
-        try:
-            manifest = folder.read_manifest()
-        except StateError:
-            lines.append({"run_id": folder.run_id, "stage": "damaged"})
-            continue
-        lines.append(
-            {
-                "run_id": folder.run_id,
-                "command": manifest.command,
-                "stage": manifest.stage.value,
-                "store_id": manifest.target.store_id,
-                "rows_read": manifest.counts.rows_read,
-                "source": list(manifest.source.files),
-            }
-        )
+    lines = list_runs(_runs_dir(runs_dir))
     if as_json:
         click.echo(orjson.dumps(lines, option=orjson.OPT_INDENT_2).decode())
         return
     if not lines:
-        click.echo("no runs yet")
+        click.echo(f"no runs in {_runs_dir(runs_dir)}")
     for line in lines:
         files = line.get("source") or [""]
         name = files[0] + (" ..." if len(files) > 1 else "")
-        click.echo(f"{line['run_id']}  {line['stage']:<9}  {line.get('rows_read', ''):>9}  {name}")
+        rows = f"{line.get('rows_read', 0):,}"
+        click.echo(
+            f"{line['run_id']}  {line.get('command', ''):<8}  {line['stage']:<9}  {rows:>11} rows  {printable(name)}"
+        )
 
 
-def _runs(runs_dir: str | None) -> RunsFolder:
-    return RunsFolder(Path(Settings.from_env(os.environ, runs_dir=runs_dir).runs_dir))
+def _runs_dir(given: str | None) -> Path:
+    return Path(Settings.from_env(os.environ, runs_dir=given).runs_dir)
 
 
 def check_mapping(given: Mapping[str, Any]) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import rich_click as click
 
-from importer.cli.exits import exits
+from importer.cli.options import help_as_written
 
 
 @click.command("emulator")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the API; any free one if 0.")
 @click.option("--db", default="memory-emulator.db", show_default=True, help="SQLite file that keeps the store.")
-@click.option("--store", "store_id", help="Store ID to serve.")
+@click.option("--store", "store_id", metavar="ID", help="Store ID to serve.")
+@click.option(
+    "-m", "--mapping", type=click.Path(dir_okay=False), help="Give the store what this mapping needs and it lacks."
+)
 @click.option(
     "--clash",
     type=click.Choice(["merge", "first-match", "skip"]),
@@ -27,12 +30,21 @@ from importer.cli.exits import exits
 )
 @click.option("--error-pointers", is_flag=True, help="400 answers name the profiles that caused them.")
 @click.option("--no-status-url", is_flag=True, help="Bulk answers carry no operation to poll.")
-@click.option("--apply-delay", "apply_delay_s", type=click.FloatRange(0), default=0.0, help="Apply so much later (s).")
-@click.option("--max-rps", type=click.FloatRange(0, min_open=True), help="Answer 429 above this rate.")
+@click.option(
+    "--apply-delay",
+    "apply_delay_s",
+    metavar="S",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Apply what was accepted so many seconds later.",
+)
+@click.option("--max-rps", metavar="RATE", type=click.FloatRange(0, min_open=True), help="Answer 429 above this rate.")
+@help_as_written
 def emulator_command(
     port: int,
     db: str,
     store_id: str | None,
+    mapping: str | None,
     clash: str,
     bad_profile: str,
     error_pointers: bool,
@@ -42,24 +54,30 @@ def emulator_command(
 ) -> None:
     """Run the local Conversation Memory service until it is stopped.
 
-    Prints one JSON line with its URLs and store ID when it is ready; then, for example:
+    It listens on loopback only and keeps its store in an SQLite file. When it is
+    ready it prints one JSON line: api_url, bucket_url, store_id, pid. Any
+    credentials do:
 
-        memory-importer import ... --api-url URL --store ID   (any credentials do)
+        memory-importer emulator --db try.db -m customers.yaml
+        export TWILIO_API_KEY=any TWILIO_API_SECRET=any
+        export MEMORY_API_URL=... MEMORY_STORE_ID=...
+        memory-importer import customers.csv -m customers.yaml
+
+    To only try an import, `import --emulator` is the shorter way.
     """
-    with exits():
-        import orjson  # noqa: PLC0415 - start-up stays quick
+    import orjson  # noqa: PLC0415 - start-up stays quick
 
-        from importer.wiring.local_service import serve_emulator  # noqa: PLC0415 - the same
+    from importer.wiring.local_service import serve_emulator  # noqa: PLC0415 - the same
 
-        settings: dict[str, object] = {
-            "port": port,
-            "clash": clash,
-            "bad_profile": bad_profile,
-            "error_pointers": error_pointers,
-            "status_url": not no_status_url,
-            "apply_delay_s": apply_delay_s,
-            "max_requests_per_s": max_rps,
-        }
-        if store_id is not None:
-            settings["store_id"] = store_id
-        serve_emulator(db, settings, on_ready=lambda facts: click.echo(orjson.dumps(facts).decode()))
+    settings: dict[str, object] = {
+        "port": port,
+        "clash": clash,
+        "bad_profile": bad_profile,
+        "error_pointers": error_pointers,
+        "status_url": not no_status_url,
+        "apply_delay_s": apply_delay_s,
+        "max_requests_per_s": max_rps,
+    }
+    if store_id is not None:
+        settings["store_id"] = store_id
+    serve_emulator(db, settings, mapping=mapping, on_ready=lambda facts: click.echo(orjson.dumps(facts).decode()))

@@ -1,11 +1,13 @@
-"""Errors to exit codes; the only place that decides how a command ends."""
+"""Errors to exit codes and to the two lines a person reads; the only place that decides how a command ends."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import rich_click as click
 
@@ -21,6 +23,9 @@ from importer.errors import (
     SourceError,
     StateError,
 )
+
+if TYPE_CHECKING:
+    from importer.core.report import ErrorReport
 
 
 def exit_code_for(error: ImporterError) -> int:
@@ -39,30 +44,75 @@ def exit_code_for(error: ImporterError) -> int:
 
 
 @contextmanager
-def exits(*, as_json: bool = False) -> Iterator[None]:
-    """Turn errors raised on purpose into one line of cause, one of fix, and an exit code."""
+def exits(*, as_json: Callable[[], bool], debug: Callable[[], bool]) -> Iterator[None]:
+    """Turn whatever ends a command into one line of cause, one of fix, and an exit code.
+
+    Args:
+        as_json: Tells whether standard output is for `report.json` alone.
+        debug: Tells whether an error shows its traceback first.
+    """
     try:
         yield
     except ImporterError as error:
+        if debug():
+            traceback.print_exc()
         problems = tuple(str(problem) for problem in error.problems) if isinstance(error, MappingError) else ()
-        _fail(error, problems, as_json=as_json)
+        hint = error.hint or ("nothing was sent; try again later" if isinstance(error, ApiError) else "")
+        _fail(exit_code_for(error), error.message, hint, problems, as_json=as_json())
+    except click.UsageError as error:
+        _fail(2, error.format_message(), _usage(error), as_json=as_json())
+    except click.ClickException as error:
+        _fail(2, error.format_message(), "", as_json=as_json())
+    except (click.Abort, KeyboardInterrupt):
+        _fail(130, "stopped", "", as_json=as_json())
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(141) from None
+    except SystemExit:
+        raise
+    except BaseException as fault:  # noqa: BLE001 - the edge of the program; a panic of polars is no Exception
+        if debug():
+            traceback.print_exc()
+        # The text of an error that nobody foresaw may hold a cell's value.
+        hint = "please report it; `memory-importer --debug ...` shows more, and may show values of cells"
+        _fail(1, f"a fault of this program: {type(fault).__name__}{_place(fault)}", hint, as_json=as_json())
 
 
-def _fail(error: ImporterError, problems: tuple[str, ...], *, as_json: bool) -> NoReturn:
+def _usage(error: click.UsageError) -> str:
+    command = error.ctx.command_path if error.ctx is not None else "memory-importer"
+    return f"see `{command} --help`"
+
+
+def _place(fault: BaseException) -> str:
+    """Return where in this package an error came up."""
+    trace = fault.__traceback__
+    place = ""
+    while trace is not None:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if "importer" in path.parts and "site-packages" not in path.parts[path.parts.index("importer") :]:
+            place = f" in {path.parent.name}/{path.name}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def show_error(error: ErrorReport) -> None:
+    """Print cause and fix on standard error."""
+    from rich.console import Console  # noqa: PLC0415 - start-up stays quick
+
+    from importer.reports.terminal import render_error  # noqa: PLC0415 - the same
+
+    problems = error.problems if len(error.problems) > 1 else ()
+    render_error(error.message, error.hint, Console(stderr=True), problems=problems)
+
+
+def _fail(code: int, message: str, hint: str, problems: tuple[str, ...] = (), *, as_json: bool) -> NoReturn:
+    from importer.core.report import ErrorReport, empty_report  # noqa: PLC0415 - start-up stays quick
+
+    error = ErrorReport(message=message, hint=hint, problems=problems)
     if as_json:
-        import orjson  # noqa: PLC0415 - start-up stays quick
+        import orjson  # noqa: PLC0415 - the same
 
-        from importer.core.report import ErrorReport, empty_report  # noqa: PLC0415 - the same
-
-        report = empty_report(ErrorReport(message=error.message, hint=error.hint, problems=problems))
-        report["exit_code"] = exit_code_for(error)
+        report = empty_report(error) | {"exit_code": code}
         click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
-    click.echo(f"Error: {error.message}", err=True)
-    for problem in problems if len(problems) > 1 else ():
-        click.echo(f"  {problem}", err=True)
-    if error.hint:
-        click.echo(f"Fix:   {error.hint}", err=True)
-    raise SystemExit(exit_code_for(error))
+    show_error(error)
+    raise SystemExit(code)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Final
 
 import rich_click as click
 
-COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "validate": ("importer.cli.runs", "Check a source against a mapping and a store; sends nothing."),
-    "plan": ("importer.cli.runs", "Check, decide and package a source; sends nothing yet."),
-    "import": ("importer.cli.runs", "Check a source, then deliver it."),
-    "resume": ("importer.cli.runs", "Go on with a run: planned, stopped, held or limited."),
-    "status": ("importer.cli.runs", "List the runs, or show one."),
-    "mapping": ("importer.cli.mapping", "Check a mapping file; print its JSON Schema."),
-    "schema": ("importer.cli.schema", "Read a store's trait groups and identity settings."),
-    "explain": ("importer.cli.explain", "Say what an issue code means and how to fix it."),
-    "emulator": ("importer.cli.emulator", "Run the local service on its own."),
+from importer.cli.exits import exits
+from importer.cli.options import help_as_written
+
+COMMANDS: Final[dict[str, str]] = {
+    "validate": "importer.cli.runs",
+    "plan": "importer.cli.runs",
+    "import": "importer.cli.runs",
+    "resume": "importer.cli.runs",
+    "status": "importer.cli.runs",
+    "mapping": "importer.cli.mapping",
+    "schema": "importer.cli.schema",
+    "explain": "importer.cli.explain",
+    "emulator": "importer.cli.emulator",
 }
-"""Command name -> module that holds it under ``<name>_command``, and its line in the list of commands."""
+"""Command name -> module that holds it under ``<name>_command``, in the order of a first-time user's way."""
 
 
 class _LazyGroup(click.RichGroup):
@@ -32,25 +36,56 @@ class _LazyGroup(click.RichGroup):
         """Import the command's module and return the command."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(COMMANDS[cmd_name][0])
+        module = import_module(COMMANDS[cmd_name])
         command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command if isinstance(command, click.Command) else None
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="memory-importer")
-def cli() -> None:
-    """Bring customer profiles into Twilio Conversation Memory and account for every row.
+@click.version_option(package_name="memory-importer", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error; it may hold cell values.")
+@help_as_written
+def cli(*, debug: bool) -> None:
+    r"""Bring customer profiles into Twilio Conversation Memory and account for every row.
 
     A first try needs no account:
 
-        memory-importer import samples/customers.csv --mapping mappings/customers.yaml --emulator
+        memory-importer import samples/customers.csv \
+            --mapping mappings/customers.yaml --emulator
 
-    Exit codes: 0 every row fine; 2 refused before anything was sent; 3 finished, some rows rejected, held or failed;
-    4 refused by the service; 5 stopped early, resumable; 6 a guard tripped; 7 state locked or damaged.
+    The usual way: `validate` a file until you like what it says, `plan` it and
+    read the plan, `import --plan` it, `resume` what was held or stopped. Nothing
+    is sent before the whole source was read and checked.
+
+    Exit codes:
+      0  every row is fine
+      1  a fault of this program
+      2  refused before anything was sent: usage, mapping or source
+      3  finished; some rows rejected, held, failed or of unknown fate
+      4  refused by the service: credentials, store, permission
+      5  stopped early; `resume` goes on
+      6  a guard tripped, for example too many rejected rows
+      7  the run's state is locked by another process, or damaged
+      130, 143  stopped by a signal; `resume` goes on
+
+    Environment:
+      TWILIO_API_KEY, TWILIO_API_SECRET        credentials, or
+      TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN    the account's own
+      MEMORY_STORE_ID      store to use        (--store)
+      MEMORY_API_URL       address of the API  (--api-url)
+      MEMORY_BUCKET_HOSTS  hosts that uploads may go to, default *.amazonaws.com
+      MEMORY_RUNS_DIR      folder of the runs  (--runs-dir)
     """
+
+
+def _flag(name: str) -> bool:
+    """Tell whether a flag is on the command line, even on one that cannot be understood."""
+    arguments = sys.argv[1:]
+    return name in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
 
 
 def main() -> None:
     """Run the console command."""
-    cli(prog_name="memory-importer")
+    with exits(as_json=lambda: _flag("--json"), debug=lambda: _flag("--debug")):
+        code = cli.main(prog_name="memory-importer", standalone_mode=False)
+        raise SystemExit(code if isinstance(code, int) else 0)

@@ -8,41 +8,48 @@ from typing import Any
 import rich_click as click
 
 from importer.cli import options
-from importer.cli.exits import exits
 
 
 @click.group("mapping")
 def mapping_command() -> None:
-    """Check a mapping file; print its JSON Schema."""
+    """Check a mapping file, or print the JSON Schema of mapping files."""
 
 
 @mapping_command.command("check")
-@click.argument("mapping", type=click.Path(dir_okay=False))
-@click.option("--source", multiple=True, help="Check it against the header of this source, too.")
+@click.argument("mapping", type=click.Path(dir_okay=False), metavar="MAPPING")
+@click.option("--source", multiple=True, metavar="SOURCE", help="Check it against the columns of this source, too.")
 @options.target_options
-@click.option("--schema", "schema_file", type=click.Path(dir_okay=False), help="Check against a pulled schema.")
+@options.schema_file_option
 @options.source_options
 @options.runs_dir_option
+@options.in_panels
+@options.help_as_written
 def check_command(**given: Any) -> None:
     """Report every problem of MAPPING at once, each with its line and fix.
 
-    Alone it checks the file itself; with a store (--store, --emulator, --schema) and a --source it checks that the
-    three fit each other.
-    """
-    with exits():
-        from importer.cli.calls import check_mapping  # noqa: PLC0415 - start-up stays quick
+    Alone it checks the file itself; with --source and a store (--store,
+    --emulator or --schema) it checks that the three fit each other, and lists
+    which column goes to which trait.
 
-        for line in check_mapping(given):
-            click.echo(line)
+        memory-importer mapping check m.yaml
+        memory-importer mapping check m.yaml --source customers.csv --emulator
+    """
+    from importer.cli.calls import check_mapping  # noqa: PLC0415 - start-up stays quick
+
+    for line in check_mapping(given):
+        click.echo(line)
 
 
 @mapping_command.command("schema")
+@options.help_as_written
 def schema_command() -> None:
-    """Print the JSON Schema of mapping files, for editors.
+    """Print the JSON Schema of mapping files, which lets editors help.
 
-    Save it and name it in the first line of a mapping: `# yaml-language-server: $schema=mapping.schema.json`
+    Save it, for example as mapping.schema.json, and name it in the first line
+    of a mapping:
+
+        # yaml-language-server: $schema=mapping.schema.json
     """
-    with exits():
-        from importer.core.mapping_seed import mapping_json_schema  # noqa: PLC0415 - start-up stays quick
+    from importer.core.mapping_seed import mapping_json_schema  # noqa: PLC0415 - start-up stays quick
 
-        click.echo(json.dumps(mapping_json_schema(), indent=2))
+    click.echo(json.dumps(mapping_json_schema(), indent=2))

@@ -1,13 +1,25 @@
-"""Options that several commands share, each written once."""
+"""Options that several commands share, each written once, and how help is laid out."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import rich_click as click
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def help_as_written(function: F) -> F:
+    """Keep the lines of a command's docstring as they are; put it below `click.command`.
+
+    click fills paragraphs anew and drops the lines between them, unless a mark stands before each; here one mark
+    before the second paragraph does for all, because no line below it is empty.
+    """
+    first, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
+    function.__doc__ = f"{first}\n\n\b\n{rest.replace(chr(10) * 2, chr(10) + ' ' + chr(10))}" if rest else first
+    return function
 
 
 def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -26,12 +38,43 @@ mapping_option = click.option(
 )
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print report.json on stdout and nothing else; logs go to stderr."
+    "--json", "as_json", is_flag=True, help="Print report.json on stdout and nothing else; the rest goes to stderr."
 )
 
 show_values_option = click.option(
-    "--show-values", is_flag=True, help="Write cell values into issues.* instead of masking them."
+    "--show-values", is_flag=True, help="Write cell values into the issue files instead of masking them."
 )
+
+proxy_option = click.option("--proxy", metavar="URL", help="Proxy; those of the environment are not used.")
+
+schema_file_option = click.option(
+    "--schema",
+    "schema_file",
+    type=click.Path(dir_okay=False),
+    help="Use a schema that `schema pull` wrote, without a network.",
+)
+
+
+_PANELS: Final = {
+    "Source and mapping": [
+        "--mapping",
+        "--plan",
+        "--source",
+        "--delimiter",
+        "--encoding",
+        "--skip-lines",
+        "--allow-empty",
+    ],
+    "Store": ["--emulator", "--store", "--api-url", "--proxy", "--schema"],
+    "What is sent": ["--release", "--all", "--via", "--part-rows", "--limit", "--allow-merges", "--max-rejected"],
+    "Sending": ["--concurrency", "--max-rps", "--yes", "--stale-ok"],
+    "Output": ["--output", "--json", "--show-values", "--runs-dir", "--help"],
+}
+
+
+def in_panels(function: F) -> F:
+    """Show a command's options in groups."""
+    return _all(*(click.option_panel(name, options=options) for name, options in _PANELS.items()))(function)
 
 
 def runs_dir_option(function: F) -> F:
@@ -39,17 +82,22 @@ def runs_dir_option(function: F) -> F:
     return click.option(
         "--runs-dir",
         envvar="MEMORY_RUNS_DIR",
+        show_envvar=True,
         type=click.Path(file_okay=False),
-        help="Folder that keeps the runs.  [default: ./runs]",
+        help="Folder that keeps the runs, ./runs if not given.",
     )(function)
 
 
 def source_options(function: F) -> F:
     """Add the options that say how to read a source."""
     return _all(
-        click.option("--delimiter", help="One character, or `tab`; sniffed if not given."),
-        click.option("--encoding", help="For example latin-1 or cp1252; UTF-8 and UTF-16 with BOM are recognised."),
-        click.option("--skip-lines", type=click.IntRange(0), help="Lines to pass over before the header."),
+        click.option("--delimiter", metavar="CHAR", help="One character, or `tab`; found out if not given."),
+        click.option(
+            "--encoding",
+            metavar="NAME",
+            help="For example latin-1 or cp1252; UTF-8, and UTF-16 with BOM, are found out.",
+        ),
+        click.option("--skip-lines", metavar="N", type=click.IntRange(0), help="Lines to pass over before the header."),
         click.option("--allow-empty", is_flag=True, help="A source without rows is fine."),
     )(function)
 
@@ -57,10 +105,18 @@ def source_options(function: F) -> F:
 def target_options(function: F) -> F:
     """Add the options that say which store is meant."""
     return _all(
-        click.option("--store", envvar="MEMORY_STORE_ID", help="Store ID (mem_store_...)."),
-        click.option("--emulator", is_flag=True, help="Use the local service; no account needed, state is kept."),
-        click.option("--api-url", envvar="MEMORY_API_URL", help="Base URL of the service."),
-        click.option("--proxy", help="Proxy URL; proxies of the environment are not used."),
+        click.option(
+            "--emulator",
+            is_flag=True,
+            help="Use the local service: no account needed; its state is kept beside the runs.",
+        ),
+        click.option(
+            "--store", metavar="ID", envvar="MEMORY_STORE_ID", show_envvar=True, help="Store to use, mem_store_..."
+        ),
+        click.option(
+            "--api-url", metavar="URL", envvar="MEMORY_API_URL", show_envvar=True, help="Address of the service."
+        ),
+        proxy_option,
     )(function)
 
 
@@ -75,24 +131,32 @@ def sending_options(function: F) -> F:
             help="Force a route, or refuse with reasons.",
         ),
         click.option(
-            "--part-rows", type=click.IntRange(1, 1_000_000), help="Rows of an import part.  [default: 50000]"
+            "--part-rows",
+            metavar="N",
+            type=click.IntRange(1, 1_000_000),
+            help="Rows of an import part; replaces the mapping's, 50000 if neither says.",
         ),
         click.option(
-            "--limit", type=click.IntRange(1), help="Send only the first N rows; `resume RUN --all` the rest."
+            "--limit",
+            metavar="N",
+            type=click.IntRange(1),
+            help="Send only the first N rows that would go; `resume RUN --all` sends the rest.",
         ),
         click.option(
             "--allow-merges",
+            metavar="N",
             type=click.IntRange(0),
             default=0,
             show_default=True,
-            help="Send merge groups if there are at most N of them; otherwise all are held.",
+            help="Send merge groups if there are at most N of them, otherwise hold them all.",
         ),
         click.option(
             "--max-rejected",
+            metavar="PCT",
             type=click.FloatRange(0, 100),
             default=10.0,
             show_default=True,
-            help="Stop before sending (exit 6) when more than this percentage of rows is rejected.",
+            help="Send nothing (exit 6) when more than this share of rows is rejected.",
         ),
     )(function)
 
@@ -102,11 +166,17 @@ def pace_options(function: F) -> F:
     return _all(
         click.option(
             "--concurrency",
+            metavar="N",
             type=click.IntRange(1, 64),
             default=8,
             show_default=True,
             help="Requests in flight at most.",
         ),
-        click.option("--max-rps", type=click.FloatRange(0, min_open=True), help="Requests a second at most."),
+        click.option(
+            "--max-rps",
+            metavar="RATE",
+            type=click.FloatRange(0, min_open=True),
+            help="Requests a second at most; learned from the service if not given.",
+        ),
         click.option("--yes", is_flag=True, help="Do not ask before the first write to a live store."),
     )(function)

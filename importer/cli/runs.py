@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
+from click.core import ParameterSource
 
 from importer.cli import options
-from importer.cli.exits import exits
 
 if TYPE_CHECKING:
     from importer.core.report import Report
+
+_WITH_PLAN: Final = frozenset(
+    {"plan_run", "proxy", "concurrency", "max_rps", "yes", "runs_dir", "as_json", "max_rejected"}
+)
+"""Options of `import` that say something about a run that is planned already."""
 
 
 @click.command("validate")
 @options.source_argument
 @options.mapping_option
 @options.target_options
-@click.option("--schema", "schema_file", type=click.Path(dir_okay=False), help="Check offline against a pulled schema.")
+@options.schema_file_option
 @options.source_options
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
+@options.in_panels
+@options.help_as_written
 def validate_command(**given: Any) -> None:
     """Check SOURCE against a mapping and a store; sends nothing.
 
-    SOURCE is a path, a glob, or - for standard input. Every issue is named by row, line, column and code; rows that
-    would become one profile are named too. See issues.csv and rejected.csv in the run's folder.
-    """
-    with exits(as_json=given["as_json"]):
-        from importer.cli.calls import call  # noqa: PLC0415 - start-up stays quick
-        from importer.wiring.runs import validate  # noqa: PLC0415 - the same
+    SOURCE is a path, a glob, or - for standard input: CSV (also .gz and .zst)
+    or Parquet. Every issue is named by row, line, column and code, and so are
+    rows that would become one profile.
 
-        _end(call(given, validate), given)
+        memory-importer validate customers.csv -m customers.yaml --emulator
+
+    The run's folder has issues.csv for people, issues.parquet for programs, and
+    rejected.csv, which can be mended and read again. `explain CODE` says what
+    an issue means.
+    """
+    from importer.cli.calls import call  # noqa: PLC0415 - start-up stays quick
+    from importer.wiring.runs import validate  # noqa: PLC0415 - the same
+
+    _end(call(given, validate), given)
 
 
 @click.command("plan")
@@ -44,22 +57,30 @@ def validate_command(**given: Any) -> None:
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
+@options.in_panels
+@options.help_as_written
 def plan_command(**given: Any) -> None:
-    """Check and package SOURCE, decide every row's way, and show it; sends nothing.
+    """Check SOURCE and decide about every row, but send nothing yet.
 
-    `memory-importer import --plan RUN` (or `resume RUN`) sends exactly what was planned.
+    Says what would happen: rows rejected and held and why, rows that would
+    become one profile, values that would be cleared, the way each row takes,
+    requests and billable operations.
+
+        memory-importer plan customers.csv -m customers.yaml --store ID
+        memory-importer import --plan last
+
+    The second command sends exactly what was planned, without the source.
     """
-    with exits(as_json=given["as_json"]):
-        from importer.cli.calls import call  # noqa: PLC0415 - start-up stays quick
-        from importer.wiring.runs import plan  # noqa: PLC0415 - the same
+    from importer.cli.calls import call  # noqa: PLC0415 - start-up stays quick
+    from importer.wiring.runs import plan  # noqa: PLC0415 - the same
 
-        _end(call(given, plan), given)
+    _end(call(given, plan), given)
 
 
 @click.command("import")
 @click.argument("source", nargs=-1, metavar="[SOURCE]...")
 @click.option("-m", "--mapping", type=click.Path(dir_okay=False), help="Mapping file (YAML).")
-@click.option("--plan", "plan_run", metavar="RUN", help="Send a planned run instead of reading a source.")
+@click.option("--plan", "plan_run", metavar="RUN", help="Send a planned run; it needs no SOURCE and no --mapping.")
 @options.target_options
 @options.sending_options
 @options.pace_options
@@ -67,58 +88,102 @@ def plan_command(**given: Any) -> None:
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
-def import_command(**given: Any) -> None:
-    """Check SOURCE as a whole, then deliver it and report what became of every row.
+@options.in_panels
+@options.help_as_written
+@click.pass_context
+def import_command(context: click.RichContext, /, **given: Any) -> None:
+    """Check SOURCE as a whole, then deliver it and account for every row.
 
-    Nothing is sent before the whole source was read and checked. A run that stops can be resumed.
+    Nothing is sent before the whole source was read and checked. Before the
+    first write to a live store you are asked (--yes does not ask). A run that
+    stops can be resumed; importing a file again does no harm.
+
+        memory-importer import customers.csv -m customers.yaml --emulator
+        memory-importer import customers.csv -m customers.yaml --limit 50
+        memory-importer import --plan last
+
+    The run's folder has outcomes.parquet with the outcome of every single row.
     """
-    with exits(as_json=given["as_json"]):
-        from importer.cli.calls import call, call_resume, sending  # noqa: PLC0415 - start-up stays quick
-        from importer.wiring.sending import run_import  # noqa: PLC0415 - the same
+    from importer.cli.calls import call, call_resume, sending  # noqa: PLC0415 - start-up stays quick
+    from importer.wiring.sending import run_import  # noqa: PLC0415 - the same
 
-        if given["plan_run"] is not None:
-            if given["source"] or given["mapping"]:
-                raise click.UsageError("--plan takes no SOURCE and no --mapping: the run has both.")
-            _end(call_resume(given | {"run": given["plan_run"]}, command="import"), given)
-        if not given["source"] or not given["mapping"]:
-            raise click.UsageError("name a SOURCE and a --mapping, or a planned run with --plan RUN.")
-        _end(call(given, lambda request, hooks: run_import(request, hooks, sending(given))), given)
+    if given["plan_run"] is not None:
+        _refuse_beside_plan(context)
+        guard = given["max_rejected"] if _is_given(context, "max_rejected") else None
+        _end(call_resume(given | {"run": given["plan_run"], "max_rejected": guard}, command="import"), given)
+    if not given["source"] or not given["mapping"]:
+        raise click.UsageError("Name a SOURCE and a --mapping, or a planned run with --plan RUN.", context)
+    _end(call(given, lambda request, hooks: run_import(request, hooks, sending(given))), given)
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _refuse_beside_plan(context: click.Context) -> None:
+    """A plan has its source, mapping, store and decisions; an option that names others would be ignored."""
+    extra = [
+        parameter
+        for parameter in context.command.params
+        if parameter.name is not None and parameter.name not in _WITH_PLAN and _is_given(context, parameter.name)
+    ]
+    if extra:
+        names = ", ".join(
+            parameter.opts[-1] if isinstance(parameter, click.Option) else "SOURCE" for parameter in extra
+        )
+        raise click.UsageError(f"--plan goes without {names}: the run has its own.", context)
 
 
 @click.command("resume")
 @click.argument("run", metavar="RUN")
-@click.option("--release", metavar="all|GROUP,...", help="Send held merge groups: their rows may merge for ever.")
+@click.option(
+    "--release",
+    metavar="all|GROUP,...|FILE",
+    help="Send held merge groups (groups.parquet has their numbers): their rows may become one profile for ever.",
+)
 @click.option("--all", "rest", is_flag=True, help="Send the rows that --limit left out.")
 @click.option("--stale-ok", is_flag=True, help="Send a package older than 24 hours without asking.")
-@click.option("--max-rejected", type=click.FloatRange(0, 100), help="Replace the run's own guard (percent).")
-@click.option("--proxy", help="Proxy URL; proxies of the environment are not used.")
+@click.option(
+    "--max-rejected", metavar="PCT", type=click.FloatRange(0, 100), help="Replace the run's own guard (exit 6)."
+)
+@options.proxy_option
 @options.pace_options
 @options.runs_dir_option
 @options.json_option
+@options.in_panels
+@options.help_as_written
 def resume_command(**given: Any) -> None:
-    """Go on with RUN: send what is planned and not settled yet.
+    """Go on with RUN: send what was planned and is not settled yet.
 
-    RUN is a run's id, the beginning of it, or `last`. Needs neither the source nor the mapping.
+    RUN is a run's id, the beginning of it, or `last`. Neither source nor mapping
+    is needed; nothing that was delivered is sent again.
+
+        memory-importer resume last
+        memory-importer resume last --all
+        memory-importer resume last --release all
     """
-    with exits(as_json=given["as_json"]):
-        from importer.cli.calls import call_resume  # noqa: PLC0415 - start-up stays quick
+    from importer.cli.calls import call_resume  # noqa: PLC0415 - start-up stays quick
 
-        _end(call_resume(given), given)
+    _end(call_resume(given), given)
 
 
 @click.command("status")
 @click.argument("run", metavar="[RUN]", required=False)
 @options.runs_dir_option
 @options.json_option
+@options.in_panels
+@options.help_as_written
 def status_command(run: str | None, runs_dir: str | None, as_json: bool) -> None:
-    """List the runs, or show the report of one."""
-    with exits(as_json=as_json):
-        from importer.cli.calls import show_run, show_runs  # noqa: PLC0415 - start-up stays quick
+    """List the runs, newest first, or show the report of RUN.
 
-        if run is None:
-            show_runs(runs_dir, as_json=as_json)
-        else:
-            show_run(run, runs_dir, as_json=as_json)
+    RUN is a run's id, the beginning of it, or `last`.
+    """
+    from importer.cli.calls import show_run, show_runs  # noqa: PLC0415 - start-up stays quick
+
+    if run is None:
+        show_runs(runs_dir, as_json=as_json)
+    else:
+        show_run(run, runs_dir, as_json=as_json)
 
 
 def _end(report: Report, given: dict[str, Any]) -> None:

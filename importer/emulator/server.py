@@ -239,13 +239,19 @@ def _bind(port: int) -> socket.socket:
     return bound
 
 
-def serve(db: Path | str, settings: EmulatorSettings, on_ready: Callable[[dict[str, Any]], None]) -> None:
+def serve(
+    db: Path | str,
+    settings: EmulatorSettings,
+    on_ready: Callable[[dict[str, Any]], None],
+    schema: StoreSeed | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM; call it from the main thread, which alone gets signals.
 
     Args:
         db: SQLite file of the store.
         settings: What can be switched.
         on_ready: Called once when both ports listen, with `api_url`, `bucket_url`, `store_id` and `pid`.
+        schema: Seed applied at the start, see `Emulator.seed`.
     """
     asked = threading.Event()
 
@@ -254,7 +260,7 @@ def serve(db: Path | str, settings: EmulatorSettings, on_ready: Callable[[dict[s
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Emulator(db, settings) as emulator:
+        with Emulator(db, settings, schema) as emulator:
             ready = {"api_url": emulator.api_url, "bucket_url": emulator.bucket_url, "store_id": emulator.store_id}
             on_ready({**ready, "pid": os.getpid()})
             asked.wait()

@@ -23,11 +23,10 @@ class RunRequest:
         settings: Where and with which credentials.
         emulator: Use the local service.
         schema_file: Check against this file instead of a store (validate only).
-        source_options: Overrides of the mapping's own source options, by field name of `SourceOptions`.
+        source_options: How to read the source; what is not at its default replaces the mapping's own option.
         options: What is sent.
         part_rows: Overrides the mapping's.
         show_values: Write cell values into the issue files.
-        max_rejected_percent: Guard of `import`.
     """
 
     source: tuple[str, ...]

@@ -55,8 +55,13 @@ class ResumeRequest:
     command: str = "resume"
 
 
-def resume(request: ResumeRequest, hooks: Hooks, options: SendOptions) -> Report:
+def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOptions | None = None) -> Report:
     """Go on with a run.
+
+    Args:
+        request: Which run, and what of it.
+        hooks: Progress, questions, stopping; nothing of the kind if None.
+        options: How hard to send; the defaults if None.
 
     Raises:
         StateError: the run is damaged.
@@ -64,9 +69,11 @@ def resume(request: ResumeRequest, hooks: Hooks, options: SendOptions) -> Report
         GuardError: the store's schema, the source or the mapping is not what it was.
         ApiError: the store could not be read.
     """
+    hooks, options = hooks or Hooks(), options or SendOptions()
     folder = RunsFolder(Path(request.settings.runs_dir)).find(request.run)
     manifest = folder.read_manifest()
-    if manifest.stage is Stage.CHECKED:
+    # A dry run that was killed is still one: it must not begin to send because somebody resumes it.
+    if manifest.stage is Stage.CHECKED or manifest.command == "validate":
         raise ConfigError(f"run {folder.run_id} was a dry run; it has nothing to send", hint="use `plan` or `import`")
     if manifest.stage is Stage.PACKAGING:
         return _start_again(request, folder, manifest, hooks, options)

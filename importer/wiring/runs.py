@@ -51,13 +51,19 @@ class Run:
     groups: pl.DataFrame
 
 
-def validate(request: RunRequest, hooks: Hooks) -> Report:
+def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
     """Check a source; nothing is sent and no package is kept.
+
+    Args:
+        request: Source, mapping and store.
+        hooks: Progress and stopping; nothing of the kind if None.
 
     Raises:
         ConfigError, SourceError: refused.
         ApiError: the store could not be read.
+        RunInterrupted: somebody asked to stop.
     """
+    hooks = hooks or Hooks()
     with opened(request) as inputs:
         with _new_folder(request) as folder:
             run, _ = checked_run(request, hooks, inputs, folder, "validate", keep=_identifiers_only(inputs))
@@ -179,16 +185,22 @@ def _counts(prepared: Prepared, inputs: Opened, issues: Mapping[str, int]) -> Co
     )
 
 
-def plan(request: RunRequest, hooks: Hooks, *, command: str = "plan") -> Report:
+def plan(request: RunRequest, hooks: Hooks | None = None) -> Report:
     """Check a source, decide and package it, so that `resume` can send it.
+
+    Args:
+        request: Source, mapping and store.
+        hooks: Progress and stopping; nothing of the kind if None.
 
     Raises:
         ConfigError, SourceError: refused.
         ApiError: the store could not be read.
+        RunInterrupted: somebody asked to stop.
     """
+    hooks = hooks or Hooks()
     with opened(request) as inputs:
-        run = planned_run(request, hooks, inputs, command)
-        end = Ending(command, CLOCK.utc_now_iso(), FinalState.PLANNED)
+        run = planned_run(request, hooks, inputs, "plan")
+        end = Ending("plan", CLOCK.utc_now_iso(), FinalState.PLANNED)
         report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
         hooks.progress.finish()
         return report

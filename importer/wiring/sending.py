@@ -14,7 +14,7 @@ from importer.core.delivery import EngineOptions
 from importer.core.lifecycle import FinishReason
 from importer.core.manifest import RunManifest, Stage
 from importer.core.report import ErrorReport, ExitCode, FinalState, Report
-from importer.errors import ConfigError, GuardError, ImporterError, StateError
+from importer.errors import ConfigError, GuardError, ImporterError, LockedError, StateError
 from importer.pipeline.deliver import DeliveryPorts, DeliveryProgress, DeliveryResult, deliver
 from importer.settings import Settings
 from importer.state.ledger import SqliteLedger
@@ -40,19 +40,30 @@ _REASON_TEXTS: Final = {
 }
 
 
-def run_import(request: RunRequest, hooks: Hooks, options: SendOptions) -> Report:
+def run_import(request: RunRequest, hooks: Hooks | None = None, options: SendOptions | None = None) -> Report:
     """Check a source, then deliver it.
+
+    Args:
+        request: Source, mapping and store.
+        hooks: Progress, questions and stopping. Without them nobody is asked before a live store is written to.
+        options: How hard to send; the defaults if None.
 
     Raises:
         ConfigError, SourceError: refused before anything was sent.
         ApiError: the store could not be read.
-        StateError: the ledger or the lock.
+        StateError: the ledger or the lock; a planned run is left that can be resumed.
+        RunInterrupted: somebody asked to stop while the source was read.
     """
+    hooks, options = hooks or Hooks(), options or SendOptions()
     with opened(request) as inputs:
         run = planned_run(request, hooks, inputs, "import")
         if inputs.store is None:
             raise ConfigError("an import needs a store", hint="leave --schema out")
-        return send(run, inputs.store, hooks, options, command="import")
+        try:
+            return send(run, inputs.store, hooks, options, command="import")
+        except LockedError as error:
+            error.hint = f"wait for it to end; then `memory-importer resume {run.folder.run_id}` sends what was planned"
+            raise
 
 
 def send(run: Run, store: OpenTarget, hooks: Hooks, options: SendOptions, *, command: str) -> Report:
@@ -98,8 +109,8 @@ def _guard(run: Run) -> None:
     rejected = run.index.filter(pl.col("state") == "rejected").height
     for frame in run.package.rows_frames():
         states = frame["state"]
-        judged += frame.height - (states == "skipped").sum()
-        rejected += (states == "rejected").sum()
+        judged += frame.height - int((states == "skipped").sum())
+        rejected += int((states == "rejected").sum())
     limit = run.manifest.options.max_rejected_percent
     if judged and 100 * rejected / judged > limit:
         raise GuardError(
