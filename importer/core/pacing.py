@@ -28,11 +28,13 @@ RETRY_AFTER_JITTER: Final = 0.1
 """Share of a wait the service asked for that may be added to it, at most a second; nothing is ever taken off."""
 
 _MIN_RATE: Final = 0.2
+_FIRST_RATE: Final = 20.0
+"""The least that is taken for the rate at the first refusal."""
 _HARD_CUT: Final = 0.6
 _SOFT_CUT: Final = 0.93
 _QUICK_S: Final = 5.0
 """A refusal this soon after the last cut means the rate is still far too high."""
-_FAST_GROWTH: Final = 0.05
+_FAST_GROWTH: Final = 0.1
 _SLOW_GROWTH: Final = 0.003
 """Growth of the rate, as a share of it per second."""
 _NEAR: Final = (0.96, 1.06)
@@ -152,7 +154,9 @@ def throttled(pacer: Pacer, now_s: float, sent_at_s: float, retry_after_s: float
     if sent_at_s < pacer.slowed_at_s:
         return pacer
     elapsed = max(now_s - pacer.window_s, 0.25)
-    rate = pacer.rate if pacer.rate is not None else max(pacer.throughput, pacer.window_sent / elapsed)
+    rate = pacer.rate
+    if rate is None:  # little was seen yet: rather too much, which the next refusals mend at once, than a crawl
+        rate = max(pacer.throughput, pacer.window_sent / elapsed, _FIRST_RATE)
     if pacer.max_rps is not None:
         rate = min(rate, pacer.max_rps)
     quick = pacer.rate is None or now_s - pacer.slowed_at_s < _QUICK_S

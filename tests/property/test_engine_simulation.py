@@ -71,6 +71,8 @@ class FakeService:
     bad: frozenset[int]
     double: frozenset[int]
     missing: frozenset[int]
+    unpatchable: frozenset[int]
+    poison: int
     pointers: bool
     status_urls: bool
     max_rows: int
@@ -94,10 +96,10 @@ class FakeService:
         if self.locked_from <= now_s < self.locked_until:
             return latency, ApiFailure(FailureKind.REJECTED, 401, 20003)
         if self.rng.random() < self.fault_share:
-            return self._fault(request, now_s, latency)
+            return self._fault(request, latency)
         return latency, self._answer(request)
 
-    def _fault(self, request: Request, now_s: float, latency: float) -> tuple[float, Answer | ApiFailure]:
+    def _fault(self, request: Request, latency: float) -> tuple[float, Answer | ApiFailure]:
         fault = self.rng.choice(["connect", "lost", "applied", "applied", "429", "503", "500", "protocol"])
         if fault == "connect":
             return latency, ApiFailure(FailureKind.RETRYABLE)
@@ -125,7 +127,7 @@ class FakeService:
             case Patch(position=position, profile_id=profile_id):
                 assert profile_id == f"p{position}"
                 assert position in self.received, "patched before its values were accepted"
-                if position in self.bad:
+                if position in self.unpatchable:
                     return ApiFailure(FailureKind.REJECTED, 404, 20404)
                 self.patched.add(position)
                 return Patched("rq")
@@ -140,6 +142,8 @@ class FakeService:
         assert rows, "an empty body was sent"
         if len(rows) > self.max_rows:
             return ApiFailure(FailureKind.TOO_LARGE, 413)
+        if self.poison in rows:
+            return ApiFailure(FailureKind.AMBIGUOUS)
         wrong = tuple(index for index, p in enumerate(rows) if p in self.bad)
         if wrong:
             return ApiFailure(FailureKind.REJECTED, 400, 520010, pointers=wrong if self.pointers else ())
@@ -218,7 +222,7 @@ class FakeLedger:
         return found
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """The process was killed."""
 
 
@@ -263,7 +267,7 @@ class World:
 
     def _crash(self) -> None:
         if self.rng.random() < self.crash_share:
-            raise Crash
+            raise CrashError
 
     def _learn(self, event: Event) -> None:
         if isinstance(event, Refused) and event.failure.retry_after_s:
@@ -339,6 +343,8 @@ def make_world(seed: int) -> World:
         bad=frozenset(rng.sample(some, min(len(some), rng.choice([0, 0, 1, 3])))),
         double=frozenset(rng.sample(some, min(len(some), rng.choice([0, 2])))),
         missing=frozenset(rng.sample(some, min(len(some), rng.choice([0, 5])))),
+        unpatchable=frozenset(rng.sample(some, min(len(some), rng.choice([0, 3])))),
+        poison=rng.choice([-1, -1, -1, *some[:1]]),
         pointers=rng.random() < 0.5,
         status_urls=rng.random() < 0.6,
         max_rows=rng.choice([1000, 1000, 20]),
@@ -365,7 +371,7 @@ def simulate(seed: int) -> World:
         answered = {b for b, e in world.ledger.batches.items() if e.state in FINAL or e.state is BatchState.APPLYING}
         try:
             reason = world.run(options)
-        except Crash:
+        except CrashError:
             reason = None
         for batch_id in answered:
             state = world.ledger.batches[batch_id].state
@@ -393,12 +399,14 @@ def check_ledger(world: World) -> None:
         if state in ("accepted", "processed"):
             assert position in world.service.received, f"{position} is {state}, and the service never had it"
         if state == "failed":
-            assert position in world.service.bad, f"{position} is failed, and nothing is wrong with it"
+            wrong = world.service.bad | world.service.unpatchable
+            assert position in wrong, f"{position} is failed, and nothing is wrong with it"
 
 
 def check_completed(world: World) -> None:
     """Check what must hold once a run is complete."""
     service = world.service
+    assert all(entry.state in FINAL for entry in world.ledger.batches.values()), "a batch was left open"
     for position, state in world.ledger.outcomes().items():
         named = state in ("failed", "held", "unknown")
         row = world.ledger.rows.get(position)

@@ -7,10 +7,11 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
-from importer.core.delivery import ApiFailure, BatchEntry, BatchSpec, EngineOptions, FailureKind, RowResult
+from importer.core.delivery import ApiFailure, BatchEntry, BatchSpec, EngineOptions, FailureKind, RowResult, Trace
 from importer.core.engine import begin, step
 from importer.core.engine_messages import (
     Answer,
@@ -53,6 +54,8 @@ THROTTLED = ApiFailure(FailureKind.RETRYABLE, 429, 20429, 1.0)
 DOWN = ApiFailure(FailureKind.RETRYABLE, 503)
 UNAUTHORISED = ApiFailure(FailureKind.REJECTED, 401, 20003)
 LOST = ApiFailure(FailureKind.AMBIGUOUS)
+PROCESSED = ImportSeen("COMPLETED", "", errors=0, warnings=0)
+DOWN_500 = ApiFailure(FailureKind.RETRYABLE, 500, 20500)
 
 Serve = Callable[[Request, float], Answer | ApiFailure]
 
@@ -370,7 +373,7 @@ def test_a_spell_of_503_costs_few_retries() -> None:
 
 @pytest.mark.parametrize("failure", [DOWN, ApiFailure(FailureKind.RETRYABLE), ApiFailure(FailureKind.RETRYABLE, 429)])
 def test_no_success_for_ten_minutes_ends_the_run_resumable(failure: ApiFailure) -> None:
-    """A service that never comes back ends the run after ten minutes; what was refused before it was taken is not sent."""
+    """A service that never comes back ends the run after ten minutes; rows it never took are not sent."""
     run = Run(bulk(50), always(failure)).go()
     assert run.reason is FinishReason.STALLED
     assert 600 <= run.now_s <= 640
@@ -443,7 +446,7 @@ def test_the_most_requests_a_second_are_kept() -> None:
     run = Run(bulk(100), always(ACCEPTED)).go(max_rps=10)
     assert 9.8 <= run.now_s <= 10.2
     times = run.sent(SendBulk)
-    assert all(later - earlier >= 0.099 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 0.099 for earlier, later in pairwise(times))
 
 
 # --- order, stop, faults ---------------------------------------------------------------------------------------------
@@ -523,13 +526,31 @@ def test_nothing_to_do_is_completed_at_once() -> None:
     assert run.log == []
 
 
+def test_a_batch_of_no_rows_is_over_at_once() -> None:
+    """Nothing is sent for nothing."""
+    run = Run([BatchSpec(0, Route.BULK, 5, 5)], always(ACCEPTED)).go()
+    assert run.log == []
+    assert run.state() is BatchState.EMPTIED
+
+
+def test_a_batch_that_was_patched_to_its_last_row_is_followed() -> None:
+    """A process that died after the last patch leaves nothing to send, and the operation to poll."""
+    entry = BatchEntry(
+        bulk(1, route=Route.BULK_PATCH)[0], BatchState.PATCHING, 1, Trace(status_url="/v1/ControlPlane/Operations/op")
+    )
+    rows = {position: RowResult(position, RowState.PATCHED) for position in range(10)}
+    run = Run((), always(OperationSeen("COMPLETED", 0, 0)), batches={0: entry}, rows=rows).go(resumed=True)
+    assert run.state() is BatchState.PROCESSED
+    assert run.sent(Patch) == []
+
+
 def test_the_cost_of_a_step_does_not_grow_with_the_run() -> None:
-    """Twenty thousand batches whose operations all run on take as many requests as they must, and end."""
-    run = Run(bulk(20_000, 1), lambda request, _now: _with_operation(request)).go(
+    """Ten thousand batches whose operations all run on take as many requests as they must, and end."""
+    run = Run(bulk(10_000, 1), lambda request, _now: _with_operation(request)).go(
         operation_deadline_s=5.0, poll_concurrency=50
     )
     assert run.reason is FinishReason.COMPLETED
-    assert len(run.outcomes()) == 20_000
+    assert len(run.outcomes()) == 10_000
 
 
 # --- operations ------------------------------------------------------------------------------------------------------
@@ -572,7 +593,7 @@ def test_polls_wait_longer_each_time() -> None:
     """Polls begin after two seconds and end at thirty and a little."""
     run = Run(bulk(1), lambda r, _: _with_operation(r)).go()
     times = run.sent(PollOperation)
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(times)]
     assert 2.0 <= times[0] - 0.1 <= 2.5
     assert all(2.0 <= wait <= 36.2 for wait in waits[:-1])
     assert max(waits) >= 30
@@ -596,32 +617,29 @@ def test_a_resumed_run_goes_on_polling() -> None:
 # --- rows with removals ----------------------------------------------------------------------------------------------
 
 
-def _rows_service(request: Request, now_s: float) -> Answer | ApiFailure:
+LOOKUPS: dict[int, Answer | ApiFailure] = {
+    0: LookedUp(()),
+    1: LookedUp(("a", "b")),
+    2: ApiFailure(FailureKind.REJECTED, 404, 20404),
+    3: ApiFailure(FailureKind.REJECTED, 400, 520046),
+    4: LOST,
+}
+PATCHES: dict[int, Answer | ApiFailure] = {
+    6: ApiFailure(FailureKind.REJECTED, 404, 520009),
+    7: LOST,
+    8: ApiFailure(FailureKind.REJECTED, 403, 520008),
+}
+
+
+def _rows_service(request: Request, _now_s: float) -> Answer | ApiFailure:
     match request:
-        case Lookup(position=0):
-            return LookedUp(())
-        case Lookup(position=1):
-            return LookedUp(("a", "b"))
-        case Lookup(position=2):
-            return ApiFailure(FailureKind.REJECTED, 404, 20404)
-        case Lookup(position=3):
-            return ApiFailure(FailureKind.REJECTED, 400, 520046)
-        case Lookup(position=4):
-            return LOST
         case Lookup(position=position):
-            return LookedUp((f"p{position}",))
-        case Patch(position=6):
-            return ApiFailure(FailureKind.REJECTED, 404, 520009)
-        case Patch(position=7):
-            return LOST
-        case Patch(position=8):
-            return ApiFailure(FailureKind.REJECTED, 403, 520008)
-        case Patch():
-            return Patched("RQ")
+            return LOOKUPS.get(position, LookedUp((f"p{position}",)))
+        case Patch(position=position):
+            return PATCHES.get(position, Patched("RQ"))
         case SendBulk():
             assert request.skip == {1, 3, 4}
-            return ACCEPTED
-    raise AssertionError(request)
+    return ACCEPTED
 
 
 def test_removals_follow_the_values_row_by_row() -> None:
@@ -691,6 +709,247 @@ def test_halves_keep_what_their_rows_were_looked_up_for() -> None:
     assert run.rows_by_state() == {"failed": 1, "accepted": 9}
 
 
+# --- imports ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Imports:
+    """The import side of a service; `answers` replaces single answers, by request type and count of it."""
+
+    seen: ImportSeen = field(default_factory=lambda: PROCESSED)
+    answers: dict[tuple[type[Request], int], Answer | ApiFailure] = field(default_factory=dict)
+    asked: Counter[type[Request]] = field(default_factory=Counter)
+    tasks: dict[str, str] = field(default_factory=dict)
+    uploaded: list[str] = field(default_factory=list)
+    older: int = 0
+
+    def __call__(self, request: Request, _now_s: float) -> Answer | ApiFailure:
+        """Answer a request."""
+        number = self.asked[type(request)]
+        self.asked[type(request)] += 1
+        given = self.answers.get((type(request), number))
+        if isinstance(request, CreateImport) and (given is None or given is LOST):
+            self.tasks[f"imp{len(self.tasks)}"] = request.filename
+        if isinstance(request, Upload) and (given is None or given is LOST):
+            self.uploaded.append(request.import_id)
+        return given or self._usual(request)
+
+    def _usual(self, request: Request) -> Answer:
+        match request:
+            case CreateImport():
+                return Created(f"imp{len(self.tasks) - 1}", 10)
+            case Upload():
+                return Uploaded()
+            case PollImport(import_id=import_id):
+                if import_id in self.uploaded:
+                    return ImportSeen(self.seen.status, self.tasks[import_id], 10, self.seen.errors, self.seen.warnings)
+                return ImportSeen("PENDING", self.tasks.get(import_id, "another.csv"), 10)
+            case ListImports(page_token=token):
+                ids = [f"other{n}" for n in range(self.older)] + list(reversed(self.tasks))
+                at = int(token or 0)
+                return ImportsListed(tuple(ids[at : at + 2]), str(at + 2) if at + 2 < len(ids) else None)
+        raise AssertionError(request)
+
+
+def parts(count: int = 1) -> list[BatchSpec]:
+    """Return import parts."""
+    return bulk(count, route=Route.IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "code"),
+    [
+        (ImportSeen("COMPLETED", "", errors=0, warnings=0), BatchState.PROCESSED, None),
+        (ImportSeen("COMPLETED", "", errors=1, warnings=0), BatchState.UNATTRIBUTED, "import-errors"),
+        (ImportSeen("COMPLETED", "", errors=0, warnings=1), BatchState.UNATTRIBUTED, "import-errors"),
+        (ImportSeen("COMPLETED", ""), BatchState.UNATTRIBUTED, "import-no-summary"),
+        (ImportSeen("FAILED", ""), BatchState.UNATTRIBUTED, "import-failed"),
+        (ImportSeen("PROCESSING", ""), BatchState.UNKNOWN, "not-settled"),
+        (ImportSeen("SOMETHING_NEW", ""), BatchState.UNKNOWN, "not-settled"),
+    ],
+)
+def test_an_import_is_judged_by_its_counts(seen: ImportSeen, state: BatchState, code: str | None) -> None:
+    """Only a summary of zero errors and zero warnings is processed; one that never ends is unknown after an hour."""
+    run = Run(parts(3), Imports(seen)).go()
+    assert run.reason is FinishReason.COMPLETED
+    assert [run.state(n) for n in range(3)] == [state] * 3
+    assert run.batches[0].trace.code == code
+    assert sorted(run.discarded) == [0, 1, 2]
+    assert run.now_s <= 3700
+
+
+def test_an_import_is_named_after_run_part_attempt_and_content() -> None:
+    """The name tells the import of one attempt from any other."""
+    imports = Imports()
+    Run(parts(2), imports).go()
+    assert list(imports.tasks.values()) == [f"memory-importer.run1.part{n}.attempt1.digest.csv" for n in (0, 1)]
+
+
+def test_few_parts_are_at_work_at_once_and_do_not_hold_up_bulk() -> None:
+    """At most four parts are between creation and settlement, while bodies go out."""
+    imports = Imports(ImportSeen("PROCESSING", ""))
+
+    def serve(request: Request, now_s: float) -> Answer | ApiFailure:
+        return ACCEPTED if isinstance(request, SendBulk) else imports(request, now_s)
+
+    run = Run([*parts(6), *bulk(20, first=6)], serve).go(import_deadline_s=100.0)
+    created = run.sent(CreateImport)
+    assert created[3] < 1
+    assert created[4] > 100
+    assert max(run.sent(SendBulk)) < 2
+
+
+@pytest.mark.parametrize(
+    "failure", [LOST, DOWN, ApiFailure(FailureKind.RETRYABLE, 403), ApiFailure(FailureKind.PROTOCOL, 302)]
+)
+def test_an_upload_that_did_not_succeed_is_judged_by_its_import(failure: ApiFailure) -> None:
+    """PENDING is abandoned and made anew under another name; anything further is polled."""
+    imports = Imports(answers={(Upload, 0): failure})
+    run = Run(parts(), imports).go()
+    assert run.state() is BatchState.PROCESSED
+    arrived = failure is LOST
+    assert imports.asked[CreateImport] == (1 if arrived else 2)
+    assert imports.asked[Upload] == (1 if arrived else 2)
+    assert run.batches[0].trace.filename == list(imports.tasks.values())[-1]
+
+
+def test_an_upload_that_never_succeeds_is_unknown() -> None:
+    """After eight imports the part is given up, and the rest of the run is not."""
+    answers: dict[tuple[type[Request], int], Answer | ApiFailure] = {
+        (Upload, n): ApiFailure(FailureKind.RETRYABLE, 403) for n in range(8)
+    }
+    imports = Imports(answers=answers)
+    run = Run(parts(), imports).go()
+    assert run.state() is BatchState.UNKNOWN
+    assert imports.asked[CreateImport] == 8
+
+
+def test_a_creation_without_an_answer_is_looked_for_and_abandoned() -> None:
+    """A lost 201 leaves a PENDING import that nobody can upload to: it is found, left, and another made."""
+    imports = Imports(answers={(CreateImport, 0): LOST}, older=3)
+    run = Run(parts(), imports).go()
+    assert run.state() is BatchState.PROCESSED
+    assert imports.asked[CreateImport] == 2
+    assert imports.asked[ListImports] == 2
+    assert run.batches[0].trace.import_id == "imp1"
+
+
+def test_an_import_found_further_on_is_adopted() -> None:
+    """Where a lost creation turns out to be processed already, it is polled and not made again."""
+    imports = Imports()
+    name = "memory-importer.run1.part0.attempt1.digest.csv"
+    imports.tasks["imp0"] = name
+    imports.uploaded.append("imp0")
+    entry = BatchEntry(parts()[0], BatchState.CREATING, 1, Trace(filename=name))
+    run = Run((), imports, batches={0: entry}).go(resumed=True)
+    assert run.state() is BatchState.PROCESSED
+    assert imports.asked[CreateImport] == 0
+    assert run.batches[0].trace.import_id == "imp0"
+
+
+@pytest.mark.parametrize(
+    ("listing", "get"),
+    [
+        (ImportsListed(()), None),
+        (ApiFailure(FailureKind.REJECTED, 404, 20404), None),
+        (ImportsListed(("x", "y")), ApiFailure(FailureKind.REJECTED, 404)),
+        (ImportsListed(("x",), None), ImportSeen("PROCESSING", "other.csv", 10)),
+        (ImportsListed(("x",), "1"), ImportSeen("PROCESSING", "other.csv", 10)),
+    ],
+)
+def test_a_creation_that_is_nowhere_is_made_anew(listing: Answer | ApiFailure, get: Answer | ApiFailure | None) -> None:
+    """An import that is in no list, or cannot be read, was not made; a page token that repeats ends the search."""
+    answers: dict[tuple[type[Request], int], Answer | ApiFailure] = {(CreateImport, 0): DOWN_500}
+    answers |= {(ListImports, n): listing for n in range(300)}
+    if get is not None:
+        answers |= {(PollImport, n): get for n in range(2)}
+    imports = Imports(answers=answers)
+    run = Run(parts(), imports).go(adopt_scan=2)
+    assert run.state() is BatchState.PROCESSED
+    assert imports.asked[CreateImport] == 2
+
+
+def test_a_creation_that_was_never_taken_is_sent_again() -> None:
+    """429, 503 or no connection: nothing was created, so nothing is looked for."""
+    failures = [THROTTLED, DOWN, ApiFailure(FailureKind.RETRYABLE)]
+    imports = Imports(answers={(CreateImport, n): failure for n, failure in enumerate(failures)})
+    run = Run(parts(), imports).go()
+    assert run.state() is BatchState.PROCESSED
+    assert imports.asked[ListImports] == 0
+
+
+def test_a_part_that_cannot_be_created_stays_behind() -> None:
+    """A creation that fails again and again does not stop the bodies; the run is resumable for the part."""
+    imports = Imports(answers={(CreateImport, n): DOWN_500 for n in range(8)})
+
+    def serve(request: Request, now_s: float) -> Answer | ApiFailure:
+        return ACCEPTED if isinstance(request, SendBulk) else imports(request, now_s)
+
+    run = Run([*parts(), *bulk(20, first=1)], serve).go()
+    assert run.reason is FinishReason.STALLED
+    assert run.rows_by_state() == {"accepted": 200, "not_sent": 10}
+    again = Run((), serve, batches=run.batches).go(resumed=True)
+    assert again.rows_by_state() == {"accepted": 200, "processed": 10}
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        (CreateImport, ApiFailure(FailureKind.REJECTED, 400, 520046)),
+        (Upload, ApiFailure(FailureKind.REJECTED, 403)),
+    ],
+)
+def test_a_refused_mapping_or_signature_stops_the_run(at: tuple[type[Request], ApiFailure]) -> None:
+    """What no other part can mend ends the run."""
+    run = Run(parts(3), Imports(answers={(at[0], 0): at[1]})).go(max_imports=1)
+    assert run.reason is FinishReason.REFUSED
+    assert run.rows_by_state()["not_sent"] >= 20
+
+
+def test_an_import_that_is_gone_while_polled_is_unknown() -> None:
+    """404 for a part that was uploaded: nobody can say what became of it."""
+    imports = Imports(answers={(PollImport, 0): DOWN, (PollImport, 1): ApiFailure(FailureKind.REJECTED, 404)})
+    run = Run(parts(), imports).go()
+    assert run.state() is BatchState.UNKNOWN
+
+
+def test_a_part_too_large_is_cut() -> None:
+    """A file larger than the service takes becomes two."""
+    imports = Imports(answers={(CreateImport, 0): ApiFailure(FailureKind.TOO_LARGE)})
+    run = Run(parts(), imports).go()
+    assert run.rows_by_state() == {"processed": 10}
+    assert run.state() is BatchState.SPLIT
+    assert sorted(run.discarded) == [0, 1, 2]
+
+
+def test_one_row_too_large_for_a_file_is_a_fault() -> None:
+    """The plan should never have made such a part."""
+    imports = Imports(answers={(CreateImport, 0): ApiFailure(FailureKind.TOO_LARGE)})
+    run = Run([BatchSpec(0, Route.IMPORT, 0, 1)], imports).go()
+    assert run.reason is FinishReason.FAULT
+
+
+@pytest.mark.parametrize("stop_at_s", [0.05, 0.15, 0.25, 2.25, 4.0])
+def test_a_part_is_picked_up_where_it_was_left(stop_at_s: float) -> None:
+    """Whenever a process ends, the next one finishes the part with one file processed."""
+    imports = Imports(ImportSeen("PROCESSING", ""))
+    run = Run(parts(), imports, stop_at_s=stop_at_s).go()
+    imports.seen = PROCESSED
+    again = Run((), imports, batches=run.batches).go(resumed=True)
+    assert again.rows_by_state() == {"processed": 10}
+    assert len(imports.uploaded) == 1
+
+
+def test_an_upload_cut_off_is_checked_first() -> None:
+    """A process that died while uploading: the import is asked before a file is sent again."""
+    entry = BatchEntry(parts()[0], BatchState.UPLOADING, 1, Trace(import_id="imp0", filename="f"))
+    for failure, creations in ((DOWN, 0), (ApiFailure(FailureKind.REJECTED, 404), 1)):
+        later = Imports(answers={(PollImport, 0): failure}, tasks={"imp0": "f"}, uploaded=["imp0"])
+        run = Run((), later, batches={0: entry}).go(resumed=True)
+        assert run.state() is BatchState.PROCESSED
+        assert later.asked[CreateImport] == creations
+
+
 # --- tables and values -----------------------------------------------------------------------------------------------
 
 
@@ -728,6 +987,3 @@ def test_jitter_is_spread_and_repeatable() -> None:
     assert 0.49 < sum(drawn) / len(drawn) < 0.51
     assert 0 <= min(drawn) < 0.001
     assert 0.999 < max(drawn) < 1
-
-
-USED = (CreateImport, Created, ImportSeen, ImportsListed, ListImports, PollImport, Upload, Uploaded)
