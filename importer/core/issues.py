@@ -273,6 +273,55 @@ _ENTRIES = (
         "A removal needs the one profile the row belongs to, and a lookup found more than one.",
         "Merge or correct the profiles, or use `on_missing: keep` for the column.",
     ),
+    IssueCode(
+        "no-answer",
+        _W,
+        "Sent, and never answered",
+        "The batch of this row was sent several times without an answer. The service may have applied it.",
+        "Look the profile up, or import the row again: the same values change nothing.",
+    ),
+    IssueCode(
+        "not-settled",
+        _W,
+        "Not settled in time",
+        "The import of this row was still pending or processing when the wait for it ended.",
+        "Ask the service for the import by its ID in outcomes.parquet; the row may be applied later.",
+    ),
+    IssueCode(
+        "import-failed",
+        _W,
+        "Import part failed",
+        "The import of this row's part FAILED. The service does not say which rows it applied.",
+        "Import the part's rows again, or look them up; the import ID is in outcomes.parquet.",
+    ),
+    IssueCode(
+        "import-errors",
+        _W,
+        "Import part completed with errors",
+        "The part of this row COMPLETED with errors or warnings, as counts: no row was named.",
+        "Smaller parts (`--part-rows`) narrow it down; `--via bulk` names refused rows.",
+    ),
+    IssueCode(
+        "import-no-summary",
+        _W,
+        "Import part completed without counts",
+        "The part of this row COMPLETED, and the service gave no count of errors and warnings.",
+        "Look a sample of the rows up.",
+    ),
+    IssueCode(
+        "operation-failed",
+        _W,
+        "Operation failed",
+        "The batch of this row was accepted, and its operation FAILED or was CANCELLED later.",
+        "Import the rows again; the operation ID is in outcomes.parquet.",
+    ),
+    IssueCode(
+        "operation-errors",
+        _W,
+        "Operation completed with errors",
+        "The batch of this row was accepted, and its operation COMPLETED with errors or warnings, as counts.",
+        "Look the rows up; the service's own log has the request ID of outcomes.parquet.",
+    ),
 )
 
 CATALOGUE: Final[dict[str, IssueCode]] = {entry.code: entry for entry in _ENTRIES}
