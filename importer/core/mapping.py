@@ -213,7 +213,9 @@ class MappingFile(_Section):
     store: Annotated[str, AfterValidator(checks.check_store_id)] | None = Field(
         None, description="The store this mapping is for; any other is refused."
     )
-    source: SourceSection = Field(default_factory=SourceSection, description="How the source is read.")
+    source: SourceSection = Field(
+        default_factory=SourceSection, description="How the source is read: key, null tokens, dialect, which rows."
+    )
     defaults: Defaults = Field(default_factory=Defaults, description="What holds for columns that say nothing else.")
     columns: dict[Text, Targets] = Field(
         min_length=1, description="Source column: trait. Group.trait, or the long form, or a list of them."

@@ -115,9 +115,9 @@ def check_delimiter(value: str) -> str:
 
 
 def check_encoding(value: str) -> str:
-    """Refuse an encoding nothing can decode text with."""
+    """Refuse what is not the name of a text encoding."""
     try:
-        b"".decode(value if value != "auto" else "utf-8")
+        "a".encode(value if value != "auto" else "utf-8")
     except (LookupError, ValueError):
         raise refuse(f"{quoted(value)} is not an encoding", "for example utf-8, latin-1, cp1252, or `auto`") from None
     return value

@@ -1,7 +1,8 @@
 """The functions an expression may call: row-wise, deterministic, and each tried out on the polars this was written for.
 
-Left out on purpose: ROUND (rounds halves to even on fractions, away from zero on literals), STRPOS (0 for a missing
-text), regular expressions (another dialect than the store's), LPAD and REPEAT (a length is a memory bomb).
+Left out on purpose: ``/`` and ``%`` (polars multiplies by the reciprocal when it divides many rows by one number, so
+that 49 / 49 depends on the chunk), ROUND (halves to even on fractions, away from zero on literals), STRPOS (0 for a
+missing text), regular expressions (another dialect than the store's), LPAD and REPEAT (a length is a memory bomb).
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Function:
 _ONE_TEXT: Final = Function((Argument.VALUE,), 1, gives=Gives.TEXT)
 _ONE_NUMBER: Final = Function((Argument.VALUE,), 1, gives=Gives.NUMBER)
 _TEST: Final = Function((Argument.VALUE, Argument.VALUE), 2, gives=Gives.TRUTH)
+_DIVISION: Final = Function((Argument.VALUE, Argument.VALUE), 2, gives=Gives.NUMBER)
 _TWO: Final = Function((Argument.VALUE, Argument.VALUE), 2)
 _SOME: Final = Function((Argument.VALUE,), 1, Argument.VALUE)
 _PART: Final = Function((Argument.VALUE, Argument.POSITION, Argument.POSITION), 2, gives=Gives.TEXT)
@@ -81,6 +83,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "ENDS_WITH": _TEST,
     "GREATEST": _SOME,
     "LEAST": _SOME,
+    "DIV": _DIVISION,
+    "MOD": _DIVISION,
     "ABS": _ONE_NUMBER,
     "SIGN": _ONE_NUMBER,
     "FLOOR": _ONE_NUMBER,
@@ -114,7 +118,6 @@ REASONS: Final[Mapping[str, str]] = {
     "ROUND": "it rounds halves in two ways; use FLOOR(x + 0.5)",
     "LEN": "use LENGTH",
     "IF": "use CASE WHEN .. THEN .. ELSE .. END",
-    "MOD": "use %",
 }
 """Why a function that people may look for is not there."""
 

@@ -1,7 +1,7 @@
 """Tokens to SQL that is safe to hand to polars: one pass that takes a small grammar and nothing else.
 
-What comes out is written anew from tokens: names always quoted, functions from a list, divisors guarded. The text
-that a person wrote never reaches polars, whose SQL reads files and the network while it parses.
+What comes out is written anew from tokens: names always quoted, functions from a list, divisions of whole numbers
+only. The text that a person wrote never reaches polars, whose SQL reads files and the network while it parses.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ MAX_OPERANDS: Final = 150
 """Values outside IN lists. Polars walks a chain by recursion and overflows the stack beyond about 500."""
 
 _COMPARISONS: Final = ("=", "<>", "<", "<=", ">", ">=")
-_ARITHMETIC: Final = ("||", "+", "-", "*", "/", "%")
+_ARITHMETIC: Final = ("||", "+", "-", "*")
 _BINARY: Final = (*_COMPARISONS, *_ARITHMETIC, "AND", "OR")
-_GIVEN_BY: Final = {"||": Gives.TEXT, "-": Gives.NUMBER, "*": Gives.NUMBER, "/": Gives.NUMBER, "%": Gives.NUMBER}
+_GIVEN_BY: Final = {"||": Gives.TEXT, "-": Gives.NUMBER, "*": Gives.NUMBER}
 _LITERALS: Final = (Kind.STRING, Kind.INTEGER, Kind.FRACTION)
 
 
@@ -66,27 +66,27 @@ class Grammar:
 
     def _expression(self) -> str:
         """Take operands with operators between them; their precedence is left to SQL, so their order is kept."""
-        parts = [self._operand(guard=False)]
+        parts = [self._operand()]
         gives = self._gives
         while self._at.next.is_one_of(*_BINARY):
             operator = self._at.take().text
             if operator in _COMPARISONS and (parts[-1] == "NULL" or self._at.next.is_one_of("NULL")):
                 raise ExpressionFault(f"`{operator} NULL` is never true", "use IS NULL or IS NOT NULL")
-            parts += [operator, self._operand(guard=operator in {"/", "%"})]
+            parts += [operator, self._operand()]
             if operator in _COMPARISONS:
                 _refuse_mixture(gives, self._gives)
             gives = self._gives if operator in {"AND", "OR"} else _GIVEN_BY.get(operator, Gives.UNKNOWN)
         self._gives = gives
         return " ".join(parts)
 
-    def _operand(self, *, guard: bool) -> str:
-        sql = self._value(guard=guard)
+    def _operand(self) -> str:
+        sql = self._value()
         while self._at.next.is_one_of("IS", "NOT", "IN", "LIKE", "ILIKE", "BETWEEN"):
             sql = f"{sql} {self._test()}"
             self._gives = Gives.TRUTH
         return sql
 
-    def _value(self, *, guard: bool) -> str:
+    def _value(self) -> str:
         depth = self._depth
         signs = []
         while self._at.next.is_one_of("NOT", "-", "+"):
@@ -94,8 +94,7 @@ class Grammar:
             signs.append(self._at.take().text)
         sql = " ".join([*signs, self._primary()])
         self._depth = depth
-        # Division by zero would give an infinity that is larger than everything; it is to be no value.
-        return f"NULLIF({sql}, 0)" if guard else sql
+        return sql
 
     def _test(self) -> str:
         """Take what may follow a value: IS, IN, LIKE, BETWEEN."""
@@ -124,10 +123,10 @@ class Grammar:
                 raise self._at.unexpected("IN, LIKE or BETWEEN")
 
     def _sum(self) -> str:
-        parts = [self._value(guard=False)]
+        parts = [self._value()]
         while self._at.next.is_one_of(*_ARITHMETIC):
             operator = self._at.take().text
-            parts += [operator, self._value(guard=operator in {"/", "%"})]
+            parts += [operator, self._value()]
         return " ".join(parts)
 
     def _literals(self) -> str:
@@ -219,7 +218,7 @@ class Grammar:
         self._deeper()
         name = token.text.upper()
         self._at.expect("(")
-        sql = self._try_cast() if name == "TRY_CAST" else f"{name}({self._arguments(name)})"
+        sql = self._try_cast() if name == "TRY_CAST" else self._call(name)
         self._at.expect(")")
         self._gives = FUNCTIONS[name].gives if name in FUNCTIONS else Gives.UNKNOWN
         self._depth -= 1
@@ -236,7 +235,18 @@ class Grammar:
         # "nan" and "inf" are words, not numbers, and NaN would be larger than everything: only finite numbers stay.
         return f"CASE WHEN {cast} * 0 = 0 THEN {cast} END" if target == "DOUBLE" else cast
 
-    def _arguments(self, name: str) -> str:
+    def _call(self, name: str) -> str:
+        items = self._arguments(name)
+        if name not in {"DIV", "MOD"}:
+            return f"{name}({', '.join(items)})"
+        # Whole numbers only: fractions come out differently in their last digit for one row and for many.
+        whole, by = (f"TRY_CAST({item} AS BIGINT)" for item in items)
+        if name == "MOD":
+            return f"({whole} % NULLIF({by}, 0))"
+        # The one overflow that polars raises for: the smallest number by -1.
+        return f"DIV(NULLIF({whole}, -9223372036854775807 - 1), NULLIF({by}, 0))"
+
+    def _arguments(self, name: str) -> list[str]:
         function = _function(name)
         items: list[str] = []
         while not self._at.next.is_one_of(")"):
@@ -245,7 +255,7 @@ class Grammar:
             items.append(self._argument(name, function, len(items)))
         if len(items) < function.required:
             raise ExpressionFault(f"{name} needs {function.required} argument(s)")
-        return ", ".join(items)
+        return items
 
     def _argument(self, name: str, function: Function, index: int) -> str:
         kind = function.arguments[index] if index < len(function.arguments) else function.rest

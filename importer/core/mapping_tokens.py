@@ -80,17 +80,20 @@ _TOKEN: Final = re.compile(
   | (?P<quoted>"(?:[^"]|"")+")
   | (?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.]))
   | (?P<name>[^\W\d]\w*)
-  | (?P<refused>--|/\*|\#|;|==|::|&&|=>|<=>|->|\.|`|\[|\]|'|"|[0-9])
-  | (?P<operator>\|\||<>|!=|<=|>=|[=<>+\-*/%(),])
+  | (?P<refused>--|/\*|\#|;|==|::|/|%|&&|=>|<=>|->|\.|`|\[|\]|'|"|[0-9])
+  | (?P<operator>\|\||<>|!=|<=|>=|[=<>+\-*(),])
     """,
     re.VERBOSE,
 )
+_DIVISION: Final = "division differs in the last digit between one row and many"
 _REFUSED: Final = {
     "--": ("comments are not taken", "put a space between two minus signs"),
     "/*": ("comments are not taken", "take the comment out"),
     "#": ("comments are not taken", "take the comment out"),
     ";": ("`;` is not taken", "an expression is one value, not statements"),
     "==": ("`==` is not an operator", "use `=`"),
+    "/": (_DIVISION, "use DIV(a, b) for whole numbers, or multiply: amount * 0.01"),
+    "%": (_DIVISION, "use MOD(a, b)"),
     "::": ("`::` is not taken", "use TRY_CAST(column AS BIGINT)"),
     "&&": ("`&&` is not an operator", "use AND"),
     ".": ("`.` is not taken between names", 'write a column whose name has a dot in double quotes: "a.b"'),

@@ -32,7 +32,7 @@ MAX_BYTES: Final = 1_000_000
 """Size of a mapping file."""
 MAX_DEPTH: Final = 8
 """Levels of a mapping file; the format needs five."""
-MAX_VALUES: Final = 100_000
+MAX_VALUES: Final = 50_000
 """Keys and values of a mapping file."""
 
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})

@@ -149,11 +149,8 @@ def _problem(error: ErrorDetails, path: Path, tree: Tree) -> Problem:
 
 
 def _called(path: Path) -> str:
-    if not path:
-        return "the file"
-    if isinstance(path[-1], int):
-        return f"item {path[-1] + 1} of {quoted(str(path[-2]))}" if len(path) > 1 else "an item"
-    return quoted(path[-1])
+    last = path[-1]
+    return quoted(last) if isinstance(last, str) else f"item {last + 1} of {quoted(str(path[-2]))}"
 
 
 def _plain_reason(kind: str, context: Mapping[str, Any]) -> str:

@@ -70,11 +70,13 @@ MEANINGS: list[tuple[str, list[object]]] = [
     ("LEAST(n, 0)", ["0", "-2", "0", "0", "0"]),
     ("ABS(n)", ["1", "2", None, "0", "2147483647"]),
     ("SIGN(n)", ["1", "-1", None, "0", "1"]),
-    ("FLOOR(n / 2)", ["0", "-1", None, "0", "1073741823"]),
-    ("CEIL(n / 2)", ["1", "-1", None, "0", "1073741824"]),
-    ("CEILING(n / 2)", ["1", "-1", None, "0", "1073741824"]),
-    ("n / 2", ["0.5", "-1", None, "0", "1073741823.5"]),
-    ("7 % n", ["0", "1", None, None, "7"]),
+    ("FLOOR(n * 0.5)", ["0", "-1", None, "0", "1073741823"]),
+    ("CEIL(n * 0.5)", ["1", "-1", None, "0", "1073741824"]),
+    ("CEILING(n * 0.5)", ["1", "-1", None, "0", "1073741824"]),
+    ("n * 0.5", ["0.5", "-1", None, "0", "1073741823.5"]),
+    ("MOD(7, n)", ["0", "1", None, None, "7"]),
+    ("DIV(t, 2)", ["0", None, None, None, None]),
+    ("DIV(n, -2)", ["0", "1", None, "0", "-1073741823"]),
     ("n * 1000", ["1000", "-2000", None, "0", "2147483647000"]),
     ("- n + 0.5", ["-0.5", "2.5", None, "0.5", "-2147483646.5"]),
     ("TRY_CAST(t AS BIGINT)", ["1", None, None, None, None]),
@@ -88,7 +90,7 @@ MEANINGS: list[tuple[str, list[object]]] = [
 ]
 
 TRUTHS: list[tuple[str, list[object]]] = [
-    ("8 / n > 0", [True, False, None, None, True]),
+    ("DIV(8, n) >= 0", [True, False, None, None, True]),
     ("STARTS_WITH(s, 'A')", [True, False, None, False, False]),
     ("ENDS_WITH(s, 'b')", [False, False, None, False, True]),
     ("s <> 'éx'", [True, False, None, True, True]),
@@ -103,7 +105,7 @@ TRUTHS: list[tuple[str, list[object]]] = [
     ("s ILIKE 'A_%'", [True, False, None, False, True]),
     ("s NOT LIKE '(%'", [True, True, None, True, True]),
     ("n BETWEEN 0 AND 2 * 3", [True, False, None, True, False]),
-    ("n NOT BETWEEN -5 AND 6 / 2 OR b", [True, False, None, True, True]),
+    ("n NOT BETWEEN -5 AND 1 + 2 OR b", [True, False, None, True, True]),
     ("n * 2147483647 > 0", [True, False, None, False, True]),
     ("n >= 0 AND n <= 1e3", [True, False, None, True, False]),
     ("TRY_CAST(t AS DOUBLE) > 5", [False, False, None, None, None]),
@@ -156,6 +158,8 @@ REFUSALS = [
     ("s # x", "comments", ""),
     ("s == 'a'", "`==`", "use `=`"),
     ("s::int", "`::`", "TRY_CAST"),
+    ("n / 2", "division differs", "DIV"),
+    ("n % 2", "division differs", "MOD"),
     ("s && t", "`&&`", "AND"),
     ("a.b", "`.` is not taken", '"a.b"'),
     ("`s`", "backticks", '"first name"'),
@@ -192,6 +196,7 @@ REFUSALS = [
     ("LOWER()", "LOWER needs 1", ""),
     ("LOWER(s, t)", "LOWER takes at most 1", ""),
     ("LEFT(s, n)", "argument 2 of LEFT must be a whole number", ""),
+    ("LEFT(s, 0)", "argument 2 of LEFT must be a whole number, written out, from 1", ""),
     ("LEFT(s, -1)", "argument 2 of LEFT must be a whole number", ""),
     ("LEFT(s, 99999999999)", "argument 2 of LEFT must be a whole number", ""),
     ("SUBSTR(s, 0)", "argument 2 of SUBSTR must be a whole number, written out, from 1", ""),
@@ -222,7 +227,7 @@ def test_where_must_be_a_truth_value(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["s = TRUE", "FALSE <> s", "n = TRUE", "s IS TRUE", "NOT s IS NOT FALSE", "s = b", "LENGTH(s) = b", "n - 1 = b",
+    ["s = TRUE", "s <> FALSE", "n = TRUE", "s IS TRUE", "NOT s IS NOT FALSE", "s = b", "LENGTH(s) = b", "n - 1 = b",
      "s || t = b", "(s) = (TRUE)", "b IS NULL = 'x'", "CASE s WHEN TRUE THEN 'x' END = 'x'", "t = STARTS_WITH(s, 'a')"],
 )  # fmt: skip
 def test_truth_is_not_compared_with_text(text: str) -> None:
@@ -248,6 +253,24 @@ def test_columns_are_listed_once_in_order() -> None:
     expression = compile_expression("t || s || t", FRAME.columns)
     assert expression.columns == ("t", "s")
     assert expression.text == "t || s || t"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("'a' = s", False),
+        ("1 < n OR 'x' = CASE WHEN s = 'q' THEN t END", True),
+        ("1 BETWEEN n AND 5", False),
+        ("NULLIF('a', s) = 'a'", True),
+        ("CASE WHEN TRUE THEN 'x' ELSE s END = 'x'", True),
+    ],
+)
+def test_rows_that_are_alike_keep_their_number(text: str, value: bool) -> None:
+    """A chunk in which a column has one value throughout still gives one value a row."""
+    expression = compile_expression(text, ["s", "t", "n"], result=Result.TRUTH, dtypes={"n": pl.Int32()})
+    empty = pl.DataFrame({"t": ["p", "q", "r"]}).with_columns(s=pl.lit("z"), n=pl.lit(4, dtype=pl.Int32))
+    assert empty.select(x=expression.expr)["x"].to_list() == [value] * 3
+    assert empty.clear().select(x=expression.expr)["x"].to_list() == []
 
 
 def test_syntax_is_checked_without_columns() -> None:
