@@ -1,0 +1,56 @@
+"""Where the package of a run is written and read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+
+class PackageSink(Protocol):
+    """Takes packed chunks in order."""
+
+    @property
+    def row_count(self) -> int:
+        """Rows appended so far."""
+        ...
+
+    def append(self, rows: pl.DataFrame, valid: pl.DataFrame) -> None:
+        """Add one packed chunk; see `importer.core.packing.PackedChunk`."""
+        ...
+
+
+class PackageAccess(Protocol):
+    """Reads a package. Slots number its valid rows and, after them, rows whose payload changed later."""
+
+    def valid_frames(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the valid rows in order, only the named columns if given."""
+        ...
+
+    def rows_frames(self) -> Iterator[pl.DataFrame]:
+        """Yield every row read, in order; see `importer.core.packing.ROWS_SCHEMA`."""
+        ...
+
+    def take(self, slots: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return rows by slot, in the order given."""
+        ...
+
+    def append_extra(self, frame: pl.DataFrame) -> int:
+        """Keep changed rows; return the slot of the first."""
+        ...
+
+
+class PackageStore(Protocol):
+    """Where a package is made."""
+
+    def writer(self) -> AbstractContextManager[PackageSink]:
+        """Begin a package, replacing what an interrupted run left."""
+        ...
+
+    def reader(self) -> PackageAccess:
+        """Open the package once its writer is closed."""
+        ...

@@ -1,0 +1,113 @@
+"""What the service is asked, one request a method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+from importer.core.schema import StoreSchema
+
+
+class StoreReader(Protocol):
+    """Reads of a store; nothing here can change it."""
+
+    def fetch_schema(self) -> StoreSchema:
+        """Read trait groups and identity settings, all pages.
+
+        Raises:
+            ApiError: the service refused or did not answer.
+        """
+        ...
+
+    def lookup(self, id_type: str, value: str) -> tuple[str, ...]:
+        """Return the canonical profile IDs that hold an identifier value. Billable: one read a call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A 202: accepted, not applied.
+
+    Attributes:
+        request_id: ``twilio-request-id``.
+        operation_id: When the service names one.
+        status_url: Where to poll, when the service names it.
+    """
+
+    request_id: str | None
+    operation_id: str | None = None
+    status_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationStatus:
+    """State of an asynchronous operation: `errors` and `warnings` are None when it gave no counts."""
+
+    status: str
+    errors: int | None = None
+    warnings: int | None = None
+    request_id: str | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedImport:
+    """An import task and where to put its file. `url` is a secret: never logged, never stored."""
+
+    import_id: str
+    url: str = field(repr=False)
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportStatus:
+    """State of an import task; `errors` and `warnings` are None while it has no summary."""
+
+    status: str
+    filename: str
+    file_size_bytes: int | None
+    errors: int | None = None
+    warnings: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMapping:
+    """One column of an import file and the trait it sets."""
+
+    column_name: str
+    trait_group: str
+    trait_name: str
+
+
+class ProfileWriter(StoreReader, Protocol):
+    """Writes to a store. Every method is one HTTP request and raises the ApiError its answer means."""
+
+    def put_bulk(self, body: bytes) -> Accepted:
+        """Send one Bulk body."""
+        ...
+
+    def patch_profile(self, profile_id: str, body: bytes) -> Accepted:
+        """Patch the traits of one profile, following a merge to the canonical profile."""
+        ...
+
+    def create_import(self, filename: str, size_bytes: int, columns: Sequence[ColumnMapping]) -> CreatedImport:
+        """Create an import task."""
+        ...
+
+    def upload(self, url: str, content: BinaryIO, size_bytes: int) -> None:
+        """Put an import file to its presigned URL: another client, no credentials, exact length."""
+        ...
+
+    def get_import(self, import_id: str) -> ImportStatus:
+        """Read the state of an import task."""
+        ...
+
+    def list_imports(self, page_token: str | None = None) -> tuple[tuple[str, ...], str | None]:
+        """Return one page of import IDs, newest first, and the next page's token."""
+        ...
+
+    def get_operation(self, status_url_or_id: str) -> OperationStatus:
+        """Read the state of an operation; the URL must be on the API host."""
+        ...
