@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -97,6 +98,11 @@ class PackagePayloads:
         written = PartFile(path=str(path), size_bytes=size, columns=mappings, sha256=digest.hexdigest())
         self._written[batch_id] = written
         return written
+
+    def drop_parts(self) -> None:
+        """Delete every part file, as a killed session leaves them; call it while nothing is sent."""
+        self._written.clear()
+        shutil.rmtree(self._parts, ignore_errors=True)
 
     def identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
         """Return a row's identifiers as (idType, value)."""

@@ -156,7 +156,9 @@ def _deliver(
     run: Run, store: OpenTarget, ledger: SqliteLedger, hooks: Hooks, options: SendOptions, *, resumed: bool
 ) -> tuple[DeliveryResult | None, StateError | None]:
     order = run.folder.read_order()
-    ports = DeliveryPorts(payloads_of(run, order), store.client, ledger, CLOCK, hooks.stop)
+    payloads = payloads_of(run, order)
+    payloads.drop_parts()  # a killed session left them, and nothing else would delete the cell values in them
+    ports = DeliveryPorts(payloads, store.client, ledger, CLOCK, hooks.stop)
     engine = EngineOptions(
         run_id=run.folder.run_id,
         seed=int(run.folder.run_id.rpartition("-")[2], 16),
