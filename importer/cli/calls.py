@@ -25,7 +25,7 @@ from importer.core.report import Report
 from importer.errors import ConfigError, RunInterrupted, SettingsError
 from importer.ports import SourceOptions
 from importer.reports.plain_text import printable
-from importer.reports.progress import open_progress
+from importer.reports.progress import ProgressSink, open_progress
 from importer.reports.report_file import report_text
 from importer.reports.terminal import render_summary
 from importer.settings import Settings
@@ -142,7 +142,7 @@ def _hooks(given: Mapping[str, Any]) -> Iterator[Hooks]:
     try:
         yield Hooks(
             progress=progress,
-            confirm=lambda question: _confirm(question, yes=bool(given.get("yes"))),
+            confirm=lambda question: _confirm(question, progress, yes=bool(given.get("yes"))),
             stop=stop,
             stop_signal=lambda: seen[0] if seen else 0,
         )
@@ -155,9 +155,10 @@ def _hooks(given: Mapping[str, Any]) -> Iterator[Hooks]:
             signal.signal(number, handler)
 
 
-def _confirm(question: str, *, yes: bool) -> bool:
+def _confirm(question: str, progress: ProgressSink, *, yes: bool) -> bool:
     if yes:
         return True
+    progress.finish()  # what is redrawn in place would cover the question
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigError(f"{question} There is no terminal to ask", hint="give --yes")
     return click.confirm(question, default=False, err=True)

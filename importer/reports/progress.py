@@ -113,6 +113,9 @@ class LiveProgress:
         with self._lock:
             self._end_stage()
             self._progress.stop()
+            # They stay on the screen; a stage that begins later is drawn below them, not they again.
+            for task in self._progress.task_ids:
+                self._progress.remove_task(task)
 
     def _end_stage(self) -> None:
         if self._task is not None:

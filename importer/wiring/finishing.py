@@ -52,6 +52,9 @@ REPORT_FILES: Final = (
 )
 
 
+_REFUSALS: Final = frozenset({ExitCode.REFUSED, ExitCode.GUARD})
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a command ended.
@@ -122,6 +125,9 @@ def finish(
 def _judged(report: Report, folder: Path, end: Ending) -> Report:
     differences = reconcile(report)
     codes = [exit_code_of(report.outcomes), *end.exit_codes]
+    if _REFUSALS.intersection(end.exit_codes):
+        # The rows that were not sent have their reason: the run did not stop early, it never began to send.
+        codes = [code for code in codes if code != ExitCode.STOPPED]
     if differences:
         codes.append(ExitCode.BUG)
     report = report.model_copy(

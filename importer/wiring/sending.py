@@ -164,7 +164,7 @@ def _deliver(
         seed=int(run.folder.run_id.rpartition("-")[2], 16),
         concurrency=options.concurrency,
         max_rps=options.max_rps,
-        poll_first_s=options.poll_first_s,
+        poll_first_s=min(options.poll_first_s, _EMULATOR_POLL_S) if store.target.emulator else options.poll_first_s,
         resumed=resumed,
     )
     hooks.progress.stage("send", order.height)
@@ -206,6 +206,8 @@ def _exit_code(result: DeliveryResult | None, error: StateError | None, hooks: H
 
 
 _SIGTERM: Final = 15
+_EMULATOR_POLL_S: Final = 0.05
+"""The local service has applied a small batch by then, and a person is waiting."""
 
 
 def _why(run: Run, result: DeliveryResult | None, error: StateError | None) -> ErrorReport | None:
