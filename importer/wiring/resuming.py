@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from importer.core.index import release_groups
+from importer.core.index import INDEX_SCHEMA, release_groups
 from importer.core.manifest import RunManifest, Stage
 from importer.core.report import Report
 from importer.errors import ConfigError, GuardError
@@ -84,11 +84,12 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
                 hint="plan the source again",
             )
         _check_age(request, manifest, hooks)
-        run = _load(folder, manifest)
-        if request.max_rejected_percent is not None:
-            run.manifest = _with_guard(run.manifest, request.max_rejected_percent)
-        if request.release is not None or request.rest:
-            _extend(run, request)
+        with SendingLock(folder.path.parent, manifest.target.store_id):
+            run = _load(folder)
+            if request.max_rejected_percent is not None:
+                run.manifest = _with_guard(run.manifest, request.max_rejected_percent)
+            if request.release is not None or request.rest:
+                _extend(run, request)
         return send(run, store, hooks, options, command=request.command)
 
 
@@ -108,8 +109,39 @@ def _check_age(request: ResumeRequest, manifest: RunManifest, hooks: Hooks) -> N
         raise ConfigError("the package is older than 24 hours", hint="give --stale-ok, or plan the source again")
 
 
-def _load(folder: RunFolder, manifest: RunManifest) -> Run:
-    return Run(folder, manifest, folder.reader(), folder.read_index(), read_frame(folder.package / GROUPS_FILE))
+def _load(folder: RunFolder) -> Run:
+    """Read a run, while no other process extends it."""
+    groups = read_frame(folder.package / GROUPS_FILE)
+    run = Run(folder, folder.read_manifest(), folder.reader(), folder.read_index(), groups)
+    with SqliteLedger.open(folder.ledger) as ledger:
+        _make_whole(run, planned=max((entry.spec.stop for entry in ledger.entries()), default=0))
+    return run
+
+
+def _make_whole(run: Run, *, planned: int) -> None:
+    """Finish or undo an extension of the send order that a killed process left half done.
+
+    Args:
+        run: As it is on disk.
+        planned: Positions that have a batch: no more and no fewer are in the order.
+    """
+    order = run.folder.read_order()
+    if order.height > planned:
+        order = order.head(planned)
+        run.folder.write_order(order)
+    if run.index.filter(pl.col("position") >= 0).height != planned:
+        positions = run.index["position"].scatter(order["line"], pl.int_range(planned, eager=True))
+        # Only a release gives a position to rows that were held.
+        state = pl.when((pl.col("position") >= 0) & (pl.col("state") == "held")).then(pl.lit("sequence"))
+        run.index = run.index.with_columns(position=positions).with_columns(state.otherwise("state").alias("state"))
+        run.index = run.index.cast(INDEX_SCHEMA)
+        run.folder.write_index(run.index)
+    going = run.index.filter(pl.col("state") == "sequence")["group"].unique().implode()
+    _mark_released(run, (pl.col("decision") == "held") & pl.col("group").is_in(going))
+
+
+def _mark_released(run: Run, groups: pl.Expr) -> None:
+    run.groups = run.groups.with_columns(decision=pl.when(groups).then(pl.lit("released")).otherwise("decision"))
 
 
 def _with_guard(manifest: RunManifest, percent: float) -> RunManifest:
@@ -119,14 +151,14 @@ def _with_guard(manifest: RunManifest, percent: float) -> RunManifest:
 
 def _extend(run: Run, request: ResumeRequest) -> None:
     """Release groups and add what a limit left out to the send order, before anything is sent."""
-    with SendingLock(run.folder.path.parent, run.manifest.target.store_id):
-        if request.release is not None:
-            _release(run, request.release)
-        # A canary stays one unless the rest is asked for: only the released rows join it.
-        canary = run.manifest.options.limit is not None and not request.rest
-        with SqliteLedger.open(run.folder.ledger) as ledger:
-            extend(run, ledger, Choice(groups_only=canary))
-        run.folder.write_manifest(run.manifest)
+    if request.release is not None:
+        _release(run, request.release)
+    # A canary stays one unless the rest is asked for: only the released rows join it.
+    canary = run.manifest.options.limit is not None and not request.rest
+    with SqliteLedger.open(run.folder.ledger) as ledger:
+        extend(run, ledger, Choice(groups_only=canary))
+    write_frame(run.folder.package / GROUPS_FILE, run.groups)
+    run.folder.write_manifest(run.manifest)
 
 
 def _release(run: Run, chosen: Collection[int]) -> None:
@@ -139,9 +171,7 @@ def _release(run: Run, chosen: Collection[int]) -> None:
         )
     released = set(chosen) or known
     run.index = release_groups(run.index, released)
-    decision = pl.when(pl.col("group").is_in(sorted(released))).then(pl.lit("released")).otherwise("decision")
-    run.groups = run.groups.with_columns(decision=decision)
-    write_frame(run.folder.package / GROUPS_FILE, run.groups)
+    _mark_released(run, pl.col("group").is_in(sorted(released)))
 
 
 def _start_again(

@@ -237,7 +237,11 @@ def set_stage(run: Run, stage: Stage) -> None:
 
 
 def extend(run: Run, ledger: SqliteLedger, choice: Choice) -> None:
-    """Put rows that go out and have no position in the send order, and plan their batches."""
+    """Put rows that go out and have no position in the send order, and plan their batches.
+
+    The batches are the word that counts. A longer order without them, or they without the index, is what a killed
+    process leaves; `importer.wiring.resuming` puts it right.
+    """
     options = run.manifest.options
     order = pl.DataFrame(schema=ORDER_SCHEMA)
     if run.folder.has_order():
@@ -253,11 +257,11 @@ def extend(run: Run, ledger: SqliteLedger, choice: Choice) -> None:
     run.index = schedule.index
     payloads = payloads_of(run, order)
     first = ledger.next_batch_id()
+    run.folder.write_order(order)
     ledger.add_batches(
         BatchSpec(first + number, cut.route, cut.start, cut.stop, cut.wave, payloads.digest(cut.start, cut.stop))
         for number, cut in enumerate(schedule.cuts)
     )
-    run.folder.write_order(order)
     run.folder.write_index(run.index)
     run.manifest = run.manifest.model_copy(update={"counts": _with_routes(run.manifest.counts, schedule)})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ import pytest
 from importer.core.manifest import Stage
 from importer.emulator import EmulatorSettings
 from importer.state.run_folder import RunFolder
+from importer.wiring.requests import Hooks
+from importer.wiring.resuming import ResumeRequest, resume
 from tests.support.commands import kill_when, only_run, run, start
-from tests.support.runs import Workbench, is_write, workbench
+from tests.support.runs import QUICK, Workbench, is_write, outcomes_of, workbench
 
 ROWS: Final = 100_000
 BATCHES: Final = ROWS // 1000
@@ -111,7 +114,7 @@ def test_killed_in_the_middle_of_import_parts(tmp_path: Path) -> None:
         check_outcomes(only_run(bench), report, {"processed": ROWS})
         check_profiles(bench, ROWS)
         assert ROWS // PART_ROWS <= served(bench, "PUT", ".csv") <= ROWS // PART_ROWS + PARTS_AT_ONCE
-        assert os.listdir(only_run(bench) / "parts") == [], "cell values were left behind"
+        assert not list((only_run(bench) / "parts").iterdir()), "cell values were left behind"
 
 
 @pytest.fixture
@@ -168,3 +171,44 @@ def test_killed_while_packaging_and_changed_since(packaging: Workbench, change: 
     assert code == report["exit_code"] == 6
     assert "changed" in report["error"]["message"]
     assert not any(is_write(entry) for entry in packaging.emulator.journal())
+
+
+ORDER, LEDGER, INDEX = "package/order.arrow", "ledger.db", "package/index.arrow"
+
+
+@pytest.mark.parametrize("written", [(ORDER,), (ORDER, LEDGER), (ORDER, LEDGER, INDEX)])
+@pytest.mark.parametrize("release", [None, frozenset[int]()])
+def test_killed_while_releasing(tmp_path: Path, written: tuple[str, ...], release: frozenset[int] | None) -> None:
+    """Whichever of its files a killed release had written, no row is lost, doubled or left without a batch.
+
+    The files of the run are put together from before and after a release that was stopped before it sent anything.
+    """
+    with bench_of(tmp_path / "bench", EmulatorSettings(status_url=False)) as bench:
+        source = bench.folder / "source.csv"
+        source.write_text("id,email,note,points\nA,x@example.com,a,1\nB,x@example.com,b,2\nC,c@example.com,c,3\n")
+        report = bench.deliver(source)
+        assert report.outcomes["held"] == 2
+        folder, before, after = Path(report.folder or ""), tmp_path / "before", tmp_path / "after"
+        shutil.copytree(folder, before)
+        stopped = Hooks()
+        stopped.stop.set()
+        resume(ResumeRequest(report.run_id, bench.settings, release=frozenset()), stopped, QUICK)
+        shutil.copytree(folder, after)
+        shutil.rmtree(folder)
+        shutil.copytree(before, folder)
+        for name in written:
+            shutil.copy(after / name, folder / name)
+
+        report = bench.go_on(report, release=release)
+        committed = LEDGER in written
+        assert report.exit_code == (0 if release is not None or committed else 3), report.error
+        done = 3 if release is not None or committed else 1
+        assert outcomes_of(report)["state"].to_list().count("accepted") == done == report.outcomes["accepted"]
+        assert report.merge_groups.held == (0 if done == 3 else 1)
+        assert len(bench.stored()) == (2 if done == 3 else 1)
+        assert served(bench, "PUT", "/Bulk") == done
+        if done == 3:
+            assert {profile["traits"]["Account"]["note"] for profile in bench.stored()} == {"b", "c"}
+            again = bench.go_on(report, release=frozenset())
+            assert served(bench, "PUT", "/Bulk") == done
+            assert again.outcomes == report.outcomes

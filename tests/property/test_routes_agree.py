@@ -5,11 +5,10 @@ A plain reading of the rules in this file says what the profiles must be, so tha
 
 from __future__ import annotations
 
-import json
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -19,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import ConfigError
+from tests.support.rules import Store, Value, nested
 from tests.support.runs import DELIVERED, Profile, Workbench, outcomes_of, workbench
 
 CSV_SIGNS: Final = "!@#$%^&*()_+-=[]{}:\\|.`~<>/?"
@@ -26,8 +26,6 @@ CSV_LETTERS: Final = "àáâäǎæãåāçćčċďðḍèéêëěẽēėęğġħ
 PLAIN: Final = "azAZ09"
 CARRIED_SIGNS: Final = frozenset(string.ascii_letters + string.digits + CSV_SIGNS + CSV_LETTERS)
 ELSEWHERE: Final = ",;'\"ñЖ你🎉\n\t"
-
-Value = str | int | bool | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -89,60 +87,9 @@ class Case:
 # --- what the profiles must be ---------------------------------------------------------------------------------------
 
 
-@dataclass
-class Known:
-    """A profile as the rules have it: values with the time they were written."""
-
-    traits: dict[str, tuple[Value, int]] = field(default_factory=dict)
-    identifiers: set[tuple[str, str]] = field(default_factory=set)
-
-
-@dataclass
-class Store:
-    """A store as the rules have it."""
-
-    columns: Sequence[Column]
-    profiles: list[Known] = field(default_factory=list)
-    time: int = 0
-
-    def matches(self, values: Mapping[str, Value]) -> list[Known]:
-        """Return the profiles that share an identifier with `values`."""
-        return [profile for profile in self.profiles if profile.identifiers & self.identifiers(values)]
-
-    def identifiers(self, values: Mapping[str, Value]) -> set[tuple[str, str]]:
-        """Return the identifiers among values."""
-        return {(c.id_type, str(values[c.ref])) for c in self.columns if c.id_type is not None and c.ref in values}
-
-    def write(self, values: Mapping[str, Value], removed: Sequence[str] = ()) -> None:
-        """Give a profile its values: all that match become one, the newest write of each trait counts."""
-        self.time += 1
-        found = self.matches(values)
-        kept = found[0] if found else Known()
-        for other in found[1:]:
-            kept.traits |= {
-                ref: (value, time)
-                for ref, (value, time) in other.traits.items()
-                if ref not in kept.traits or kept.traits[ref][1] < time
-            }
-            kept.identifiers |= other.identifiers
-        self.profiles = [p for p in self.profiles if all(p is not match for match in found)] + [kept]
-        kept.traits |= {ref: (value, self.time) for ref, value in values.items()}
-        kept.traits = {ref: entry for ref, entry in kept.traits.items() if ref not in removed}
-        kept.identifiers |= self.identifiers(values)
-
-    def shown(self) -> list[Profile]:
-        """Return the profiles as `Workbench.stored` has them."""
-        shown: list[Profile] = []
-        for profile in self.profiles:
-            traits: dict[str, dict[str, Any]] = {}
-            for ref, (value, _) in profile.traits.items():
-                group, _, name = ref.partition(".")
-                traits.setdefault(group, {})[name] = list(value) if isinstance(value, tuple) else value
-            identifiers: dict[str, list[str]] = {}
-            for id_type, text in sorted(profile.identifiers):
-                identifiers.setdefault(id_type, []).append(text)
-            shown.append({"traits": traits, "identifiers": identifiers})
-        return sorted(shown, key=lambda profile: json.dumps(profile, sort_keys=True))
+def id_types(columns: Sequence[Column]) -> dict[str, str]:
+    """Return the identifier types of the traits that are identifiers."""
+    return {column.ref: column.id_type for column in columns if column.id_type is not None}
 
 
 def payload_of(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[dict[str, Value], list[str]]:
@@ -171,7 +118,7 @@ def rows_by_person(rows: Sequence[Row]) -> dict[int, list[Row]]:
 
 def expected(case: Case) -> list[Profile]:
     """Return the profiles that a case must leave."""
-    store = Store(case.columns)
+    store = Store(id_types(case.columns))
     for values in case.before:
         store.write(values)
     for rows in rows_by_person(case.rows).values():
@@ -288,7 +235,7 @@ def draw_before(draw: st.DrawFn, columns: Sequence[Column], rows: Sequence[Row])
             elif draw(st.integers(0, 2)):
                 stored: dict[str, Value] = {"number": 7 + variant, "boolean": True, "array": ("stored",)}
                 values[column.ref] = stored.get(column.kind, f"stored {variant}")
-        store = Store(columns)
+        store = Store(id_types(columns))
         if not store.identifiers(values) or len(values) < 2:
             continue
         for earlier in [*before, values]:
@@ -323,15 +270,6 @@ def prepared(case: Case, **routing: int) -> Iterator[tuple[Workbench, Path]]:
         case.write(source)
         bench.put([nested(values) for values in case.before])
         yield bench, source
-
-
-def nested(values: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
-    """Return values as the API takes them."""
-    traits: dict[str, dict[str, Any]] = {}
-    for ref, value in values.items():
-        group, _, name = ref.partition(".")
-        traits.setdefault(group, {})[name] = value
-    return traits
 
 
 def delivered(case: Case, via: str) -> tuple[list[Profile], dict[int, str]]:
