@@ -37,13 +37,12 @@ class _Malformed:
 
 
 class Assembler:
-    """Turns the stretches of one file, in order, into chunks; it carries only the next row's number and line."""
+    """Turns the stretches of one file, in order, into chunks; it carries only the line of the next row."""
 
     def __init__(self, file_index: int, plan: FilePlan, max_field_bytes: int) -> None:
         self._file_index = file_index
         self._plan = plan
         self._max_field_bytes = max_field_bytes
-        self._next_number = 1
         self._next_line = plan.layout.data_line
 
     def assemble(self, stretch: Stretch) -> SourceChunk:
@@ -68,7 +67,7 @@ class Assembler:
         faults = find_faults(self._plan.layout, frame, columns, stretch.seen, ends)
         self._refuse_long(faults, lines, numbers, stretch, ends)
         self._refuse_big_fields(columns, lines[numbers - stretch.first])
-        self._next_number, self._next_line = stretch.end, next_line
+        self._next_line = next_line
         return self._chunk(stretch, frame, numbers, lines, faults)
 
     def _lines(self, stretch: Stretch, numbers: Ints, ends: LineEnds | None) -> tuple[Ints, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -148,19 +149,22 @@ class CsvPass:
         feed = self._feed = Feed(utf8_stream(stream, plan.encoding), plan.skip_bytes)
         rows = _Rows(index, feed, done)
         try:
-            for batch in _batches(plan, feed, block_bytes, rows):
-                rows.add(batch)
-                if rows.row_count >= self._limits.chunk_rows or rows.size_bytes >= self._limits.chunk_bytes:
-                    yield from rows.cut()
+            with closing(_batches(plan, feed, block_bytes, rows)) as batches:
+                for batch in batches:
+                    rows.add(batch)
+                    if rows.row_count >= self._limits.chunk_rows or rows.size_bytes >= self._limits.chunk_bytes:
+                        yield from rows.cut()
             if not self._stopped:
                 yield from self._last(rows, feed, raw)
         except _RowTooLong:
+            rows.pass_bad()
             yield from rows.cut()
             raise
         finally:
             feed.leave()
 
     def _last(self, rows: _Rows, feed: Feed, raw: RawFile) -> Generator[Stretch, None, None]:
+        rows.pass_bad()
         yield from rows.cut(tail=feed.tail, sha256=raw.finish())
 
 
@@ -189,22 +193,21 @@ class _Rows:
         good = row_numbers(self._end, batch.num_rows, numbers)
         if good.size:
             self._end = int(good[-1]) + 1
-        self._pass_bad()
+        self.pass_bad()
         fresh = batch.slice(int(np.searchsorted(good, self._done, side="right")))
         if fresh.num_rows:
             self._batches.append(fresh)
             self.row_count += fresh.num_rows
             self.size_bytes += fresh.nbytes
 
-    def _pass_bad(self) -> None:
+    def pass_bad(self) -> None:
+        """Count the bad rows behind the last good one."""
         for row in self._bad:
             if row.number == self._end:
                 self._end += 1
 
     def cut(self, *, tail: bytes | None = None, sha256: str | None = None) -> Generator[Stretch, None, None]:
         """Yield what was gathered, nothing if that is nothing and the file goes on."""
-        if tail is not None:
-            self._pass_bad()
         first = max(self._first, self._done + 1)
         end = max(self._end, first)
         bad = tuple(row for row in self._bad if first <= row.number < end)
@@ -241,7 +244,11 @@ def _batches(plan: FilePlan, feed: Feed, block_bytes: int, rows: _Rows) -> Gener
                 batch = next(reader, None)
             if batch is None:
                 return
-            yield batch
+            try:
+                yield batch
+            except GeneratorExit:
+                _run_dry(feed, reader)
+                raise
     except pa.ArrowException as exc:
         if feed.failure is not None:
             raise feed.failure from None
@@ -256,6 +263,14 @@ def _batches(plan: FilePlan, feed: Feed, block_bytes: int, rows: _Rows) -> Gener
             f"{shown(plan.file.name)}: the CSV engine cannot read this file further",
             hint="check the quotes of the file",
         ) from None
+
+
+def _run_dry(feed: Feed, reader: arrow_csv.CSVStreamingReader) -> None:
+    """End a pass in the middle: behind its last batch Arrow's reading thread is idle for certain."""
+    feed.leave()
+    with suppress(pa.ArrowException):
+        while next(reader, None) is not None:
+            pass
 
 
 def _open(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -96,7 +95,7 @@ def _runaway_rows(frame: pl.DataFrame, layout: Layout, ends: LineEnds) -> list[t
         if position >= frame.width:
             continue
         cells = frame.to_series(position).gather(rows)
-        delimiters = cells.str.count_matches(re.escape(layout.delimiter)).to_numpy()
+        delimiters = cells.str.count_matches(layout.delimiter, literal=True).to_numpy()
         if between:
             hit = (delimiters == counts * between) & (delimiters >= _FEWEST_SWALLOWED)
             hit |= (counts > _RUNAWAY_LINES) & (delimiters * 2 >= counts * between)
@@ -104,7 +103,7 @@ def _runaway_rows(frame: pl.DataFrame, layout: Layout, ends: LineEnds) -> list[t
             hit = counts > _RUNAWAY_LINES
         if not hit.any():
             continue
-        spaced = cells.str.count_matches(re.escape(layout.delimiter) + " ").to_numpy()
+        spaced = cells.str.count_matches(layout.delimiter + " ", literal=True).to_numpy()
         hit &= (spaced * 2 < delimiters) | (delimiters == 0)
         found += zip(rows[hit].tolist(), counts[hit].tolist(), strict=True)
     return found

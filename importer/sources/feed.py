@@ -23,6 +23,7 @@ _BLOCKS_AHEAD = 4
 _TAIL_BYTES = 64 * 1024
 # The engine gives no batch for a block of malformed rows only, so while it waits for one it gets more blocks, slowly.
 _PATIENCE_S = 0.05
+_FAREWELL_S = 1.0
 _NUL, _QUOTE, _CR = 0, ord('"'), ord("\r")
 _EMPTY = b""
 
@@ -58,6 +59,7 @@ class Feed(io.RawIOBase):
         self._skip_bytes = skip_bytes
         self._turn = threading.Condition()
         self._reading = threading.Lock()
+        self._ended = threading.Event()
         self._handed = self._taken = 0
         self._wanted = self._left = False
         self._nul = self._quote = self._cr = False
@@ -77,13 +79,17 @@ class Feed(io.RawIOBase):
         self._wait_for_room()
         with self._reading:
             if self._left:
+                self._ended.set()
                 return pa.py_buffer(_EMPTY)
             try:
                 buffer = self._next(size)
                 self._watch(buffer)
             except BaseException as exc:
                 self.failure = exc
+                self._ended.set()
                 raise
+            if not buffer.size:
+                self._ended.set()
         return buffer
 
     def read(self, size: int = -1) -> bytes:
@@ -105,10 +111,15 @@ class Feed(io.RawIOBase):
                 self._turn.notify_all()
 
     def leave(self) -> None:
-        """End the stream for Arrow and close what is below, after a read in progress."""
+        """End the stream for Arrow and close what is below.
+
+        Returns once Arrow's thread was told the end, so that it will not call again.
+        """
         with self._turn:
             self._left = True
             self._turn.notify_all()
+        if self._handed:
+            self._ended.wait(_FAREWELL_S)
         with self._reading:
             self._stream.close()
 

@@ -58,8 +58,10 @@ def _expand_one(spec: str) -> list[str]:
         raise SourceError(
             f"{shown(spec.partition('?')[0])}: an address, not a file", hint="download it and name the local file"
         )
+    if "\0" in spec:
+        raise SourceError(f"{shown(spec)}: not a file name", hint="check the path")
     # A file that exists under this very name is meant, whatever brackets or stars the name holds.
-    if os.path.lexists(spec) or "\0" in spec or not glob.has_magic(spec):
+    if os.path.lexists(spec) or not glob.has_magic(spec):
         return [spec]
     matches = sorted(name for name in glob.glob(spec, recursive=True) if not Path(name).is_dir())  # noqa: PTH207 - keeps the name as written
     if not matches:

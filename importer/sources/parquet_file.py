@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS = 40_000
 _BATCH_CELLS = 1_000_000
+_FEWEST_ROWS = 64
 _RATIO_CAP = 200
 _BUFFER_BYTES = 1024 * 1024
 
@@ -124,7 +125,7 @@ class ParquetSource:
             )
 
     def _frames(self, file: SourceFile, shape: _Shape) -> Generator[pl.DataFrame, None, None]:
-        batch_rows = max(64, min(self._batch_rows, _BATCH_CELLS // max(1, len(shape.kept))))
+        batch_rows = min(self._batch_rows, max(_FEWEST_ROWS, _BATCH_CELLS // len(shape.kept)))
         # A dot in a name means a path to the engine, which would then pick other columns: such a file is read whole.
         dotted = any("." in name for name in shape.names)
         wanted = None if dotted else [shape.names[position] for position in shape.positions]

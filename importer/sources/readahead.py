@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -89,11 +90,18 @@ def read_ahead(
 
     # A daemon, so that an iterator nobody closed cannot keep the interpreter from ending.
     thread = threading.Thread(target=run, name="source-read-ahead", daemon=True)
-    thread.start()
-    try:
-        yield from ahead.take()
-    finally:
+
+    def leave() -> None:
         ahead.stop()
         if on_stop is not None:
             on_stop()
         thread.join()
+
+    # Were the interpreter torn down under a running read, the engine's threads would abort the process.
+    atexit.register(leave)
+    thread.start()
+    try:
+        yield from ahead.take()
+    finally:
+        leave()
+        atexit.unregister(leave)

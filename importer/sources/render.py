@@ -48,7 +48,12 @@ def render_column(column: pa.Array, options: SourceOptions) -> pl.Series:
     Args:
         column: Of a type without a reason in `reason_unsupported`.
         options: Zone of naive timestamps, and whether NaN is missing.
+
+    Raises:
+        pyarrow.ArrowInvalid: the column's content is damaged.
     """
+    # Nothing below the text of a Parquet file is checked before: bytes that are not UTF-8 must not get further.
+    column.validate(full=True)
     column = _unwrapped(column)
     kind = column.type
     if is_list(kind):

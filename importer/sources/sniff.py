@@ -84,7 +84,7 @@ def refuse_other_formats(head: bytes) -> None:
         raise Doubt("this is a bz2 file, whatever its name says", "decompress it first (bunzip2), or use gz or zst")
     if head[_TAR_OFFSET : _TAR_OFFSET + 5] == _TAR_MAGIC:
         raise Doubt("this is a tar archive, whatever its name says", "unpack it first")
-    if not head.strip(b"\0"):
+    if head and not head.strip(b"\0"):
         raise Doubt("the file holds NUL bytes only", "check the export or copy that made it")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import tempfile
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def test_rows_come_back_with_number_and_line(
 
     # Blank lines alone are no rows: the file then has none.
     expected = expected_rows(rows, ends, skip_lines + 2) if any(row.text for row in rows) else []
-    found = []
+    found: list[tuple[int, int, bool, tuple[str | None, ...] | None, str | None]] = []
     for chunk in chunks:
         assert chunk.line is not None
         columns = zip(chunk.row_number, chunk.line, chunk.blank, chunk.frame.rows(), strict=True)
@@ -128,8 +129,6 @@ def expected_rows(
 @settings(max_examples=50, deadline=None)
 def test_what_the_standard_library_writes_is_read_back(rows: list[tuple[str, str, str]], block_bytes: int) -> None:
     """A file of the csv module comes back cell by cell."""
-    import csv  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
         with path.open("w", newline="", encoding="utf-8") as content:
