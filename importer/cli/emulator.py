@@ -8,8 +8,12 @@ from importer.cli.options import help_as_written
 
 
 @click.command("emulator")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the API; any free one if 0.")
-@click.option("--db", default="memory-emulator.db", show_default=True, help="SQLite file that keeps the store.")
+@click.option(
+    "--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="Port of the API; any free one if 0."
+)
+@click.option(
+    "--db", metavar="FILE", default="memory-emulator.db", show_default=True, help="SQLite file that keeps the store."
+)
 @click.option("--store", "store_id", metavar="ID", help="Store ID to serve.")
 @click.option(
     "-m", "--mapping", type=click.Path(dir_okay=False), help="Give the store what this mapping needs and it lacks."

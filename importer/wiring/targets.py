@@ -96,10 +96,15 @@ def open_emulator(
 
 
 _IDLE_TIMEOUT_S: Final = 60.0
+_SEED_SHOWN: Final = 3
 
 
 def _seed_note(added: list[str]) -> tuple[str, ...]:
-    return (f"created in the emulator for this mapping: {', '.join(added)}",) if added else ()
+    if not added:
+        return ()
+    shown = ", ".join(added[:_SEED_SHOWN])
+    more = f" and {len(added) - _SEED_SHOWN} more (`schema show`)" if len(added) > _SEED_SHOWN else ""
+    return (f"created in the emulator for this mapping: {shown}{more}",)
 
 
 def _opened(client: MemoryClient, api_url: str, *, emulator: Emulator | None, notes: tuple[str, ...]) -> OpenTarget:
