@@ -57,7 +57,7 @@ class Case:
 @st.composite
 def draw_case(draw: st.DrawFn) -> Case:
     """Draw few keys and identifiers over many rows, so that they meet in all ways."""
-    width = draw(st.integers(2, 14))
+    width = draw(st.sampled_from([24, 12, 3]))
     number = st.integers(0, width)
     row = st.tuples(
         number.map("K{}".format),
