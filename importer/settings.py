@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from importer.errors import SettingsError
 
@@ -37,7 +37,7 @@ class Settings(BaseModel):
     api_secret: SecretStr | None = None
     bucket_hosts: tuple[str, ...] = DEFAULT_BUCKET_HOSTS
     runs_dir: str = DEFAULT_RUNS_DIR
-    proxy: str | None = None
+    proxy: str | None = Field(default=None, repr=False)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str], **given: str | None) -> Self:
@@ -52,7 +52,7 @@ class Settings(BaseModel):
         """
         values: dict[str, object] = {
             "api_url": environment.get("MEMORY_API_URL") or DEFAULT_API_URL,
-            "store_id": environment.get("MEMORY_STORE_ID"),
+            "store_id": environment.get("MEMORY_STORE_ID") or None,
             "runs_dir": environment.get("MEMORY_RUNS_DIR") or DEFAULT_RUNS_DIR,
         }
         hosts = environment.get("MEMORY_BUCKET_HOSTS")
@@ -61,7 +61,11 @@ class Settings(BaseModel):
         user, secret = _credentials(environment)
         values |= {"api_key": user, "api_secret": SecretStr(secret) if secret else None}
         values |= {name: value for name, value in given.items() if value is not None}
-        settings = cls.model_validate(values)
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as exc:
+            names = ", ".join(sorted({str(error["loc"][0]) for error in exc.errors() if error["loc"]}))
+            raise SettingsError(f"a setting cannot be used: {names}") from None
         check_api_url(settings.api_url)
         return settings
 
@@ -85,18 +89,32 @@ def _credentials(environment: Mapping[str, str]) -> tuple[str | None, str | None
     return environment.get("TWILIO_ACCOUNT_SID"), environment.get("TWILIO_AUTH_TOKEN")
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SettingsError("the API URL is not a URL", hint="it looks like https://memory.twilio.com") from None
+    return parts
+
+
 def is_loopback(url: str) -> bool:
     """Tell whether a URL points at this machine."""
-    return urlsplit(url).hostname in _LOOPBACK
+    return _split(url).hostname in _LOOPBACK
 
 
 def check_api_url(url: str) -> None:
     """Refuse an API URL that would send credentials in the clear.
 
     Raises:
-        SettingsError: not https, and not on loopback.
+        SettingsError: not https, and not on loopback; or it carries a user name, which would be shown and logged.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError(
+            "the API URL holds a user name or password",
+            hint="take it out of the URL; credentials come from TWILIO_API_KEY and TWILIO_API_SECRET",
+        )
     if parts.scheme == "https" and parts.hostname:
         return
     if parts.scheme == "http" and is_loopback(url):

@@ -49,12 +49,11 @@ def text_bytes(text: pl.Series) -> TextBytes:
         TextBytes(control=False, spaced=True, international=False)
     """
     _, offsets_buffer, data_buffer = text.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
-    if data_buffer is None or data_buffer.size == 0:
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int64, count=len(text) + 1) if len(text) else np.zeros(1, np.int64)
+    size = int(offsets[-1])
+    if size == 0:
         return TextBytes(control=False, spaced=False, international=False)
-    offsets = np.frombuffer(offsets_buffer, dtype=np.int64, count=len(text) + 1)
-    data = np.frombuffer(data_buffer, dtype=np.uint8, count=int(offsets[-1]))
-    if data.size == 0:
-        return TextBytes(control=False, spaced=False, international=False)
+    data = np.frombuffer(data_buffer, dtype=np.uint8, count=size)
     lowest, highest = int(data.min()), int(data.max())
     international = highest > _DELETE
     return TextBytes(

@@ -74,7 +74,7 @@ class _Text:
 
     def evaluate(self, expr: pl.Expr) -> pl.Series:
         """Evaluate an expression of the mapping, which sees a list as text; a constant gives a value a row too."""
-        lists = [_as_text(column) for column in self.frame if column.dtype == pl.List]
+        lists = [as_text(column) for column in self.frame if column.dtype == pl.List]
         frame = self.frame.with_columns(lists) if lists else self.frame
         return frame.with_columns(expr.alias("value"))["value"]
 
@@ -226,7 +226,7 @@ def _issues(entries: Sequence[_Entry], source: pl.DataFrame) -> pl.DataFrame:
     pieces = []
     for number, entry in enumerate(entries):
         rows = entry.finding.mask.arg_true()
-        text = nulls(pl.String, len(rows)) if entry.column is None else _as_text(source[entry.column].gather(rows))
+        text = nulls(pl.String, len(rows)) if entry.column is None else as_text(source[entry.column].gather(rows))
         pieces.append(pl.DataFrame({"at": rows, "value": text}).with_columns(entry=pl.lit(number, dtype=pl.UInt32)))
     kinds = pl.DataFrame(
         [
@@ -241,7 +241,8 @@ def _issues(entries: Sequence[_Entry], source: pl.DataFrame) -> pl.DataFrame:
     return lines.hstack(kinds[lines["entry"]]).select("at", *ISSUES_SCHEMA.names()[1:])
 
 
-def _as_text(values: pl.Series) -> pl.Series:
+def as_text(values: pl.Series) -> pl.Series:
+    """Return source values as text, the items of a list joined by ``|``."""
     if values.dtype == pl.List:
         return values.list.eval(pl.element().cast(pl.String)).list.join("|", ignore_nulls=True)
     return values.cast(pl.String)

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from importer.core.check import CheckedRows
+from importer.core.check import CheckedRows, as_text
 from importer.core.filled import FilledSets
 from importer.core.issues import ISSUES_SCHEMA, Severity
 from importer.core.transform import TransformPlan
@@ -65,7 +65,7 @@ def pack_chunk(
         sets: Interns filled sets.
         rows_before: Rows of earlier chunks, malformed ones included.
     """
-    keys = [chunk.frame[name].cast(pl.String).str.strip_chars().alias(KEY_PREFIX + name) for name in plan.key]
+    keys = [as_text(chunk.frame[name]).str.strip_chars().alias(KEY_PREFIX + name) for name in plan.key]
     rows = pl.DataFrame(
         [
             pl.repeat(chunk.file_index, chunk.frame.height, dtype=pl.UInt16, eager=True).alias("file"),

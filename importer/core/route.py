@@ -83,7 +83,7 @@ def import_refusal(filled: FilledSet, traits: Mapping[str, WireTrait]) -> Reason
     return None
 
 
-def choose_routes(
+def choose_routes(  # noqa: PLR0913 - what to route by, and two ways to narrow it
     set_ids: npt.NDArray[np.uint32],
     sets: Sequence[FilledSet],
     traits: Mapping[str, WireTrait],

@@ -146,12 +146,12 @@ def body_bytes_bound_expr(traits: Sequence[WireTrait], columns: Sequence[str]) -
     Text doubles at most: control characters other than tab and line breaks are refused, all other escapes are two
     bytes for one.
     """
-    fixed = 16 + sum(len(group.encode()) + 6 for group in {trait.group for trait in traits})
+    fixed = 16 + sum(len(quoted(group).encode()) + 4 for group in {trait.group for trait in traits})
     sizes = [pl.lit(fixed, dtype=pl.UInt64)]
     for trait in traits:
         if trait.ref not in columns:
             continue
-        label = len(trait.name.encode()) + 6
+        label = len(quoted(trait.name).encode()) + 4
         value = pl.col(trait.ref)
         if trait.data_type in (DataType.STRING, DataType.ARRAY):
             size = value.str.len_bytes().cast(pl.UInt64) * 2 + label

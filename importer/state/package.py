@@ -10,12 +10,14 @@ Layout of the folder (Arrow IPC, lz4, 0600):
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -55,10 +57,14 @@ class FrameWriter:
         self.height += frame.height
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """Finish the file and have it on disk; a file without frames gets no columns."""
+        if self._stream.closed:
+            return
+        if self._writer is None:
+            self._writer = pa.ipc.new_file(self._stream, pa.schema([]), options=_OPTIONS)
+        self._writer.close()
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
         self._stream.close()
 
 
@@ -68,19 +74,14 @@ class FrameFile:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._cache: OrderedDict[int, pl.DataFrame] = OrderedDict()
-        try:
+        self._path = path
+        with _readable(path):
             # Mapped pages count as resident memory, so the file is read, not mapped.
             self._source = pa.OSFile(str(path), "rb")
             self._reader = pa.ipc.open_file(self._source)
-            sizes = [self._reader.get_batch(i).num_rows for i in range(self._reader.num_record_batches)]
-        except (OSError, pa.ArrowException) as exc:
-            raise StateError(
-                f"the package file {path.name} cannot be read ({type(exc).__name__})",
-                hint="start the run again from its source",
-            ) from None
-        self._path = path
+            self.columns: tuple[str, ...] = tuple(self._reader.schema.names)
+            sizes = [batch.num_rows for batch in self._batches(self.columns[:1])]
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
-        self.columns: tuple[str, ...] = tuple(self._reader.schema.names)
 
     @property
     def height(self) -> int:
@@ -89,14 +90,20 @@ class FrameFile:
 
     def frames(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Yield the file's frames in order, only the named columns if given."""
+        if not self.height:
+            return
+        with _readable(self._path):
+            for batch in self._batches(columns):
+                frame = _frame(batch)
+                yield frame if columns is None else frame.select(columns)
+
+    def _batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         included = None if columns is None else [self.columns.index(name) for name in columns]
         options = pa.ipc.IpcReadOptions(included_fields=included)
         with pa.OSFile(str(self._path), "rb") as source:
             reader = pa.ipc.open_file(source, options=options)
             for number in range(reader.num_record_batches):
-                frame = pl.from_arrow(reader.get_batch(number))
-                if isinstance(frame, pl.DataFrame):
-                    yield frame if columns is None else frame.select(columns)
+                yield reader.get_batch(number)
 
     def take(self, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
         """Return the given rows, in the given order."""
@@ -109,7 +116,7 @@ class FrameFile:
             pieces.append(frame[rows[where] - self._starts[number]])
             order.append(where)
         if not pieces:
-            return self._batch(0).clear() if self.height else pl.DataFrame(schema=dict.fromkeys(self.columns, pl.Null))
+            return _frame(self._reader.schema.empty_table())
         joined: pl.DataFrame = pl.concat(pieces)
         back = np.argsort(np.concatenate(order), kind="stable")
         if not np.array_equal(back, np.arange(len(back))):
@@ -120,8 +127,8 @@ class FrameFile:
         with self._lock:
             frame = self._cache.get(number)
             if frame is None:
-                read = pl.from_arrow(self._reader.get_batch(number))
-                frame = read if isinstance(read, pl.DataFrame) else pl.DataFrame(read)
+                with _readable(self._path):
+                    frame = _frame(self._reader.get_batch(number))
                 self._cache[number] = frame
                 while len(self._cache) > _CACHED_BATCHES:
                     self._cache.popitem(last=False)
@@ -134,6 +141,23 @@ class FrameFile:
         with self._lock:
             self._cache.clear()
             self._source.close()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as exc:
+        raise StateError(
+            f"the package file {path.name} cannot be read ({type(exc).__name__})",
+            hint="start the run again from its source",
+        ) from None
+
+
+def _frame(arrow: pa.RecordBatch | pa.Table) -> pl.DataFrame:
+    # Offsets that a damaged disk changed would be followed anywhere.
+    arrow.validate(full=True)
+    return cast("pl.DataFrame", pl.from_arrow(arrow))
 
 
 class PackageWriter:
@@ -211,10 +235,13 @@ class PackageReader:
         """Keep changed rows in a file of their own; return the slot of the first."""
         first = sum(file.height for file in self._files)
         path = self._folder / EXTRA_FILES.replace("*", f"{len(self._files):03d}")
-        writer = FrameWriter(path)
+        # Under another name until it is whole: every extra file there is gets opened with the package.
+        beside = path.with_name(f".{path.name}.part")
+        writer = FrameWriter(beside)
         for piece in frame.iter_slices(_EXTRA_BATCH_ROWS):
             writer.append(piece)
         writer.close()
+        beside.replace(path)
         self._files.append(FrameFile(path))
         return first
 
@@ -236,10 +263,5 @@ def read_frame(path: Path) -> pl.DataFrame:
     Raises:
         StateError: the file is missing or damaged.
     """
-    try:
+    with _readable(path):
         return pl.read_ipc(path.read_bytes(), use_pyarrow=False)
-    except (OSError, pl.exceptions.PolarsError) as exc:
-        raise StateError(
-            f"the package file {path.name} cannot be read ({type(exc).__name__})",
-            hint="start the run again from its source",
-        ) from None

@@ -1,0 +1,68 @@
+"""Sets of filled and removed traits."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from importer.core.filled import FilledSet, FilledSets
+from importer.core.schema import DataType
+from importer.core.wire import WireTrait
+
+A = WireTrait("G.a", "G", "a", DataType.STRING)
+B = WireTrait("G.b", "G", "b", DataType.NUMBER, removable=True)
+
+
+def typed(*rows: tuple[str | None, int | None, bool]) -> pl.DataFrame:
+    """Make typed rows of A and B."""
+    schema = {"G.a": pl.String, "G.b": pl.Int32, "remove:G.b": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def test_sets_are_numbered_as_they_appear_over_all_chunks() -> None:
+    """Equal sets of different chunks have one number, and new ones take the next."""
+    sets = FilledSets((A, B))
+    assert sets.intern(typed(("x", 1, False), (None, 2, False), ("y", 3, False))).to_list() == [0, 1, 0]
+    assert sets.intern(typed((None, 1, False), ("x", None, False))).to_list() == [1, 2]
+    assert sets.sets() == [FilledSet(("G.a", "G.b"), ()), FilledSet(("G.b",), ()), FilledSet(("G.a",), ())]
+
+
+def test_a_removal_makes_another_set() -> None:
+    """A trait that is removed and one that is left alone are told apart, and both give a file the same columns."""
+    sets = FilledSets((A, B))
+    numbers = sets.intern(typed(("x", None, False), ("x", None, True), ("x", 1, False)))
+    assert numbers.to_list() == [0, 1, 2]
+    assert numbers.dtype == pl.UInt32
+    kept, removed, filled = sets.sets()
+    assert removed == FilledSet(("G.a",), ("G.b",))
+    assert removed.columns == filled.columns == frozenset({"G.a", "G.b"})
+    assert kept.columns == frozenset({"G.a"})
+
+
+def test_an_empty_text_fills_its_trait() -> None:
+    """A cleared value is a value."""
+    sets = FilledSets((A, B))
+    sets.intern(typed(("", None, False)))
+    assert sets.sets() == [FilledSet(("G.a",), ())]
+
+
+def test_any_number_of_traits_is_told_apart() -> None:
+    """More traits than a machine word has bits, each filled alone, are as many sets; removals count beyond them."""
+    traits = [WireTrait(f"G.t{n}", "G", f"t{n}", DataType.STRING, removable=True) for n in range(130)]
+    columns: dict[str, pl.Series] = {}
+    for n, trait in enumerate(traits):
+        columns[trait.ref] = pl.Series(["x" if row == n else None for row in range(260)], dtype=pl.String)
+        columns[f"remove:{trait.ref}"] = pl.Series([row == 130 + n for row in range(260)])
+    sets = FilledSets(traits)
+    frame = pl.DataFrame(columns)
+    assert sets.intern(frame).to_list() == list(range(260))
+    assert sets.intern(frame.reverse()).to_list() == list(range(259, -1, -1))
+    found = sets.sets()
+    assert found[64] == FilledSet(("G.t64",), ())
+    assert found[130 + 64] == FilledSet((), ("G.t64",))
+
+
+def test_chunks_without_rows_add_no_set() -> None:
+    """An empty chunk gives an empty answer."""
+    sets = FilledSets((A, B))
+    assert sets.intern(typed()).to_list() == []
+    assert sets.sets() == []

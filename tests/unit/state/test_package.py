@@ -1,0 +1,200 @@
+"""The package on disk."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+
+from importer.core.index import INDEX_SCHEMA
+from importer.errors import StateError
+from importer.state.package import FrameFile, FrameWriter, PackageReader, PackageWriter, read_frame, write_frame
+
+
+def make_rows(count: int, *, first: int = 0) -> pl.DataFrame:
+    """Make typed rows with text, numbers, truth values and nulls."""
+    return pl.DataFrame(
+        {
+            "row": pl.int_range(first, first + count, dtype=pl.UInt64, eager=True),
+            "text": [None if n % 7 == 0 else f"text {n} \u00e9\U0001f600" for n in range(first, first + count)],
+            "number": pl.Series([n % 5 or None for n in range(count)], dtype=pl.Int32),
+            "flag": [n % 3 == 0 for n in range(count)],
+        }
+    )
+
+
+def write_package(folder: Path, frame: pl.DataFrame, chunk_rows: int = 70) -> None:
+    """Write a package of some chunks."""
+    with PackageWriter(folder) as writer:
+        for chunk in frame.iter_slices(chunk_rows):
+            writer.append(chunk.select("row"), chunk)
+        assert writer.row_count == frame.height
+
+
+def slots(*numbers: int) -> npt.NDArray[np.int64]:
+    """Make an array of slots."""
+    return np.array(numbers, dtype=np.int64)
+
+
+def test_a_package_gives_back_what_was_appended(tmp_path: Path) -> None:
+    """Frames come back in order, with their types and nulls, all columns or some, as often as asked."""
+    rows = make_rows(500)
+    write_package(tmp_path, rows)
+    reader = PackageReader(tmp_path)
+    for _ in range(2):
+        assert pl.concat(reader.valid_frames()).equals(rows)
+    assert pl.concat(reader.valid_frames(["flag", "text"])).equals(rows.select("flag", "text"))
+    assert pl.concat(reader.rows_frames()).equals(rows.select("row"))
+    assert [frame.height for frame in reader.valid_frames()] == [70] * 7 + [10]
+    reader.close()
+
+
+def test_rows_are_taken_in_the_order_asked_for(tmp_path: Path) -> None:
+    """Any order, repeated rows included, across more chunks than are kept in memory."""
+    rows = make_rows(1000)
+    write_package(tmp_path, rows)
+    reader = PackageReader(tmp_path)
+    chance = np.random.default_rng(1)
+    for wanted in (
+        np.arange(1000),
+        np.arange(999, -1, -1),
+        chance.permutation(1000),
+        chance.integers(0, 1000, 300),
+        slots(999, 0, 999),
+        slots(70),
+    ):
+        assert reader.take(wanted).equals(rows[wanted])
+    reader.close()
+
+
+def test_taking_no_rows_keeps_the_columns(tmp_path: Path) -> None:
+    """No slots give an empty frame of the package's types, also where the package has no rows at all."""
+    rows = make_rows(10)
+    write_package(tmp_path, rows)
+    assert PackageReader(tmp_path).take(slots()).schema == rows.schema
+    with PackageWriter(tmp_path) as writer:
+        writer.append(rows.select("row"), rows.clear())
+        writer.append(rows.select("row"), rows.clear())
+    reader = PackageReader(tmp_path)
+    assert reader.take(slots()).schema == rows.schema
+    assert list(reader.valid_frames(["text"])) == []
+    reader.append_extra(rows)
+    assert reader.take(slots()).schema == rows.schema
+    assert reader.take(slots(3, 1)).equals(rows[[3, 1]])
+
+
+def test_a_package_of_a_source_without_rows_is_readable(tmp_path: Path) -> None:
+    """A run over nothing at all has a package too."""
+    PackageWriter(tmp_path).close()
+    reader = PackageReader(tmp_path)
+    assert list(reader.valid_frames(["row", "text"])) == []
+    assert list(reader.rows_frames()) == []
+    assert reader.take(slots()).is_empty()
+    reader.close()
+
+
+def test_extra_rows_take_the_slots_after_the_valid_ones(tmp_path: Path) -> None:
+    """Each round of changed rows continues the numbering, for this reader and for one opened later."""
+    rows, first, second = make_rows(100), make_rows(50, first=1000), make_rows(30, first=2000)
+    write_package(tmp_path, rows, 40)
+    reader = PackageReader(tmp_path)
+    assert reader.append_extra(first) == 100
+    assert reader.append_extra(second) == 150
+    everything = pl.concat([rows, first, second])
+    wanted = np.random.default_rng(2).permutation(180)
+    for each in (reader, PackageReader(tmp_path)):
+        assert each.take(wanted).equals(everything[wanted])
+        assert pl.concat(each.valid_frames()).equals(rows)
+        each.close()
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_an_extra_file_cut_short_by_a_kill_is_not_part_of_the_package(tmp_path: Path) -> None:
+    """A round that was not finished leaves nothing that a later reader would open."""
+    rows = make_rows(20)
+    write_package(tmp_path, rows)
+    (tmp_path / ".extra-001.arrow.part").write_bytes(b"half")
+    reader = PackageReader(tmp_path)
+    assert reader.append_extra(rows) == 20
+    assert PackageReader(tmp_path).take(slots(25)).equals(rows[[5]])
+
+
+def test_threads_share_a_reader(tmp_path: Path) -> None:
+    """Rows taken from many threads at once are the right ones."""
+    rows = make_rows(2000)
+    write_package(tmp_path, rows, 50)
+    reader = PackageReader(tmp_path)
+    reader.append_extra(rows)
+    both = pl.concat([rows, rows])
+
+    def take(seed: int) -> bool:
+        wanted = np.random.default_rng(seed).integers(0, 4000, 200)
+        return reader.take(wanted).equals(both[wanted])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(take, range(64)))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"ARROW1", b"no arrow file at all" * 100])
+def test_a_missing_or_foreign_file_is_damaged_state(tmp_path: Path, content: bytes | None) -> None:
+    """A package file that is not one is a StateError that names the file and no more."""
+    write_package(tmp_path, make_rows(10))
+    path = tmp_path / "valid.arrow"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(StateError, match=r"valid\.arrow cannot be read") as caught:
+        PackageReader(tmp_path)
+    assert str(tmp_path) not in str(caught.value)
+    with pytest.raises(StateError):
+        read_frame(path)
+
+
+def test_damage_is_an_error_and_never_a_crash(tmp_path: Path) -> None:
+    """Whatever bytes a disk loses or turns, opening and reading end in rows or in a StateError."""
+    path = tmp_path / "f.arrow"
+    rows = make_rows(600)
+    writer = FrameWriter(path)
+    for chunk in rows.iter_slices(200):
+        writer.append(chunk)
+    writer.close()
+    writer.close()
+    good = path.read_bytes()
+    chance = random.Random(1)
+    outcomes = set()
+    for attempt in range(150):
+        damaged = bytearray(good)
+        if attempt % 3:
+            damaged[chance.randrange(len(good))] ^= 1 << chance.randrange(8)
+        else:
+            del damaged[chance.randrange(len(good)) :]
+        path.write_bytes(damaged)
+        try:
+            file = FrameFile(path)
+            assert sum(frame.height for frame in file.frames()) == rows.height
+            assert file.take(np.arange(600)).height == rows.height
+            outcomes.add("rows")
+        except StateError:
+            outcomes.add("error")
+    assert outcomes == {"rows", "error"}
+
+
+def test_one_frame_is_written_whole_and_read_back(tmp_path: Path) -> None:
+    """A frame keeps its types, those of the index included, and is replaced as a whole."""
+    path = tmp_path / "index.arrow"
+    line = dict.fromkeys(INDEX_SCHEMA, 0) | {"state": "send", "code": None}
+    index = pl.DataFrame([line, line | {"state": "held", "code": "merge-group", "group": 1}], schema=INDEX_SCHEMA)
+    for frame in (index, index.clear(), index.head(1)):
+        write_frame(path, frame)
+        assert read_frame(path).equals(frame)
+        assert read_frame(path).schema == INDEX_SCHEMA
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(StateError):
+        read_frame(path)
