@@ -17,7 +17,7 @@ from importer.core.ids import is_store_id
 from importer.core.manifest import RunOptions
 from importer.core.mapping_seed import seed_for
 from importer.core.report import Report
-from importer.emulator import Emulator, EmulatorSettings
+from importer.emulator import Emulator, EmulatorSettings, StoreSeed
 from importer.settings import Settings
 from importer.wiring.opening import read_mapping
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
@@ -99,13 +99,17 @@ def is_write(entry: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def workbench(
-    folder: Path, mapping: Mapping[str, Any], settings: EmulatorSettings | None = None
+    folder: Path,
+    mapping: Mapping[str, Any],
+    settings: EmulatorSettings | None = None,
+    *,
+    store: StoreSeed | None = None,
 ) -> Iterator[Workbench]:
-    """Start an empty local service that has what `mapping` needs."""
+    """Start an empty local service that has what `mapping` needs, and before that what `store` says."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "mapping.yaml"
     path.write_text(json.dumps(mapping, ensure_ascii=False), encoding="utf-8")
-    with Emulator(":memory:", settings or EmulatorSettings()) as emulator:
+    with Emulator(":memory:", settings or EmulatorSettings(), store) as emulator:
         emulator.seed(seed_for(read_mapping(path)))
         yield Workbench(folder, path, emulator)
 
