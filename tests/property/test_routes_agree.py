@@ -160,7 +160,7 @@ def draw_columns(draw: st.DrawFn, *, arrays: bool) -> tuple[Column, ...]:
     identifiers = [Column("Contact.email", id_type="email"), *draw(st.lists(st.sampled_from(others), unique=True))]
     kinds = ["string", "string", "number", "boolean"] + (["array"] if arrays else [])
     traits = [Column("Account.note", on_missing=draw(st.sampled_from(["keep", "clear", "remove"])))]
-    for number in range(draw(st.integers(0, 5))):
+    for number in range(draw(st.sampled_from([4, 6, 2, 0]))):
         kind = draw(st.sampled_from(kinds))
         intents = {"string": ["keep", "clear", "remove"], "array": ["keep"]}.get(kind, ["keep", "remove"])
         group = draw(st.sampled_from(["Contact", "Account", "Loyalty"]))
@@ -226,7 +226,7 @@ def draw_row(
 def draw_before(draw: st.DrawFn, columns: Sequence[Column], rows: Sequence[Row]) -> list[dict[str, Value]]:
     """Draw profiles of one person that are in the store before: none, one, or several that the rows bring together."""
     before: list[dict[str, Value]] = []
-    for variant in range(draw(st.integers(0, 2))):
+    for variant in range(draw(st.sampled_from([1, 2, 0]))):
         values: dict[str, Value] = {}
         for column in columns:
             if column.id_type is not None:
@@ -253,7 +253,9 @@ def draw_case(draw: st.DrawFn, text: st.SearchStrategy[str], *, arrays: bool) ->
     columns = draw(draw_columns(arrays=arrays))
     keyed = draw(st.booleans())
     delimiter = draw(st.sampled_from([",", ";", "\t"]))
-    persons = draw(st.lists(st.integers(0, 12), min_size=1, max_size=16, unique=not keyed))
+    # A run costs the same whether it has one row or twenty, so that most cases have many.
+    count = draw(st.sampled_from([16, 24, 8, 1]))
+    persons = draw(st.lists(st.integers(0, 30), min_size=count, max_size=count, unique=not keyed))
     rows = [draw(draw_row(columns, person, text, delimiter)) for person in persons]
     before = [values for some in rows_by_person(rows).values() for values in draw(draw_before(columns, some))]
     return Case(columns, tuple(rows), tuple(before), keyed, delimiter, draw(st.sampled_from(["\n", "\r\n"])))
@@ -281,7 +283,7 @@ def delivered(case: Case, via: str) -> tuple[list[Profile], dict[int, str]]:
         return bench.stored(), dict(frame.select("row_number", "state").iter_rows())
 
 
-@settings(max_examples=24, deadline=None)
+@settings(max_examples=18, deadline=None)
 @given(draw_case(CARRIED, arrays=False))
 def test_bulk_and_import_leave_the_same_profiles(case: Case) -> None:
     """Rows that a CSV file carries end alike by both routes, whatever a missing cell means and whatever is stored."""
@@ -306,7 +308,7 @@ def carried_by_csv(case: Case) -> bool:
     return True
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(draw_case(ANY_TEXT, arrays=True))
 def test_rows_go_where_they_can_and_end_alike(case: Case) -> None:
     """Any rows end alike by Bulk and mixed; forced into import files they are refused with reasons before a write."""
