@@ -1,9 +1,9 @@
 """Bulk import and sync of customer profiles into Twilio Conversation Memory, with every row accounted for.
 
-    >>> import os, importer
+    >>> import importer, os, pathlib
     >>> request = importer.RunRequest(
     ...     source=("samples/customers.csv",),
-    ...     mapping=Path("mappings/customers.yaml"),
+    ...     mapping=pathlib.Path("mappings/customers.yaml"),
     ...     settings=importer.Settings.from_env(os.environ),
     ...     emulator=True,  # leave it out for the store that MEMORY_STORE_ID names
     ... )

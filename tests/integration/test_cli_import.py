@@ -23,7 +23,6 @@ from tests.support.cli import (
     outcomes,
     report_of,
     run_all,
-    served,
     states,
 )
 
@@ -187,8 +186,8 @@ def without_ids(profiles: list[dict[str, Any]]) -> list[str]:
     return sorted(repr({**profile, "id": None}) for profile in profiles)
 
 
-def test_held_groups_go_when_they_are_released(tmp_path: Path) -> None:
-    """The group's rows are held and named; `--release GROUP` and `--release all` send them, and they merge."""
+def test_held_groups_go_when_they_are_released(tmp_path: Path, imported: Imported) -> None:
+    """The group's rows are held and named; `--release GROUP` sends them, and they merge. All of it by `--via bulk`."""
     shell = new_shell(tmp_path)
     first = shell.run("import", *EMULATED, "--via", "bulk")
     report = first.report
@@ -196,8 +195,9 @@ def test_held_groups_go_when_they_are_released(tmp_path: Path) -> None:
     groups = pl.read_parquet(run / "groups.parquet").filter(pl.col("kind") == "merge")
     assert groups["row_number"].to_list() == [row for row, state in states(run).items() if state == "held"]
     assert report["merge_groups"] == {"groups": 1, "rows": 3, "held": 1, "allowed": 0}
-    assert set(report["routes"]) == {"bulk", "bulk+patch"}, "--via bulk"
-    before = len(shell.profiles())
+    assert set(report["routes"]) == {"bulk", "bulk+patch"}
+    before = shell.profiles()
+    assert without_ids(before) == without_ids(imported.profiles), "the way does not change what arrives"
     (group,) = set(groups["group"])
 
     wrong = shell.run("resume", "last", "--release", "99999", "--json")
@@ -205,7 +205,7 @@ def test_held_groups_go_when_they_are_released(tmp_path: Path) -> None:
     released = shell.run("resume", "last", "--release", group, "--json")
     assert released.report["merge_groups"] == {"groups": 1, "rows": 3, "held": 0, "allowed": 1}
     assert counted(released.report) == {"rejected": 24, "skipped": 3, "combined": 2, "processed": 487}
-    assert len(shell.profiles()) == before + 1, "three rows became one profile, as foretold"
+    assert len(shell.profiles()) == len(before) + 1, "three rows became one profile, as foretold"
 
 
 def test_release_all_is_allow_merges_afterwards(tmp_path: Path) -> None:
@@ -222,16 +222,6 @@ def test_release_all_is_allow_merges_afterwards(tmp_path: Path) -> None:
         assert each.report["outcomes"]["held"] == 0
         assert each.report["outcomes"]["processed"] == 487
     assert without_ids(allowed.profiles()) == without_ids(released.profiles())
-
-
-def test_via_bulk_leaves_the_same_profiles(tmp_path: Path, imported: Imported) -> None:
-    """The way does not change what arrives."""
-    with served(tmp_path) as (emulator, shell):
-        ended = shell.run("import", *CUSTOMERS_RUN, "--via", "bulk", "--yes", "--json")
-        emulator.wait_idle()
-        assert without_ids(emulator.profiles()) == without_ids(imported.profiles)
-        assert not any("Import" in request["path"] for request in emulator.journal())
-    assert set(ended.report["routes"]) == {"bulk", "bulk+patch"}
 
 
 def test_mended_rows_are_imported_again(tmp_path: Path, imported: Imported) -> None:
