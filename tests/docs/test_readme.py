@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -83,12 +82,3 @@ def test_the_five_next_commands_exist() -> None:
     called = [line.split()[1] for line in following.splitlines() if line.startswith("memory-importer")]
     assert set(called) <= set(COMMANDS)
     assert called == ["validate", "plan", "import", "resume", "status", "explain"]
-
-
-def test_no_page_names_a_place_outside_the_repository() -> None:
-    """What a reader of a clone does not have, nothing here may point at."""
-    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *Path(ROOT / "docs").iterdir()]
-    for page in pages:
-        text = page.read_text(encoding="utf-8")
-        assert "../shared" not in text, page
-        assert "house-style" not in text, page
