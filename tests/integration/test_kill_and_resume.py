@@ -119,10 +119,10 @@ def test_killed_in_the_middle_of_import_parts(tmp_path: Path) -> None:
 
 @pytest.fixture
 def packaging(tmp_path: Path) -> Iterator[Workbench]:
-    """A run that was killed while it read its source; it would have sent 50 rows of 60,000."""
+    """A run that was killed while it read its source; it would have sent 50 rows of 30,000."""
     with bench_of(tmp_path, EmulatorSettings(status_url=False)) as bench:
         source = tmp_path / "source.csv"
-        write_source(source, 60_000)
+        write_source(source, 30_000)
         runs = tmp_path / "runs"
         process = start(bench, "import", str(source), "-m", str(bench.mapping), "--limit", "50", "--yes")
         kill_when(process, lambda: any(runs.glob("*/run.json")))
@@ -136,7 +136,7 @@ def test_killed_while_packaging(packaging: Workbench) -> None:
     code, report = run(packaging, "resume", "last", "--yes")
     assert code == report["exit_code"] == 0, report["error"]
     assert report["outcomes"]["accepted"] == 50
-    assert report["skipped"] == {"limit": 59_950}
+    assert report["skipped"] == {"limit": 29_950}
     packaging.emulator.wait_idle()
     assert len(packaging.emulator.profiles()) == 50
 
@@ -144,7 +144,7 @@ def test_killed_while_packaging(packaging: Workbench) -> None:
 def append_a_row(bench: Workbench) -> None:
     """Let the source grow."""
     with (bench.folder / "source.csv").open("a", encoding="utf-8") as file:
-        file.write("K60000,p60000@example.com,late,1\n")
+        file.write("K30000,p30000@example.com,late,1\n")
 
 
 def replace_the_source(bench: Workbench) -> None:
