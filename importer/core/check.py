@@ -208,7 +208,8 @@ def _rule_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text) -> l
 
 def _severity(finding: Finding, trait: TraitPlan) -> Severity:
     severity = CATALOGUE[finding.code].severity
-    if severity is Severity.ERROR and trait.on_invalid is OnInvalid.DROP:
+    # Dropping the value would send the row without what it must have.
+    if severity is Severity.ERROR and trait.on_invalid is OnInvalid.DROP and not trait.required:
         return Severity.WARNING
     return severity
 

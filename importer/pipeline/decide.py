@@ -164,16 +164,18 @@ def _poor_lines(
         )
     )
     rich = left.filter((pl.col("values") >= MIN_VALUES_PER_ROW) & (pl.col("identifiers") > 0))["carrier"]
-    sending = np.isin(identity.state, [RowState.SEND, RowState.SEQUENCE])
+    # Rows of held groups are judged too: they may be released later.
+    going = np.isin(identity.state, [RowState.SEND, RowState.SEQUENCE, RowState.HELD])
     carrying = np.unique(members["carrier"].to_numpy())
-    poor: npt.NDArray[np.int64] = carrying[sending[carrying] & ~np.isin(carrying, rich.to_numpy())]
+    poor: npt.NDArray[np.int64] = carrying[going[carrying] & ~np.isin(carrying, rich.to_numpy())]
     return poor
 
 
 def write_changed(decided: Decided, sets: FilledSets, package: PackageAccess) -> Decided:
     """Write the payloads that identity changed to the package, and point their rows at them.
 
-    The payload of a held row stays whole: whoever releases it decides with all of its values.
+    A row of a held merge group loses its dropped values as well: once released, it may share no identifier with another
+    group. A row that is held for want of an identifier stays whole: nothing releases it, and someone may look at it.
 
     Args:
         decided: What `decide` returned.
@@ -185,7 +187,8 @@ def write_changed(decided: Decided, sets: FilledSets, package: PackageAccess) ->
     changed = np.zeros(index.height, dtype=np.bool_)
     changed[identity.carried_by[identity.carried_by >= 0]] = True
     changed[carriers[identity.drops["row"].to_numpy()]] = True
-    changed &= index["state"].is_in(["send", "sequence"]).to_numpy()
+    releasable = (pl.col("state") == "held") & (pl.col("code") == RowCode.MERGE_GROUP.code)
+    changed &= index.select(pl.col("state").is_in(["send", "sequence"]) | releasable).to_series().to_numpy()
     members = np.flatnonzero(changed[carriers])
     if not len(members):
         return decided

@@ -203,3 +203,14 @@ def test_texts_are_read_back_across_chunks_in_order() -> None:
     assert read("Contact.email", np.array([0, 2, 3])).to_list() == [A, None, "d@x.com"]
     assert read("Contact.email", np.array([], dtype=np.int64)).to_list() == []
     assert pl.Series(read("Contact.phone", np.array([2]))).to_list() == [PHONE]
+
+
+def test_rows_of_held_groups_lose_a_dropped_identifier_too() -> None:
+    """Released later, two groups may not share an identifier that was to be dropped: they would merge after all."""
+    rows: tuple[Cells, ...] = (("1", A, PHONE, "x"), ("2", A, None, "y"), ("3", B, PHONE, "x"), ("4", B, None, "y"))
+    bench = bench_of(*rows, on_shared={"phone": "drop-value"})
+    decided = bench.changed(bench.decide())
+    assert states(decided) == ["held"] * 4
+    assert decided.index["code"].to_list() == ["merge-group"] * 4
+    for line in (0, 2):
+        assert "Contact.phone" not in bench.payload(decided, line)
