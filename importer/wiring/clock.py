@@ -18,5 +18,5 @@ class SystemClock:
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # noqa: TID251 - this is the clock
 
     def stamp(self) -> str:
-        """Wall-clock time as the beginning of a run's name."""
-        return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")  # noqa: TID251 - this is the clock
+        """Wall-clock time to the millisecond as the beginning of a run's name: runs sort by it."""
+        return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]  # noqa: TID251 - this is the clock

@@ -19,7 +19,7 @@ from importer.errors import SettingsError
 from importer.ports import Source, SourceDescription, SourceOptions
 from importer.sources import open_source
 from importer.wiring.requests import RunRequest
-from importer.wiring.targets import OpenTarget, no_target, open_emulator, open_live, schema_from_file
+from importer.wiring.targets import PATIENCE, OpenTarget, Wait, no_target, open_emulator, open_live, schema_from_file
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,12 @@ def read_mapping(path: Path) -> MappingFile:
 
 
 @contextmanager
-def opened(request: RunRequest) -> Iterator[Opened]:
+def opened(request: RunRequest, wait: Wait = PATIENCE) -> Iterator[Opened]:
     """Open everything, cheapest refusal first: mapping, source, store, then whether they fit each other.
+
+    Args:
+        request: What is asked for.
+        wait: How to wait for a service that is busy.
 
     Raises:
         ConfigError: options, mapping or source are refused.
@@ -93,7 +97,7 @@ def opened(request: RunRequest) -> Iterator[Opened]:
     options = merged_source_options(mapping, request.source_options)
     source = open_source(request.source, options)
     description = source.describe()
-    with _target(request, mapping) as (schema, target, store):
+    with _target(request, mapping, wait) as (schema, target, store):
         plan = resolve_mapping(mapping, description.columns, schema, unsupported=description.unsupported)
         plan = replace(plan, routing=_routing(plan.routing, request))
         checks = compile_checks(plan)
@@ -121,23 +125,25 @@ def _routing(policy: RoutingPolicy, request: RunRequest) -> RoutingPolicy:
 
 
 def _target(
-    request: RunRequest, mapping: MappingFile
+    request: RunRequest, mapping: MappingFile, wait: Wait
 ) -> AbstractContextManager[tuple[StoreSchema, Target, OpenTarget | None]]:
     if request.schema_file is not None:
         schema = schema_from_file(request.schema_file)
         target = Target(store_id=schema.store_id, store_name=schema.store_name, host="", api_url="")
         return nullcontext((schema, target, None))
-    return _store(request, mapping)
+    return _store(request, mapping, wait)
 
 
 @contextmanager
-def _store(request: RunRequest, mapping: MappingFile) -> Iterator[tuple[StoreSchema, Target, OpenTarget | None]]:
+def _store(
+    request: RunRequest, mapping: MappingFile, wait: Wait
+) -> Iterator[tuple[StoreSchema, Target, OpenTarget | None]]:
     if request.emulator:
         # The emulator has one store; a mapping pinned to a store of the live service names another.
         context = open_emulator(request.settings, seed=seed_for(mapping), store_id=mapping.store)
     elif request.settings.store_id is not None or mapping.store is not None:
         store_id = request.settings.store_id or mapping.store
-        context = open_live(request.settings.model_copy(update={"store_id": store_id}))
+        context = open_live(request.settings.model_copy(update={"store_id": store_id}), wait=wait)
     else:
         raise no_target()
     with context as store:

@@ -77,7 +77,7 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
         raise ConfigError(f"run {folder.run_id} was a dry run; it has nothing to send", hint="use `plan` or `import`")
     if manifest.stage is Stage.PACKAGING:
         return _start_again(request, folder, manifest, hooks, options)
-    with _store(request, manifest) as store:
+    with _store(request, manifest, hooks) as store:
         if store.schema.fingerprint != manifest.schema_fingerprint:
             raise GuardError(
                 "the store's trait groups or identity settings changed since the run was planned; nothing was sent",
@@ -93,10 +93,10 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
         return send(run, store, hooks, options, command=request.command)
 
 
-def _store(request: ResumeRequest, manifest: RunManifest) -> AbstractContextManager[OpenTarget]:
+def _store(request: ResumeRequest, manifest: RunManifest, hooks: Hooks) -> AbstractContextManager[OpenTarget]:
     if manifest.target.emulator:
         return open_emulator(request.settings, store_id=manifest.target.store_id)
-    return open_live(loaded_settings(request.settings, manifest))
+    return open_live(loaded_settings(request.settings, manifest), wait=hooks.stop.wait)
 
 
 def _check_age(request: ResumeRequest, manifest: RunManifest, hooks: Hooks) -> None:
@@ -187,7 +187,7 @@ def _start_again(
         options=manifest.options,
         part_rows=manifest.options.part_rows,
     )
-    with opened(again) as inputs:
+    with opened(again, hooks.stop.wait) as inputs:
         record = inputs.source_record(manifest.source.spec, "")
         if inputs.mapping.fingerprint != manifest.mapping_fingerprint or record.stamps != manifest.source.stamps:
             raise GuardError(

@@ -64,7 +64,7 @@ def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
         RunInterrupted: somebody asked to stop.
     """
     hooks = hooks or Hooks()
-    with opened(request) as inputs:
+    with opened(request, hooks.stop.wait) as inputs:
         with _new_folder(request) as folder:
             run, _ = checked_run(request, hooks, inputs, folder, "validate", keep=_identifiers_only(inputs))
         end = Ending("validate", CLOCK.utc_now_iso(), FinalState.PLANNED)
@@ -198,7 +198,7 @@ def plan(request: RunRequest, hooks: Hooks | None = None) -> Report:
         RunInterrupted: somebody asked to stop.
     """
     hooks = hooks or Hooks()
-    with opened(request) as inputs:
+    with opened(request, hooks.stop.wait) as inputs:
         run = planned_run(request, hooks, inputs, "plan")
         end = Ending("plan", CLOCK.utc_now_iso(), FinalState.PLANNED)
         report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
@@ -224,8 +224,9 @@ def packaged_run(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunF
     with SqliteLedger.create(
         run.folder.ledger, {"run_id": run.folder.run_id, "store_id": run.manifest.target.store_id}
     ) as ledger:
-        hooks.progress.stage("plan", None)
+        hooks.progress.stage("plan", run.index.height)
         extend(run, ledger, Choice(limit=request.options.limit))
+        hooks.progress.advance(run.index.height)
     set_stage(run, Stage.PLANNED)
     return run
 

@@ -55,7 +55,7 @@ def run_import(request: RunRequest, hooks: Hooks | None = None, options: SendOpt
         RunInterrupted: somebody asked to stop while the source was read.
     """
     hooks, options = hooks or Hooks(), options or SendOptions()
-    with opened(request) as inputs:
+    with opened(request, hooks.stop.wait) as inputs:
         run = planned_run(request, hooks, inputs, "import")
         if inputs.store is None:
             raise ConfigError("an import needs a store", hint="leave --schema out")

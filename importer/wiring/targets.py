@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,10 +16,17 @@ from importer.core.schema import StoreSchema
 from importer.emulator import Emulator, EmulatorInUseError, EmulatorSettings
 from importer.errors import LockedError, SettingsError
 from importer.memory_api.client import ClientOptions, MemoryClient
+from importer.pipeline.patience import patiently
 from importer.settings import Settings
 from importer.state.files import make_private_folder
 
 _EMULATOR_CREDENTIALS: Final = ("emulator", "emulator")
+
+
+Wait = Callable[[float], bool]
+"""Waits so many seconds; true if somebody asked to stop meanwhile."""
+
+PATIENCE: Final[Wait] = Event().wait
 
 
 @dataclass(frozen=True)
@@ -49,8 +57,12 @@ def no_target() -> SettingsError:
 
 
 @contextmanager
-def open_live(settings: Settings) -> Iterator[OpenTarget]:
+def open_live(settings: Settings, *, wait: Wait = PATIENCE) -> Iterator[OpenTarget]:
     """Open a store of the live service and read its schema.
+
+    Args:
+        settings: Names the store and has the credentials.
+        wait: How to wait for a service that is busy.
 
     Raises:
         SettingsError: no store, no credentials, or a malformed store ID.
@@ -62,12 +74,15 @@ def open_live(settings: Settings) -> Iterator[OpenTarget]:
         raise SettingsError("that is not a store ID", hint="a store ID looks like mem_store_00000000000000000000000000")
     options = ClientOptions(bucket_hosts=settings.bucket_hosts, proxy=settings.proxy)
     with MemoryClient(settings.api_url, settings.store_id, settings.credentials(), options) as client:
-        yield _opened(client, settings.api_url, emulator=None, notes=())
+        yield _opened(client, settings.api_url, wait, emulator=None, notes=())
 
 
 @contextmanager
 def open_emulator(
-    settings: Settings, *, seed: Mapping[str, Any] | None = None, store_id: str | None = None
+    settings: Settings,
+    *,
+    seed: Mapping[str, Any] | None = None,
+    store_id: str | None = None,
 ) -> Iterator[OpenTarget]:
     """Run the emulator in this process, give it what a mapping needs, and open its store.
 
@@ -87,7 +102,7 @@ def open_emulator(
             added = emulator.seed(seed) if seed is not None else []
             notes = ("the local emulator is used; nothing leaves this machine", *_seed_note(added))
             with MemoryClient(emulator.api_url, options.store_id, _EMULATOR_CREDENTIALS) as client:
-                yield _opened(client, emulator.api_url, emulator=emulator, notes=notes)
+                yield _opened(client, emulator.api_url, PATIENCE, emulator=emulator, notes=notes)
                 emulator.wait_idle(_IDLE_TIMEOUT_S)
     except EmulatorInUseError as exc:
         raise LockedError(
@@ -107,8 +122,10 @@ def _seed_note(added: list[str]) -> tuple[str, ...]:
     return (f"created in the emulator for this mapping: {shown}{more}",)
 
 
-def _opened(client: MemoryClient, api_url: str, *, emulator: Emulator | None, notes: tuple[str, ...]) -> OpenTarget:
-    schema = client.fetch_schema()
+def _opened(
+    client: MemoryClient, api_url: str, wait: Wait, *, emulator: Emulator | None, notes: tuple[str, ...]
+) -> OpenTarget:
+    schema = patiently(client.fetch_schema, wait)
     target = Target(
         store_id=schema.store_id,
         store_name=schema.store_name,

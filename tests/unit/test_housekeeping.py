@@ -18,13 +18,20 @@ SOON_AFTER = datetime(2026, 1, 3, tzinfo=UTC)
 FINISHED_AT = "2026-01-01T00:00:00Z"
 
 
-def _run(runs_dir: Path, outcomes: dict[str, int], *, stage: Stage = Stage.FINISHED, limited: int = 0) -> RunFolder:
+def _run(
+    runs_dir: Path,
+    outcomes: dict[str, int],
+    *,
+    stage: Stage = Stage.FINISHED,
+    limited: int = 0,
+    command: str = "import",
+) -> RunFolder:
     folder = RunsFolder(runs_dir).create("20260101-000000")
     (folder.package / "valid.arrow").write_bytes(b"rows")
     folder.write_manifest(
         RunManifest(
             run_id=folder.run_id,
-            command="import",
+            command=command,
             created_at=FINISHED_AT,
             stage=stage,
             target=Target(store_id="mem_store_00000000000000000000000000", store_name="s", host="h", api_url="u"),
@@ -84,3 +91,10 @@ def test_an_unfinished_run_keeps_its_package(tmp_path: Path) -> None:
     folder = _run(tmp_path, {"processed": 5}, stage=Stage.SENDING)
     assert drop_old_packages(tmp_path, LONG_AFTER) == ()
     assert folder.package.exists()
+
+
+def test_the_spill_of_a_killed_dry_run_goes_after_a_day(tmp_path: Path) -> None:
+    """It holds identifiers, and nothing can be sent from it."""
+    folder = _run(tmp_path, {}, stage=Stage.PACKAGING, command="validate")
+    assert drop_old_packages(tmp_path, datetime(2026, 1, 1, 12, tzinfo=UTC)) == ()
+    assert drop_old_packages(tmp_path, SOON_AFTER) == (folder.run_id,)

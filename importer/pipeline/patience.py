@@ -1,0 +1,43 @@
+"""Reading from the service before a run: a passing failure is no reason to end a scheduled run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from importer.core.pacing import asked, backoff_s, jitter_at
+from importer.errors import AmbiguousRequestError, RetryableApiError, RunInterrupted
+
+READ_ATTEMPTS: Final = 5
+"""Tries of one read, the first included."""
+
+LONGEST_WAIT_S: Final = 60.0
+"""A read that would have to wait longer fails at once; whoever scheduled the run decides."""
+
+_T = TypeVar("_T")
+
+
+def patiently(read: Callable[[], _T], wait: Callable[[float], bool], *, seed: int = 0) -> _T:
+    """Read, again after a wait where a failure may pass; reads change nothing, so repeating them is safe.
+
+    Args:
+        read: One read.
+        wait: Waits so many seconds; true if somebody asked to stop meanwhile (`threading.Event.wait` does that).
+        seed: Of the jitter.
+
+    Raises:
+        ApiError: the last failure, or one that does not pass.
+        RunInterrupted: somebody asked to stop.
+    """
+    for failures in range(1, READ_ATTEMPTS):
+        try:
+            return read()
+        except (RetryableApiError, AmbiguousRequestError) as error:
+            jitter = jitter_at(seed, failures)
+            asked_s = error.retry_after_s
+            delay_s = asked(asked_s, jitter) if asked_s is not None else backoff_s(failures, jitter)
+            if delay_s > LONGEST_WAIT_S:
+                raise
+        if wait(delay_s):
+            raise RunInterrupted("stopped while waiting for the service; nothing was sent", hint="start it again")
+    return read()
