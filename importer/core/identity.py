@@ -35,7 +35,7 @@ from importer.core.identity_values import (
 )
 from importer.core.schema import IdentifierConfig
 from importer.core.transform import IdentityPolicy, OnDuplicateKey, OnShared
-from importer.core.union_find import Positions
+from importer.core.union_find import Positions, union
 
 __all__ = [
     "DROPS_SCHEMA",
@@ -83,11 +83,13 @@ def resolve_identity(
         _drop_older(values, linked, verdict.duplicate, drops)
     frame = drops.frame()
     draft = _settle(values, linked, verdict, frame)
+    apart = _apart(values, draft, configs)
     return IdentityResult(
         state=draft.state,
         carried_by=draft.carried_by,
         group=draft.group,
-        wave=number_waves(draft.state, draft.group),
+        apart=apart,
+        wave=number_waves(draft.state, apart),
         code=draft.code,
         drops=frame,
         groups=_summary(values, linked, verdict),
@@ -225,6 +227,24 @@ def _settle(values: IdentityValues, linked: LinkedGroups, verdict: _Verdict, dro
     draft.code[stuck] = RowCode.SHARED_IDENTIFIER
     draft.carried_by[stuck] = -1
     return draft
+
+
+def _apart(values: IdentityValues, draft: _Draft, configs: Mapping[str, IdentifierConfig]) -> Positions:
+    """Number the rows that may not go in one body: those of one group, and those that share a value that links nobody.
+
+    A combined row's values go with the row that carries it, so that row stands for it.
+    """
+    payload = np.where(draft.carried_by >= 0, draft.carried_by, np.arange(values.n))
+    grouped = np.flatnonzero(draft.group >= 0)
+    grouped = grouped[np.argsort(draft.group[grouped], kind="stable")]
+    same = draft.group[grouped][1:] == draft.group[grouped][:-1]
+    edges = [(grouped[:-1][same], grouped[1:][same])]
+    for id_type, shared in values.shared.items():
+        if id_type in configs and not configs[id_type].enforce_unique:
+            left, right = shared.edges()
+            edges.append((payload[left], payload[right]))
+    root = union(values.n, *(np.concatenate(ends) for ends in zip(*edges, strict=True)))
+    return np.where(np.bincount(root, minlength=values.n)[root] > 1, root, -1)
 
 
 def _stuck(values: IdentityValues, linked: LinkedGroups, combined: BoolArray, drops: pl.DataFrame) -> BoolArray:

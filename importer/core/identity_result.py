@@ -65,6 +65,8 @@ class IdentityResult:
         state: u8, `RowState`.
         carried_by: i64, the row whose payload carries this one; -1 for none.
         group: i64, number of the row's merge or sequence group, from 1 in order of first rows; -1 for none.
+        apart: i64; rows with the same number share an identifier, linked by it or not, and may not go in one body; -1
+            for rows that share none.
         wave: u32; rows of a wave may go together, waves one after the other; 0 for ordinary rows.
         code: u8, `RowCode`.
         drops: `DROPS_SCHEMA`, by row.
@@ -76,6 +78,7 @@ class IdentityResult:
     state: npt.NDArray[np.uint8]
     carried_by: Positions
     group: Positions
+    apart: Positions
     wave: npt.NDArray[np.uint32]
     code: npt.NDArray[np.uint8]
     drops: pl.DataFrame
@@ -99,22 +102,22 @@ def release(result: IdentityResult, groups: Collection[int] | None = None) -> Id
     return replace(
         result,
         state=state,
-        wave=number_waves(state, result.group),
+        wave=number_waves(state, result.apart),
         groups=result.groups.with_columns(pl.col("allowed") | released),
     )
 
 
-def number_waves(state: npt.NDArray[np.uint8], group: Positions) -> npt.NDArray[np.uint32]:
-    """Number the rows of each sequence from 1, in source order; 0 for all other rows.
+def number_waves(state: npt.NDArray[np.uint8], apart: Positions) -> npt.NDArray[np.uint32]:
+    """Number the rows that are to be kept apart from 1, in source order; 0 for all other rows.
 
     Args:
-        state: `RowState` of each row.
-        group: Group of each row.
+        state: `RowState` of each row; only rows that are sent count.
+        apart: See `IdentityResult`.
     """
     wave = np.zeros(state.size, dtype=np.uint32)
-    rows = np.flatnonzero(state == RowState.SEQUENCE)
-    rows = rows[np.argsort(group[rows], kind="stable")]
-    starts = run_starts(group[rows])
+    rows = np.flatnonzero(np.isin(state, [RowState.SEND, RowState.SEQUENCE]) & (apart >= 0))
+    rows = rows[np.argsort(apart[rows], kind="stable")]
+    starts = run_starts(apart[rows])
     sizes = np.diff([*starts, rows.size])
     wave[rows] = np.arange(rows.size) - np.repeat(starts, sizes) + 1
     return wave

@@ -23,13 +23,15 @@ INDEX_SCHEMA: Final = pl.Schema(
         "code": pl.String(),
         "carried_by": pl.Int64(),
         "group": pl.Int64(),
+        "apart": pl.Int64(),
         "wave": pl.UInt32(),
         "slot": pl.Int64(),
         "position": pl.Int64(),
     }
 )
 """``row``: position in the run's rows. ``carried_by``: line of the carrying row, -1 for none. ``group``: -1 for none.
-``wave``: 0 for ordinary rows. ``position``: -1 while the row is not in the send order."""
+``apart``: rows with the same number may not go in one body, -1 for none. ``wave``: 0 for ordinary rows.
+``position``: -1 while the row is not in the send order."""
 
 
 def release_groups(index: pl.DataFrame, groups: Collection[int] | None = None) -> pl.DataFrame:
@@ -46,7 +48,7 @@ def release_groups(index: pl.DataFrame, groups: Collection[int] | None = None) -
     if groups is not None:
         chosen &= pl.col("group").is_in(list(groups))
     marked = index.with_columns(chosen.alias("chosen"))
-    wave = pl.col("chosen").cast(pl.UInt32).cum_sum().over("group")
+    wave = pl.col("chosen").cast(pl.UInt32).cum_sum().over("apart")
     return marked.with_columns(
         state=pl.when("chosen").then(pl.lit("sequence", dtype=INDEX_SCHEMA["state"])).otherwise("state"),
         wave=pl.when("chosen").then(wave).otherwise("wave").cast(pl.UInt32),

@@ -76,7 +76,7 @@ REASONS: Final = tuple(Reason)
 
 def import_refusal(filled: FilledSet, traits: Mapping[str, WireTrait]) -> Reason | None:
     """Tell why rows of a set can never go by import; None where they can."""
-    if any(traits[ref].data_type is DataType.ARRAY for ref in filled.filled):
+    if any(traits[ref].data_type is DataType.ARRAY for ref in filled.columns):
         return Reason.ARRAY
     if len(filled.columns) > limits.IMPORT_MAX_COLUMNS:
         return Reason.COLUMNS

@@ -81,6 +81,7 @@ def decide(
             "code": codes.gather(identity.code),
             "carried_by": identity.carried_by,
             "group": identity.group,
+            "apart": identity.apart,
             "wave": identity.wave,
             "slot": np.arange(len(prepared.row), dtype=np.int64),
             "position": np.full(len(prepared.row), -1, dtype=np.int64),

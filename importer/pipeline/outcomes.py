@@ -61,13 +61,14 @@ def outcome_frames(
         ``file``, ``key:`` columns, ``row_number``, ``line``, ``state``, ``code``, ``route``, ``batch_id``,
         ``request_id``, ``operation_id``, ``import_id``, ``carried_by`` (row number), ``group``, ``verified``.
     """
-    decided = _decided(index, delivered, sending_state)
     carriers = _carrier_numbers(package, index)
     start = 0
     rows_of_index = index["row"].to_numpy()
     for frame in package.rows_frames():
         first, last = np.searchsorted(rows_of_index, [start, start + frame.height])
-        part = decided.slice(int(first), int(last - first)).with_columns(
+        # The joins are made for a stretch of rows at a time: over all of them they would be the run's peak of memory.
+        lines = index.slice(int(first), int(last - first))
+        part = _decided(lines, delivered, sending_state).with_columns(
             at=(pl.col("row") - start).cast(pl.UInt32), carrier=pl.Series(carriers[first:last], dtype=pl.UInt64)
         )
         yield _joined(frame, part)
@@ -92,7 +93,7 @@ def _joined(frame: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
 
 
 def _decided(index: pl.DataFrame, delivered: Delivered, sending_state: FinalState) -> pl.DataFrame:
-    """Give every line of the index its final state and the trace of its batch."""
+    """Give lines of the index their final state and the trace of their batch."""
     batch = _batch_of_line(index, delivered.ranges)
     ranges = delivered.ranges.with_row_index("batch").select(
         pl.col("batch").cast(pl.Int64), *_TRACE, batch_state="state", batch_code="code"

@@ -95,7 +95,7 @@ def schedule_rows(
     """
     lines = index.with_row_index("line").filter(pl.col("state").is_in(["send", "sequence"]) & (pl.col("position") < 0))
     if choice.groups_only:
-        lines = lines.filter(pl.col("wave") > 0)
+        lines = lines.filter(pl.col("state") == "sequence")
     if choice.limit is not None:
         lines = lines.head(choice.limit)
     line = lines["line"].cast(pl.Int64).to_numpy()
@@ -109,10 +109,12 @@ def schedule_rows(
         layout.policy,
         carried,
         via=layout.via,
-        grouped=wave > 0,
+        grouped=(lines["state"] == "sequence").to_numpy(),
     )
     if layout.via is Via.IMPORT:
         _refuse_unimportable(routed)
+    # Only the profiles of one Bulk body must not share an identifier; an import file may hold them together.
+    wave = np.where(routed.route == ROUTES.index(Route.IMPORT), np.uint32(0), wave)
     rows = RowsToCut(routed.route, set_ids, wave, lines["size"].to_numpy(), lines["size"].to_numpy())
     order, cuts = cut_batches(rows, layout.sets, layout.policy.part_rows, start=first)
     position = np.empty(len(order), dtype=np.int64)

@@ -178,7 +178,6 @@ def test_a_store_that_changed_since_the_plan_stops_it(bench: Workbench) -> None:
     assert bench.writes() == []
 
 
-@pytest.mark.xfail(strict=True, reason="rows are kept apart by links only, and this value links nobody")
 def test_rows_that_share_a_value_that_need_not_be_unique_are_not_in_one_body(tmp_path: Path) -> None:
     """One such value merges nothing, yet two profiles of one body that share it may be refused."""
     columns = {"email": "Contact.email", "house": {"to": "Contact.house", "identifier": "house"}}

@@ -219,11 +219,12 @@ def test_what_holds_of_every_answer(case: Case, everything: bool) -> None:
     assert (result.carried_by[carried] > carried).all()
     assert (result.state[result.carried_by[carried]] == RowState.SEND).all()
     assert (result.carried_by[result.state != RowState.COMBINED] == -1).all()
-    sequence = result.state == RowState.SEQUENCE
-    assert (result.wave[~sequence] == 0).all()
+    going = np.isin(result.state, [RowState.SEND, RowState.SEQUENCE])
+    assert (result.apart[result.state == RowState.SEQUENCE] >= 0).all()
+    assert (result.wave[~going | (result.apart < 0)] == 0).all()
     waves: dict[int, list[int]] = defaultdict(list)
-    for number in np.flatnonzero(sequence):
-        waves[int(result.group[number])].append(int(result.wave[number]))
+    for number in np.flatnonzero(going & (result.apart >= 0)):
+        waves[int(result.apart[number])].append(int(result.wave[number]))
     assert all(found == list(range(1, len(found) + 1)) for found in waves.values())
     firsts = list(dict.fromkeys(int(number) for number in result.group if number >= 0))
     assert firsts == list(range(1, len(firsts) + 1)) == result.groups["group"].to_list()
@@ -234,10 +235,28 @@ def test_what_holds_of_every_answer(case: Case, everything: bool) -> None:
 
 @settings(max_examples=120, deadline=None)
 @given(cases())
+def test_no_two_rows_of_a_wave_share_an_identifier(case: Case) -> None:
+    """Whether the value links or not: two profiles of one body that share it may be refused."""
+    result = release(resolve(case))
+    dropped = set(result.drops.select("row", "column").iter_rows())
+    seen: set[tuple[int, str, str]] = set()
+    for number, row in enumerate(case.rows):
+        if result.state[number] not in (RowState.SEND, RowState.SEQUENCE):
+            continue
+        for name, value in row.items():
+            if value is None or (number, name) in dropped:
+                continue
+            place = (int(result.wave[number]), name, str(value))
+            assert place not in seen
+            seen.add(place)
+
+
+@settings(max_examples=120, deadline=None)
+@given(cases())
 def test_a_bad_hash_changes_nothing(case: Case) -> None:
     """With collisions everywhere the answer is the same: texts prove every link."""
     good, bad = resolve(case), resolve(case, bad_hash=True)
-    for name in ("state", "carried_by", "group", "wave", "code"):
+    for name in ("state", "carried_by", "group", "apart", "wave", "code"):
         assert (getattr(good, name) == getattr(bad, name)).all()
     assert good.drops.equals(bad.drops)
     assert good.groups.equals(bad.groups)

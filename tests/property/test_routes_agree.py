@@ -325,13 +325,7 @@ def test_rows_go_where_they_can_and_end_alike(case: Case) -> None:
         assert len(bench.writes()) == before
 
 
-@pytest.mark.parametrize(
-    "via",
-    [
-        "bulk",
-        pytest.param("auto", marks=pytest.mark.xfail(strict=True, reason="routing looks at filled arrays only")),
-    ],
-)
+@pytest.mark.parametrize("via", ["bulk", "auto"])
 def test_an_array_is_removed_whatever_the_route(via: str, tmp_path: Path) -> None:
     """How an import file holds an array is not documented, so a row that removes one goes by Bulk."""
     columns = (

@@ -201,6 +201,15 @@ def checks_of(mapping: Mapping[str, Any], columns: Sequence[str]) -> tuple[Check
 
 def index_of(*lines: Mapping[str, Any]) -> pl.DataFrame:
     """Make an index; what a line does not say is that of an ordinary row that was not put in the send order."""
-    plain = {"set": 0, "size": 100, "state": "send", "code": None, "carried_by": -1, "group": -1, "wave": 0}
+    plain = {
+        "set": 0,
+        "size": 100,
+        "state": "send",
+        "code": None,
+        "carried_by": -1,
+        "group": -1,
+        "apart": -1,
+        "wave": 0,
+    }
     rows = [plain | {"row": at, "slot": at, "position": -1} | dict(line) for at, line in enumerate(lines)]
     return pl.DataFrame([{name: row[name] for name in INDEX_SCHEMA} for row in rows], schema=INDEX_SCHEMA)
