@@ -147,14 +147,15 @@ class RunManifest(_Frozen):
     """The record of one run, kept as ``run.json``.
 
     Attributes:
+        working_folder: Where the command was given: source and mapping are named from there.
         sets: Filled sets by number: filled traits, removed traits.
-        plan_hash: Ties batches to mapping, schema and encoder.
     """
 
     version: int = MANIFEST_VERSION
     run_id: str
     command: str
     created_at: str
+    working_folder: str = "."
     stage: Stage
     target: Target
     source: SourceRecord

@@ -14,6 +14,7 @@ import polars as pl
 from importer.core.index import INDEX_SCHEMA, release_groups
 from importer.core.manifest import RunManifest, Stage
 from importer.core.report import Report
+from importer.core.route import Via
 from importer.errors import ConfigError, GuardError
 from importer.pipeline.schedule import Choice
 from importer.ports import SourceOptions
@@ -156,7 +157,9 @@ def _extend(run: Run, request: ResumeRequest) -> None:
     # A canary stays one unless the rest is asked for: only the released rows join it.
     canary = run.manifest.options.limit is not None and not request.rest
     with SqliteLedger.open(run.folder.ledger) as ledger:
-        extend(run, ledger, Choice(groups_only=canary))
+        # Rows of a released group go by Bulk alone, also in a run that was to go by import.
+        via = Via.AUTO if run.manifest.options.via == Via.IMPORT else Via(run.manifest.options.via)
+        extend(run, ledger, Choice(groups_only=canary), via=via)
     write_frame(run.folder.package / GROUPS_FILE, run.groups)
     run.folder.write_manifest(run.manifest)
 
@@ -178,9 +181,12 @@ def _start_again(
     request: ResumeRequest, folder: RunFolder, manifest: RunManifest, hooks: Hooks, options: SendOptions
 ) -> Report:
     """Package anew what was interrupted while packaging; nothing of it was sent."""
+    started_in = Path(manifest.working_folder)
+    if request.max_rejected_percent is not None:
+        manifest = _with_guard(manifest, request.max_rejected_percent)
     again = RunRequest(
-        source=manifest.source.spec,
-        mapping=Path(manifest.mapping_name),
+        source=tuple(name if name == "-" else str(started_in / name) for name in manifest.source.spec),
+        mapping=started_in / manifest.mapping_name,
         settings=loaded_settings(request.settings, manifest),
         emulator=manifest.target.emulator,
         source_options=SourceOptions(**manifest.source.options),  # type: ignore[arg-type]  # written from its fields

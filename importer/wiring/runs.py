@@ -137,6 +137,7 @@ def _new_manifest(request: RunRequest, inputs: Opened, folder: RunFolder, comman
         run_id=folder.run_id,
         command=command,
         created_at=CLOCK.utc_now_iso(),
+        working_folder=str(Path.cwd()),
         stage=Stage.PACKAGING,
         target=inputs.target,
         source=inputs.source_record(request.source, ""),
@@ -237,11 +238,11 @@ def set_stage(run: Run, stage: Stage) -> None:
     run.folder.write_manifest(run.manifest)
 
 
-def extend(run: Run, ledger: SqliteLedger, choice: Choice) -> None:
+def extend(run: Run, ledger: SqliteLedger, choice: Choice, *, via: Via | None = None) -> None:
     """Put rows that go out and have no position in the send order, and plan their batches.
 
-    The batches are the word that counts. A longer order without them, or they without the index, is what a killed
-    process leaves; `importer.wiring.resuming` puts it right.
+    `via` takes the place of the run's own. The batches are the word that counts: a longer order without them, or they
+    without the index, is what a killed process leaves; `importer.wiring.resuming` puts it right.
     """
     options = run.manifest.options
     order = pl.DataFrame(schema=ORDER_SCHEMA)
@@ -251,7 +252,7 @@ def extend(run: Run, ledger: SqliteLedger, choice: Choice) -> None:
         run.manifest.filled_sets(),
         run.manifest.wire_traits(),
         RoutingPolicy(import_min_rows=options.import_min_rows, part_rows=options.part_rows),
-        Via(options.via),
+        via or Via(options.via),
     )
     schedule = schedule_rows(run.index, run.package, layout, first=order.height, choice=choice)
     order = pl.concat([order, schedule.order])

@@ -124,7 +124,8 @@ def packaging(tmp_path: Path) -> Iterator[Workbench]:
         source = tmp_path / "source.csv"
         write_source(source, 30_000)
         runs = tmp_path / "runs"
-        process = start(bench, "import", str(source), "-m", str(bench.mapping), "--limit", "50", "--yes")
+        mapping = str(bench.mapping.relative_to(tmp_path))
+        process = start(bench, "import", source.name, "-m", mapping, "--limit", "50", "--yes", folder=tmp_path)
         kill_when(process, lambda: any(runs.glob("*/run.json")))
         assert RunFolder(only_run(bench)).read_manifest().stage is Stage.PACKAGING
         assert bench.writes() == []
@@ -132,8 +133,10 @@ def packaging(tmp_path: Path) -> Iterator[Workbench]:
 
 
 def test_killed_while_packaging(packaging: Workbench) -> None:
-    """A run that was killed before anything was sent starts its package again from the source."""
-    code, report = run(packaging, "resume", "last", "--yes")
+    """A run that was killed before it sent anything starts again from its source, wherever it is resumed."""
+    elsewhere = packaging.folder / "elsewhere"
+    elsewhere.mkdir()
+    code, report = run(packaging, "resume", "last", "--yes", folder=elsewhere)
     assert code == report["exit_code"] == 0, report["error"]
     assert report["outcomes"]["accepted"] == 50
     assert report["skipped"] == {"limit": 29_950}

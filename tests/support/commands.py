@@ -29,21 +29,21 @@ def environment(bench: Workbench) -> dict[str, str]:
     }
 
 
-def start(bench: Workbench, *arguments: str) -> subprocess.Popen[str]:
-    """Start a command; `--json` is added."""
+def start(bench: Workbench, *arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
+    """Start a command in `folder`, the bench's own if None; `--json` is added."""
     return subprocess.Popen(
         [sys.executable, "-m", "importer", *arguments, "--json"],
         env=environment(bench),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=bench.folder,
+        cwd=folder or bench.folder,
     )
 
 
-def run(bench: Workbench, *arguments: str) -> tuple[int, dict[str, Any]]:
+def run(bench: Workbench, *arguments: str, folder: Path | None = None) -> tuple[int, dict[str, Any]]:
     """Run a command to its end; return exit code and report."""
-    with start(bench, *arguments) as process:
+    with start(bench, *arguments, folder=folder) as process:
         out, err = process.communicate(timeout=PATIENCE_S)
     assert out, err
     report: dict[str, Any] = json.loads(out)
