@@ -54,7 +54,7 @@ bench *args:
 
 # long runs that the other recipes leave out
 soak *args:
-    {{bin}}python -m pytest -m soak {{args}}
+    {{bin}}python -m pytest -n 0 -m soak {{args}}
 
 # a local service with what the sample's mapping needs, until Ctrl-C
 emulate *args:
