@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,6 +27,10 @@ from importer.errors import (
 
 if TYPE_CHECKING:
     from importer.core.report import ErrorReport
+
+
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""What a disk answers when it is full or failing: a run stops and can be resumed."""
 
 
 def exit_code_for(error: ImporterError) -> int:
@@ -73,9 +78,18 @@ def exits(*, as_json: Callable[[], bool], debug: Callable[[], bool]) -> Iterator
     except BaseException as fault:  # noqa: BLE001 - the edge of the program; a panic of polars is no Exception
         if debug():
             traceback.print_exc()
-        # The text of an error that nobody foresaw may hold a cell's value.
-        hint = "please report it; `memory-importer --debug ...` shows more, and may show values of cells"
-        _fail(1, f"a fault of this program: {type(fault).__name__}{_place(fault)}", hint, as_json=as_json())
+        _fail(*_unforeseen(fault), as_json=as_json())
+
+
+def _unforeseen(fault: BaseException) -> tuple[int, str, str]:
+    """Return exit code, cause and fix. The text of an error that nobody foresaw may hold a cell's value."""
+    if isinstance(fault, OSError):
+        full = fault.errno in _DISK
+        hint = "free space, then resume the run" if full else "check the path, its permissions and the port"
+        name = f": {fault.filename}" if fault.filename else ""
+        return 5 if full else 2, f"{fault.strerror or type(fault).__name__}{name}", hint
+    hint = "please report it; `memory-importer --debug ...` shows more, and may show values of cells"
+    return 1, f"a fault of this program: {type(fault).__name__}{_place(fault)}", hint
 
 
 def _usage(error: click.UsageError) -> str:

@@ -79,6 +79,7 @@ def follow(turn: Turn, batch: Batch) -> None:
         return
     batch = turn.move(batch, BatchState.APPLYING)
     turn.answered(batch, accepted=True)
+    turn.applying += 1
     poll_operation(turn, batch)
 
 
@@ -121,6 +122,7 @@ def _operation_over(turn: Turn, batch: Batch, state: BatchState, code: str | Non
     if state is not BatchState.ACCEPTED:
         turn.count("accepted", -batch.live)
         turn.count(state.value, batch.live)
+    turn.applying -= 1
     turn.move(batch, state, replace(batch.trace, code=code))
 
 

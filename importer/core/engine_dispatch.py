@@ -161,7 +161,12 @@ def _may_open_import(turn: Turn) -> bool:
 def _may_open_bulk(turn: Turn) -> bool:
     if turn.bulk_at >= len(turn.bulk):
         return False
-    return turn.open_sends == 0 or turn.bulk[turn.bulk_at].spec.wave == turn.wave
+    following = turn.bulk[turn.bulk_at].spec.wave
+    if following == turn.wave:
+        return True
+    # A row of a later wave may look up the profile that an earlier one makes: where the service lets its operations be
+    # followed, that one is applied first.
+    return turn.open_sends == 0 and (following == 0 or turn.applying == 0)
 
 
 def _go_on_patching(turn: Turn, batch: Batch) -> None:

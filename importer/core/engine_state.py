@@ -150,6 +150,7 @@ class EngineState:
         imports_at: Cursor into `imports`.
         wave: Wave being sent.
         open_sends: Bulk batches begun and not answered; a wave ends when there are none.
+        applying: Bulk batches accepted whose operation is polled.
         open_imports: Import parts begun and not settled.
         stack: Requests to send before anything new, next one last.
         rows_open: Batches whose rows are looked up or patched, by ID.
@@ -182,6 +183,7 @@ class EngineState:
     imports_at: int = 0
     wave: int = 0
     open_sends: int = 0
+    applying: int = 0
     open_imports: int = 0
     stack: tuple[Task, ...] = ()
     rows_open: Mapping[int, RowWork] = field(default_factory=dict)

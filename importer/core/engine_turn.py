@@ -30,6 +30,7 @@ class Turn:
         self.pacer = state.pacer
         self.bulk_at, self.imports_at, self.wave = state.bulk_at, state.imports_at, state.wave
         self.open_sends, self.open_imports = state.open_sends, state.open_imports
+        self.applying = state.applying
         self.stack = list(state.stack)
         self.rows_open = dict(state.rows_open)
         self.in_flight = dict(state.in_flight)
@@ -73,6 +74,7 @@ class Turn:
             imports_at=self.imports_at,
             wave=self.wave,
             open_sends=self.open_sends,
+            applying=self.applying,
             open_imports=self.open_imports,
             stack=tuple(self.stack),
             rows_open=self.rows_open,

@@ -136,6 +136,7 @@ class Counts(_Frozen):
 
     rows_read: int = 0
     issues: dict[str, int] = Field(default_factory=dict)
+    warnings: dict[str, int] = Field(default_factory=dict)
     repairs: dict[str, int] = Field(default_factory=dict)
     cleared: dict[str, int] = Field(default_factory=dict)
     removed: dict[str, int] = Field(default_factory=dict)

@@ -110,7 +110,7 @@ class _Resolver:
         self.headless = not (self.known | self.unsupported.keys()) & mapped.keys()
         if self.headless:
             message = f"the source has none of the {len(mapped)} mapped columns"
-            fix = "is there a header row, with these names? is the delimiter right? `memory-importer inspect` shows it"
+            fix = "is it the right file? has it a header row with these names? is the delimiter right (--delimiter)?"
             self._problem(("columns",), message, fix)
 
     def _check_column(self, column: str, *path: str | int) -> bool:

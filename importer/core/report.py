@@ -222,6 +222,7 @@ class Report(_Model):
         outcomes: Rows by final state; all states, in order. Sums to `rows_read`.
         skipped: Skipped rows by reason.
         issues: Issues by code.
+        warnings: Those of them that are warnings, by code; a warning rejects no row.
         repairs: Repaired cells by ``column: kind``.
         routes: By route.
         requests: HTTP requests sent or planned, by kind.
@@ -251,6 +252,7 @@ class Report(_Model):
     outcomes: Annotated[Counts, AfterValidator(full_outcomes)] = Field(default_factory=lambda: full_outcomes({}))
     skipped: Counts = Field(default_factory=dict)
     issues: Counts = Field(default_factory=dict)
+    warnings: Counts = Field(default_factory=dict)
     repairs: Counts = Field(default_factory=dict)
     routes: dict[str, RouteReport] = Field(default_factory=dict)
     requests: Counts = Field(default_factory=dict)

@@ -56,7 +56,8 @@ def _release(report: Report, held: int) -> str | None:
 
 
 def _resume(report: Report, left: int) -> str | None:
-    if not left or report.command in _SENDS_NOTHING:
+    if not left or report.command in _SENDS_NOTHING or report.error is not None:
+        # An error's own hint says how to go on.
         return None
     every = " --all" if report.skipped.get("limit") else ""
     return f"`memory-importer resume {report.run_id}{every}` sends the rest"

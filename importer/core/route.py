@@ -178,11 +178,21 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class RowsToCut:
-    """Rows to put in order, columnar; `csv_bytes` is only read for rows that go by import."""
+    """Rows to put in order, columnar.
+
+    Attributes:
+        route: Position in `ROUTES`.
+        set_ids: Filled set.
+        wave: Rows of different waves are in different batches.
+        ordered: Rows whose wave waits for the one before; the waves of the others only keep them out of one body.
+        body_bytes: Upper bound of the size in a Bulk body.
+        csv_bytes: Upper bound of the size in a file; only read for rows that go by import.
+    """
 
     route: npt.NDArray[np.uint8]
     set_ids: npt.NDArray[np.uint32]
     wave: npt.NDArray[np.uint32]
+    ordered: npt.NDArray[np.bool_]
     body_bytes: npt.NDArray[np.uint64]
     csv_bytes: npt.NDArray[np.uint64]
 
@@ -210,15 +220,15 @@ def cut_batches(
     is_import = rows.route == ROUTES.index(Route.IMPORT)
     lane = np.where(is_import, 0, np.where(rows.route == ROUTES.index(Route.BULK), 1, 2))
     file = np.where(is_import, group_of_set[rows.set_ids], 0) if len(rows.set_ids) else lane
-    order = np.lexsort((np.arange(len(lane)), file, lane, rows.wave)).astype(np.int64)
+    order = np.lexsort((np.arange(len(lane)), file, lane, rows.wave, rows.ordered)).astype(np.int64)
     size = np.where(is_import, rows.csv_bytes, rows.body_bytes)[order]
-    key = np.stack([rows.wave[order].astype(np.int64), lane[order].astype(np.int64), file[order].astype(np.int64)])
+    key = np.stack([part[order].astype(np.int64) for part in (rows.wave, lane, file, rows.ordered)])
     edges = np.flatnonzero(np.any(key[:, 1:] != key[:, :-1], axis=0)) + 1 if len(order) else np.zeros(0, dtype=np.int64)
     cuts: list[Cut] = []
     for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(order)], strict=True):
         if first == last:
             continue
-        wave, lane_number = int(key[0, first]), int(key[1, first])
+        wave, lane_number = int(key[0, first] * key[3, first]), int(key[1, first])
         route = (Route.IMPORT, Route.BULK, Route.BULK_PATCH)[lane_number]
         cuts += _cut_run(size[first:last], route, wave, start + first, part_rows)
     return order, cuts

@@ -6,7 +6,7 @@ The service answers may hold nulls where a field is absent (``validationRule``, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
@@ -158,11 +158,20 @@ class StoreSchema:
     @property
     def fingerprint(self) -> str:
         """Hash over everything that decides checking, identity or encoding (not descriptions)."""
+        return self.fingerprint_of(self.traits)
+
+    def fingerprint_of(self, refs: Iterable[str]) -> str:
+        """Hash over what decides about rows with these traits (``Group.trait``) alone.
+
+        Another trait or idType that the store gains or loses changes nothing for them.
+        """
+        used = {ref: self.traits[ref] for ref in refs if ref in self.traits}
+        id_types = {trait.id_type for trait in used.values() if trait.id_type is not None}
         parts = [
             self.store_id,
-            sorted((ref, t.data_type, t.id_type, str(t.rule)) for ref, t in self.traits.items()),
-            sorted((k, str(v)) for k, v in self.identifiers.items()),
-            list(self.matching_rules),
+            sorted((ref, trait.data_type, trait.id_type, str(trait.rule)) for ref, trait in used.items()),
+            sorted((name, str(config)) for name, config in self.identifiers.items() if name in id_types),
+            [name for name in self.matching_rules if name in id_types],
         ]
         return hashlib.blake2b(orjson.dumps(parts), digest_size=16).hexdigest()
 

@@ -87,7 +87,10 @@ def _as_issues(frame: pl.DataFrame, checks: Checks) -> pl.DataFrame:
         column=pl.col("trait").replace_strict(columns, default=None, return_dtype=pl.String),
         trait="trait",
         value=pl.lit(None, dtype=pl.String),
-        message=pl.col("code").replace_strict(titles, default=None, return_dtype=pl.String),
+        message=pl.concat_str(
+            pl.col("code").replace_strict(titles, default=None, return_dtype=pl.String),
+            pl.when(pl.col("group") >= 0).then(pl.format(" (group {})", "group")).otherwise(pl.lit("")),
+        ),
     ).select("file", "line", *keys, *ISSUES_SCHEMA.names())
 
 

@@ -216,7 +216,8 @@ def identity_findings(identity: IdentityResult, plan: TransformPlan) -> pl.DataF
     """Return what identity found, one line a row and cause.
 
     Returns:
-        ``line`` (i64, ascending), ``code``, ``trait`` (null where the whole row is meant), ``rejected`` (bool).
+        ``line`` (i64, ascending), ``code``, ``trait`` (null where the whole row is meant), ``rejected`` (bool),
+        ``group`` (i64, -1 for none).
     """
     coded = np.flatnonzero((identity.code != RowCode.NONE) & (identity.state != RowState.SEND))
     names = pl.Series([code.code for code in RowCode], dtype=pl.String)
@@ -227,4 +228,5 @@ def identity_findings(identity: IdentityResult, plan: TransformPlan) -> pl.DataF
     rows = whole.join(drops, on=["line", "code"], how="anti").with_columns(trait=pl.lit(None, dtype=pl.String))
     findings = pl.concat([rows, drops]).unique(maintain_order=True).sort("line", maintain_order=True)
     rejected = identity.state == RowState.REJECTED
-    return findings.with_columns(rejected=pl.Series(rejected[findings["line"].to_numpy()]))
+    lines = findings["line"].to_numpy()
+    return findings.with_columns(rejected=pl.Series(rejected[lines]), group=pl.Series(identity.group[lines]))

@@ -71,11 +71,11 @@ class Choice:
 
     Attributes:
         limit: At most so many, the first of the source.
-        groups_only: Rows of allowed merge groups alone.
+        groups: Rows of these merge groups alone.
     """
 
     limit: int | None = None
-    groups_only: bool = False
+    groups: frozenset[int] | None = None
 
 
 def schedule_rows(
@@ -94,13 +94,14 @@ def schedule_rows(
         ConfigError: `--via import` was asked for and rows cannot go by import.
     """
     lines = index.with_row_index("line").filter(pl.col("state").is_in(["send", "sequence"]) & (pl.col("position") < 0))
-    if choice.groups_only:
-        lines = lines.filter(pl.col("state") == "sequence")
+    if choice.groups is not None:
+        lines = lines.filter((pl.col("state") == "sequence") & pl.col("group").is_in(sorted(choice.groups)))
     if choice.limit is not None:
         lines = lines.head(choice.limit)
     line = lines["line"].cast(pl.Int64).to_numpy()
     set_ids = lines["set"].to_numpy()
     wave = lines["wave"].to_numpy()
+    grouped = (lines["state"] == "sequence").to_numpy()
     carried = _Carried(lines["slot"].to_numpy(), package, layout.traits)
     routed = choose_routes(
         set_ids,
@@ -109,13 +110,14 @@ def schedule_rows(
         layout.policy,
         carried,
         via=layout.via,
-        grouped=(lines["state"] == "sequence").to_numpy(),
+        grouped=grouped,
     )
     if layout.via is Via.IMPORT:
         _refuse_unimportable(routed)
     # Only the profiles of one Bulk body must not share an identifier; an import file may hold them together.
     wave = np.where(routed.route == ROUTES.index(Route.IMPORT), np.uint32(0), wave)
-    rows = RowsToCut(routed.route, set_ids, wave, lines["size"].to_numpy(), lines["size"].to_numpy())
+    size = lines["size"].to_numpy()
+    rows = RowsToCut(routed.route, set_ids, wave, grouped, size, size)
     order, cuts = cut_batches(rows, layout.sets, layout.policy.part_rows, start=first)
     position = np.empty(len(order), dtype=np.int64)
     position[order] = np.arange(first, first + len(order))

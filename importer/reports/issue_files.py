@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from importer.core.issues import ISSUES_SCHEMA
+from importer.core.issues import ISSUES_SCHEMA, Severity
 from importer.reports.csv_text import HUMAN_STYLE, Encoder, csv_header, csv_lines, harmless
 from importer.reports.parquet_file import ParquetFile
 from importer.reports.plain_text import mask_expr
@@ -42,6 +42,7 @@ class IssueSink:
 
     Attributes:
         counts: Issues by code, all of them.
+        warnings: Those of them that are warnings.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class IssueSink:
         self._show_values = show_values
         self._cap_per_code = cap_per_code
         self.counts: dict[str, int] = {}
+        self.warnings: dict[str, int] = {}
         schema = pl.Schema({**_BEFORE_KEY, **self._names.key_schema, **_AFTER_KEY})
         self._columns = list(schema)
         self._parquet = ParquetFile(folder / PARQUET_NAME, schema)
@@ -81,6 +83,9 @@ class IssueSink:
         shown = self._below_cap(named).select(self._columns)
         for code, count in frame["code"].value_counts(sort=True).iter_rows():
             self.counts[code] = self.counts.get(code, 0) + count
+        mild = frame.filter(pl.col("severity") == Severity.WARNING.value)
+        for code, count in mild["code"].value_counts(sort=True).iter_rows():
+            self.warnings[code] = self.warnings.get(code, 0) + count
         if not shown.is_empty():
             texts = [name for name, dtype in shown.schema.items() if dtype == pl.String]
             lines = csv_lines(shown.with_columns(harmless(name) for name in texts), HUMAN_STYLE)

@@ -134,12 +134,12 @@ def _share(count: int, total: int) -> str:
 
 
 def _issues(report: Report, room: int) -> list[Line]:
-    ordered = sorted(report.issues.items(), key=lambda item: (_severity(item[0]) is Severity.WARNING, -item[1]))
+    ordered = sorted(report.issues.items(), key=lambda item: (not _errors(report, item[0]), -item[1]))
     shown = ordered if len(ordered) <= room else ordered[: room - 1]
     lines: list[Line] = []
     for code, count in shown:
         entry = CATALOGUE.get(code)
-        text = f"{count:>11,} {code:<22} {_severity(code).value:<8} {entry.title if entry is not None else ''}"
+        text = f"{count:>11,} {code:<22} {_severity(report, code):<8} {entry.title if entry is not None else ''}"
         lines.append(Line("issues" if not lines else "", text.rstrip()))
     rest = ordered[len(shown) :]
     if rest:
@@ -147,9 +147,16 @@ def _issues(report: Report, room: int) -> list[Line]:
     return lines
 
 
-def _severity(code: str) -> Severity:
-    entry = CATALOGUE.get(code)
-    return entry.severity if entry is not None else Severity.ERROR
+def _errors(report: Report, code: str) -> int:
+    """Return how many issues of a code are errors: one code may be both, by a column's `on_invalid`."""
+    return report.issues[code] - report.warnings.get(code, 0)
+
+
+def _severity(report: Report, code: str) -> str:
+    errors = _errors(report, code)
+    if not errors:
+        return Severity.WARNING.value
+    return Severity.ERROR.value if errors == report.issues[code] else "mixed"
 
 
 def _sending(report: Report) -> list[Line]:
@@ -179,12 +186,16 @@ def _changes(report: Report) -> list[Line]:
     if report.repairs:
         lines.append(Line("repaired", _listed(report.repairs, most=_MOST_LISTED)))
     changed = [
-        f"{sum(counts.values()):,} values {what} ({', '.join(list(counts)[:_MOST_LISTED])})"
-        for what, counts in (("cleared", report.cleared), ("removed", report.removed), ("constant", report.constant))
-        if counts
+        f"{sum(counts.values()):,} {what} ({', '.join(list(counts)[:_MOST_LISTED])})"
+        for what, counts in (
+            ("missing values clear", report.cleared),
+            ("missing values remove", report.removed),
+            ("constants", report.constant),
+        )
+        if sum(counts.values())
     ]
     if changed:
-        lines.append(Line("values", "; ".join(changed)))
+        lines.append(Line("values", f"of valid rows: {'; '.join(changed)}"))
     if report.verified:
         lines.append(Line("verified", _listed(report.verified, most=_MOST_LISTED)))
     return lines

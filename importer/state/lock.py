@@ -1,4 +1,4 @@
-"""One sending run per store and runs folder, held by the kernel: it ends with the process, however that ends."""
+"""Locks held by the kernel: one sending run per store and runs folder, one process that packages a run."""
 
 from __future__ import annotations
 
@@ -13,39 +13,37 @@ from importer.errors import LockedError, StateError
 from importer.state.files import PRIVATE_FILE, make_private_folder
 
 
-class SendingLock:
-    """The right to send to a store from a runs folder; a context manager.
+class KernelLock:
+    """A lock on a file that ends with the process; a context manager.
 
     Args:
-        runs_dir: The runs folder.
-        store_id: The store.
-
-    Raises:
-        LockedError: on entry, when another process has it.
-        StateError: on entry, when the file system cannot lock.
+        path: The file; it is made where it is missing and stays.
+        held: What another process is doing that has it, for the error.
+        hint: What to do about it.
     """
 
-    def __init__(self, runs_dir: Path, store_id: str) -> None:
-        self._runs_dir = runs_dir
-        self._store_id = store_id
+    def __init__(self, path: Path, held: str, hint: str) -> None:
+        self._path = path
+        self._held = held
+        self._hint = hint
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        if not self._runs_dir.exists():
-            make_private_folder(self._runs_dir)
-        path = self._runs_dir / f".{self._store_id}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        """Take the lock.
+
+        Raises:
+            LockedError: another process has it.
+            StateError: the file system cannot lock.
+        """
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             os.close(descriptor)
             if exc.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise LockedError(
-                    f"another process is sending to {self._store_id} from {self._runs_dir}",
-                    hint="wait for it to end, or stop it; `memory-importer status` shows its run",
-                ) from exc
+                raise LockedError(self._held, hint=self._hint) from exc
             raise StateError(
-                f"the file system of {self._runs_dir} cannot lock files",
+                f"the file system of {self._path.parent} cannot lock files",
                 hint="put the runs folder on a local disk (`--runs-dir`)",
             ) from exc
         self._descriptor = descriptor
@@ -54,6 +52,31 @@ class SendingLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Let go of it."""
         if self._descriptor is not None:
             os.close(self._descriptor)  # closing lets go of the lock; the file stays, as removing it would race
             self._descriptor = None
+
+
+class SendingLock(KernelLock):
+    """The right to send to a store from a runs folder."""
+
+    def __init__(self, runs_dir: Path, store_id: str) -> None:
+        if not runs_dir.exists():
+            make_private_folder(runs_dir)
+        super().__init__(
+            runs_dir / f".{store_id}.lock",
+            f"another process is sending to {store_id} from {runs_dir}",
+            "wait for it to end, or stop it; `memory-importer status` shows its run",
+        )
+
+
+class PackagingLock(KernelLock):
+    """The right to make a run's package: a resume must not begin again what another process is still reading."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder / ".packaging.lock",
+            f"run {folder.name} is still reading its source in another process",
+            "wait for it to end; `memory-importer status` shows how far it is",
+        )

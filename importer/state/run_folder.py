@@ -124,11 +124,11 @@ class RunsFolder:
 
     def create(self, stamp: str) -> RunFolder:
         """Make a new run folder; `stamp` leads its name (``20261122-045727``)."""
-        self._prepare()
+        self.prepare()
         run = RunFolder(self.path / f"{stamp}-{secrets.token_hex(3)}")
         make_private_folder(run.path)
         make_private_folder(run.package)
-        _keep_out_of_git(run.path)
+        keep_out_of_git(run.path)
         return run
 
     def find(self, name: str) -> RunFolder:
@@ -154,12 +154,14 @@ class RunsFolder:
         folders = sorted(entry for entry in self.path.iterdir() if (entry / MANIFEST_FILE).exists())
         return [RunFolder(folder) for folder in folders]
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Make the folder if it is not there, private and out of version control."""
         # A folder that was there before is its owner's: an ignore file in it could hide other things from git.
         if not self.path.exists():
             make_private_folder(self.path)
-            _keep_out_of_git(self.path)
+            keep_out_of_git(self.path)
 
 
-def _keep_out_of_git(folder: Path) -> None:
+def keep_out_of_git(folder: Path) -> None:
+    """Let git pass over what is in a folder: it holds personal data."""
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")

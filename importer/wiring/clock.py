@@ -15,7 +15,7 @@ class SystemClock:
 
     def utc_now_iso(self) -> str:
         """Wall-clock time in UTC, for display."""
-        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # noqa: TID251 - this is the clock
+        return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # noqa: TID251 - this is the clock
 
     def stamp(self) -> str:
         """Wall-clock time to the millisecond as the beginning of a run's name: runs sort by it."""

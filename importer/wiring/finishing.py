@@ -62,6 +62,7 @@ class Ending:
     Attributes:
         command: Its name.
         finished_at: UTC, ISO 8601.
+        started_at: The same; the run's own beginning if None.
         sending_state: State of rows in the send order that no batch speaks for.
         delivered: What the ledger knows.
         requests: HTTP requests by kind.
@@ -78,6 +79,7 @@ class Ending:
     exit_codes: Sequence[int] = ()
     error: ErrorReport | None = None
     notes: tuple[str, ...] = ()
+    started_at: str | None = None
 
 
 def error_report(error: ImporterError) -> ErrorReport:
@@ -115,7 +117,11 @@ def finish(
         sink.abort()
     _write_groups(run.path, manifest, package, index, groups)
     report = _report(run, manifest, index, groups, end).model_copy(
-        update={"outcomes": sink.counts, "skipped": dict(skipped)}
+        update={
+            "outcomes": sink.counts,
+            "skipped": dict(skipped),
+            "operations": _operations(sink.counts, index, manifest, end.requests),
+        }
     )
     report = _judged(report, run.path, end)
     write_report(run.path, report)
@@ -148,6 +154,7 @@ def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: 
         command=end.command,
         rows_read=counts.rows_read,
         issues=counts.issues,
+        warnings=counts.warnings,
         repairs=counts.repairs,
         routes={
             route: RouteReport(
@@ -161,7 +168,6 @@ def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: 
         },
         requests=dict(end.requests),
         merge_groups=_merge_groups(index, groups),
-        operations=_operations(index, manifest),
         cleared=counts.cleared,
         removed=counts.removed,
         constant=counts.constant,
@@ -178,7 +184,7 @@ def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: 
         ),
         mapping=MappingReport(name=manifest.mapping_name, fingerprint=manifest.mapping_fingerprint),
         schema_fingerprint=manifest.schema_fingerprint,
-        started_at=manifest.created_at,
+        started_at=end.started_at or manifest.created_at,
         finished_at=end.finished_at,
         folder=str(run.path),
         notes=(*manifest.notes, *end.notes),
@@ -193,12 +199,23 @@ def _merge_groups(index: pl.DataFrame, groups: pl.DataFrame) -> MergeGroups:
     return MergeGroups(groups=merges.height, rows=rows, held=held, allowed=merges.height - held)
 
 
-def _operations(index: pl.DataFrame, manifest: RunManifest) -> Operations:
-    """Every row sent creates or updates a profile; a removal patches it again, a row of a merge group may merge it."""
-    going = index.filter(pl.col("state").is_in(["send", "sequence"]))
-    patched = manifest.counts.routes.get("bulk+patch")
-    merging = going.filter(pl.col("state") == "sequence").height
-    return Operations(at_least=going.height, at_most=going.height + merging + (patched.rows if patched else 0))
+def _operations(
+    outcomes: Mapping[str, int], index: pl.DataFrame, manifest: RunManifest, requests: Mapping[str, int]
+) -> Operations:
+    """Count billable operations: rows that were sent, or would be, and nothing for rows that stay here.
+
+    Every such row creates or updates a profile; a removal patches it again, a row of a merge group may merge it, and
+    whether a row without an answer or in a part with errors was applied is not known.
+    """
+    planned = outcomes[FinalState.PLANNED.value]
+    sure = planned + outcomes[FinalState.ACCEPTED.value] + outcomes[FinalState.PROCESSED.value]
+    doubtful = outcomes[FinalState.UNATTRIBUTED.value] + outcomes[FinalState.UNKNOWN.value]
+    if not sure + doubtful:
+        return Operations()
+    merging = index.filter((pl.col("state") == "sequence") & (pl.col("position") >= 0)).height
+    removing = [number for number, entry in enumerate(manifest.filled_sets()) if entry.removed]
+    patches = index.filter((pl.col("position") >= 0) & pl.col("set").is_in(removing)).height if planned else 0
+    return Operations(at_least=sure, at_most=sure + doubtful + merging + patches + requests.get("patch", 0))
 
 
 def _write_groups(

@@ -93,9 +93,9 @@ def opened(request: RunRequest, wait: Wait = PATIENCE) -> Iterator[Opened]:
         ConfigError: options, mapping or source are refused.
         ApiError: the store could not be read.
     """
-    mapping = read_mapping(request.mapping)
+    mapping = read_mapping(request.mapping_path)
     options = merged_source_options(mapping, request.source_options)
-    source = open_source(request.source, options)
+    source = open_source(request.sources, options)
     description = source.describe()
     with _target(request, mapping, wait) as (schema, target, store):
         plan = resolve_mapping(mapping, description.columns, schema, unsupported=description.unsupported)

@@ -18,8 +18,8 @@ class RunRequest:
     """A source, a mapping and a store.
 
     Attributes:
-        source: Paths or patterns, or ``-``.
-        mapping: The mapping file.
+        source: Paths or patterns, or ``-``; one may be given alone.
+        mapping: The mapping file, a path.
         settings: Where and with which credentials.
         emulator: Use the local service.
         schema_file: Check against this file instead of a store (validate only).
@@ -29,8 +29,8 @@ class RunRequest:
         show_values: Write cell values into the issue files.
     """
 
-    source: tuple[str, ...]
-    mapping: Path
+    source: tuple[str, ...] | str | Path
+    mapping: Path | str
     settings: Settings
     emulator: bool = False
     schema_file: Path | None = None
@@ -38,6 +38,16 @@ class RunRequest:
     options: RunOptions = field(default_factory=RunOptions)
     part_rows: int | None = None
     show_values: bool = False
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The paths or patterns."""
+        return (str(self.source),) if isinstance(self.source, str | Path) else tuple(self.source)
+
+    @property
+    def mapping_path(self) -> Path:
+        """The mapping file's path."""
+        return Path(self.mapping)
 
 
 @dataclass(frozen=True)

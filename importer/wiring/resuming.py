@@ -15,18 +15,18 @@ from importer.core.index import INDEX_SCHEMA, release_groups
 from importer.core.manifest import RunManifest, Stage
 from importer.core.report import Report
 from importer.core.route import Via
-from importer.errors import ConfigError, GuardError
+from importer.errors import ConfigError, GuardError, LockedError
 from importer.pipeline.schedule import Choice
 from importer.ports import SourceOptions
 from importer.settings import Settings
 from importer.state.ledger import SqliteLedger
-from importer.state.lock import SendingLock
+from importer.state.lock import PackagingLock, SendingLock
 from importer.state.package import read_frame, write_frame
 from importer.state.run_folder import RunFolder, RunsFolder
 from importer.wiring.opening import opened
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
-from importer.wiring.runs import CLOCK, GROUPS_FILE, Run, extend, packaged_run
-from importer.wiring.sending import loaded_settings, send
+from importer.wiring.runs import CLOCK, GROUPS_FILE, Run, extend, packaged_run, planned_report
+from importer.wiring.sending import Occasion, loaded_settings, send
 from importer.wiring.targets import OpenTarget, open_emulator, open_live
 
 STALE_AFTER: Final = timedelta(hours=24)
@@ -71,6 +71,7 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
         ApiError: the store could not be read.
     """
     hooks, options = hooks or Hooks(), options or SendOptions()
+    started_at = CLOCK.utc_now_iso()
     folder = RunsFolder(Path(request.settings.runs_dir)).find(request.run)
     manifest = folder.read_manifest()
     # A dry run that was killed is still one: it must not begin to send because somebody resumes it.
@@ -79,9 +80,10 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
     if manifest.stage is Stage.PACKAGING:
         return _start_again(request, folder, manifest, hooks, options)
     with _store(request, manifest, hooks) as store:
-        if store.schema.fingerprint != manifest.schema_fingerprint:
+        if store.schema.fingerprint_of(trait.ref for trait in manifest.traits) != manifest.schema_fingerprint:
             raise GuardError(
-                "the store's trait groups or identity settings changed since the run was planned; nothing was sent",
+                "the store's traits or identity settings of this mapping changed since the run was planned; "
+                "nothing was sent",
                 hint="plan the source again",
             )
         _check_age(request, manifest, hooks)
@@ -91,7 +93,7 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
                 run.manifest = _with_guard(run.manifest, request.max_rejected_percent)
             if request.release is not None or request.rest:
                 _extend(run, request)
-        return send(run, store, hooks, options, command=request.command)
+        return send(run, store, hooks, options, Occasion(request.command, started_at))
 
 
 def _store(request: ResumeRequest, manifest: RunManifest, hooks: Hooks) -> AbstractContextManager[OpenTarget]:
@@ -152,19 +154,20 @@ def _with_guard(manifest: RunManifest, percent: float) -> RunManifest:
 
 def _extend(run: Run, request: ResumeRequest) -> None:
     """Release groups and add what a limit left out to the send order, before anything is sent."""
-    if request.release is not None:
-        _release(run, request.release)
-    # A canary stays one unless the rest is asked for: only the released rows join it.
-    canary = run.manifest.options.limit is not None and not request.rest
     with SqliteLedger.open(run.folder.ledger) as ledger:
-        # Rows of a released group go by Bulk alone, also in a run that was to go by import.
-        via = Via.AUTO if run.manifest.options.via == Via.IMPORT else Via(run.manifest.options.via)
-        extend(run, ledger, Choice(groups_only=canary), via=via)
+        if request.release is not None:
+            released = _release(run, request.release)
+            # Rows of a released group go by Bulk alone, also in a run that was to go by import.
+            via = Via.AUTO if run.manifest.options.via == Via.IMPORT else None
+            extend(run, ledger, Choice(groups=released), via=via)
+        if request.rest:
+            extend(run, ledger, Choice())
     write_frame(run.folder.package / GROUPS_FILE, run.groups)
     run.folder.write_manifest(run.manifest)
 
 
-def _release(run: Run, chosen: Collection[int]) -> None:
+def _release(run: Run, chosen: Collection[int]) -> frozenset[int]:
+    """Let held groups go; return their numbers."""
     known = set(run.groups.filter(pl.col("decision") == "held")["group"].to_list())
     strange = set(chosen) - known
     if strange:
@@ -172,9 +175,10 @@ def _release(run: Run, chosen: Collection[int]) -> None:
             f"run {run.folder.run_id} has no held group {', '.join(map(str, sorted(strange)))}",
             hint="groups.parquet lists them",
         )
-    released = set(chosen) or known
+    released = frozenset(chosen) or frozenset(known)
     run.index = release_groups(run.index, released)
     _mark_released(run, pl.col("group").is_in(sorted(released)))
+    return released
 
 
 def _start_again(
@@ -200,7 +204,12 @@ def _start_again(
                 f"run {folder.run_id} stopped while it read the source, and source or mapping changed since",
                 hint="start a new run",
             )
-        run = packaged_run(again, hooks, inputs, folder, manifest.command)
+        with PackagingLock(folder.path):
+            if folder.read_manifest().stage is not Stage.PACKAGING:
+                raise LockedError(f"run {folder.run_id} was packaged meanwhile", hint="resume it once more")
+            run = packaged_run(again, hooks, inputs, folder, manifest.command)
+        if manifest.command == "plan":
+            return planned_report(run, hooks)
         if inputs.store is None:
             raise ConfigError("the run has no store", hint="start a new run")
-        return send(run, inputs.store, hooks, options, command=request.command)
+        return send(run, inputs.store, hooks, options, Occasion(request.command, CLOCK.utc_now_iso()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +27,7 @@ from importer.ports import PackageAccess
 from importer.reports.issue_files import IssueSink
 from importer.reports.rejected_files import RejectedSink
 from importer.state.ledger import SqliteLedger
+from importer.state.lock import PackagingLock
 from importer.state.package import write_frame
 from importer.state.payloads import PackagePayloads
 from importer.state.run_folder import RunFolder, RunsFolder
@@ -89,7 +90,8 @@ def _new_folder(request: RunRequest) -> Iterator[RunFolder]:
     drop_old_packages(runs_dir, datetime.fromisoformat(CLOCK.utc_now_iso()))
     folder = RunsFolder(runs_dir).create(CLOCK.stamp())
     try:
-        yield folder
+        with PackagingLock(folder.path):
+            yield folder
     except (ConfigError, SourceError, RunInterrupted):
         folder.delete()
         raise
@@ -123,8 +125,8 @@ def checked_run(
     )
     manifest = manifest.model_copy(
         update={
-            "counts": _counts(checked.prepared, inputs, issues.counts),
-            "source": inputs.source_record(request.source, inputs.source.fingerprint()),
+            "counts": _counts(checked.prepared, inputs, issues),
+            "source": inputs.source_record(request.sources, inputs.source.fingerprint()),
             "notes": (*manifest.notes, *checked.decided.identity.notes),
         }
     )
@@ -140,10 +142,10 @@ def _new_manifest(request: RunRequest, inputs: Opened, folder: RunFolder, comman
         working_folder=str(Path.cwd()),
         stage=Stage.PACKAGING,
         target=inputs.target,
-        source=inputs.source_record(request.source, ""),
+        source=inputs.source_record(request.sources, ""),
         mapping_name=str(request.mapping),
         mapping_fingerprint=inputs.mapping.fingerprint,
-        schema_fingerprint=inputs.schema.fingerprint,
+        schema_fingerprint=inputs.schema.fingerprint_of(trait.ref for trait in inputs.plan.traits),
         encoder_version=ENCODER_VERSION,
         key=inputs.plan.key,
         traits=tuple(TraitRecord.of(trait) for trait in wire_traits(inputs.plan)),
@@ -169,7 +171,7 @@ def _sinks(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunFolder)
         rejected.abort()
 
 
-def _counts(prepared: Prepared, inputs: Opened, issues: Mapping[str, int]) -> Counts:
+def _counts(prepared: Prepared, inputs: Opened, issues: IssueSink) -> Counts:
     rows_by_set = np.bincount(prepared.set_ids, minlength=len(prepared.sets))
     removed: dict[str, int] = {}
     for entry, rows in zip(prepared.sets, rows_by_set.tolist(), strict=True):
@@ -178,7 +180,8 @@ def _counts(prepared: Prepared, inputs: Opened, issues: Mapping[str, int]) -> Co
     constants = [trait.ref for trait in inputs.plan.traits if trait.constant is not None]
     return Counts(
         rows_read=prepared.rows_read,
-        issues=dict(sorted(issues.items())),
+        issues=dict(sorted(issues.counts.items())),
+        warnings=dict(sorted(issues.warnings.items())),
         repairs=dict(prepared.repairs),
         cleared={ref: count for ref, count in prepared.cleared.items() if count},
         removed=removed,
@@ -201,10 +204,17 @@ def plan(request: RunRequest, hooks: Hooks | None = None) -> Report:
     hooks = hooks or Hooks()
     with opened(request, hooks.stop.wait) as inputs:
         run = planned_run(request, hooks, inputs, "plan")
-        end = Ending("plan", CLOCK.utc_now_iso(), FinalState.PLANNED)
-        report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
-        hooks.progress.finish()
-        return report
+        return planned_report(run, hooks)
+
+
+def planned_report(run: Run, hooks: Hooks) -> Report:
+    """Report what would be sent."""
+    tripped = guard_trips(run)
+    notes = (f"sending it would stop with exit code 6: {tripped}",) if tripped is not None else ()
+    end = Ending("plan", CLOCK.utc_now_iso(), FinalState.PLANNED, notes=notes)
+    report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
+    hooks.progress.finish()
+    return report
 
 
 def planned_run(request: RunRequest, hooks: Hooks, inputs: Opened, command: str) -> Run:
@@ -230,6 +240,20 @@ def packaged_run(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunF
         hooks.progress.advance(run.index.height)
     set_stage(run, Stage.PLANNED)
     return run
+
+
+def guard_trips(run: Run) -> str | None:
+    """Say that more rows are rejected than the run allows; None where they are not."""
+    judged = 0
+    rejected = run.index.filter(pl.col("state") == "rejected").height
+    for frame in run.package.rows_frames():
+        states = frame["state"]
+        judged += frame.height - int((states == "skipped").sum())
+        rejected += int((states == "rejected").sum())
+    limit = run.manifest.options.max_rejected_percent
+    if judged and 100 * rejected / judged > limit:
+        return f"{rejected} of {judged} rows are rejected, more than {limit:g} % (--max-rejected)"
+    return None
 
 
 def set_stage(run: Run, stage: Stage) -> None:

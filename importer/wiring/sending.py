@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ import orjson
 import polars as pl
 
 from importer.core.delivery import EngineOptions
-from importer.core.lifecycle import FinishReason
+from importer.core.lifecycle import FINAL, FinishReason
 from importer.core.manifest import RunManifest, Stage
 from importer.core.report import ErrorReport, ExitCode, FinalState, Report
 from importer.errors import ConfigError, GuardError, ImporterError, LockedError, StateError
@@ -23,7 +23,7 @@ from importer.state.run_folder import RunsFolder
 from importer.wiring.finishing import Ending, delivered_by, error_report, finish
 from importer.wiring.opening import opened
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
-from importer.wiring.runs import CLOCK, Run, payloads_of, planned_run, set_stage
+from importer.wiring.runs import CLOCK, Run, guard_trips, payloads_of, planned_run, set_stage
 from importer.wiring.targets import OpenTarget
 
 _REASON_CODES: Final = {
@@ -60,13 +60,28 @@ def run_import(request: RunRequest, hooks: Hooks | None = None, options: SendOpt
         if inputs.store is None:
             raise ConfigError("an import needs a store", hint="leave --schema out")
         try:
-            return send(run, inputs.store, hooks, options, command="import")
+            return send(run, inputs.store, hooks, options, Occasion("import", run.manifest.created_at, fresh=True))
         except LockedError as error:
             error.hint = f"wait for it to end; then `memory-importer resume {run.folder.run_id}` sends what was planned"
             raise
 
 
-def send(run: Run, store: OpenTarget, hooks: Hooks, options: SendOptions, *, command: str) -> Report:
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a run is sent on behalf of.
+
+    Attributes:
+        command: Name for the report.
+        started_at: When the command began.
+        fresh: This very process packaged the rows, so nobody can have changed them since: their hash is not checked.
+    """
+
+    command: str
+    started_at: str
+    fresh: bool = False
+
+
+def send(run: Run, store: OpenTarget, hooks: Hooks, options: SendOptions, occasion: Occasion) -> Report:
     """Deliver what is planned and not yet settled, and report.
 
     Args:
@@ -74,55 +89,56 @@ def send(run: Run, store: OpenTarget, hooks: Hooks, options: SendOptions, *, com
         store: Where to.
         hooks: Asked before the first write to a live store.
         options: How hard.
-        command: Name for the report.
+        occasion: On behalf of which command.
     """
     runs_dir = run.folder.path.parent
+    left = _left(run)
     try:
         _guard(run)
-        if not store.target.emulator and not hooks.confirm(question(run, runs_dir)):
+        if left and not store.target.emulator and not hooks.confirm(question(run, runs_dir, left)):
             raise ConfigError(
                 "not sent: nobody agreed to write to the live store",
                 hint=f"`memory-importer resume {run.folder.run_id} --yes` sends it as planned",
             )
     except ImporterError as refusal:
         code = ExitCode.GUARD if isinstance(refusal, GuardError) else ExitCode.REFUSED
-        return _report(run, hooks, _ending(command, error=error_report(refusal), codes=(code,)))
+        end = _ending(occasion, error=error_report(refusal), codes=(code,))
+        with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
+            return _report(run, hooks, replace(end, delivered=delivered_by(ledger)))
     with SendingLock(runs_dir, store.target.store_id), SqliteLedger.open(run.folder.ledger) as ledger:
-        # A run that was sent from before has batches whose rows may have changed on disk since: check them.
-        resumed = run.manifest.stage is not Stage.PLANNED
         set_stage(run, Stage.SENDING)
-        result, error = _deliver(run, store, ledger, hooks, options, resumed=resumed)
+        result, error = _deliver(run, store, ledger, hooks, options, resumed=not occasion.fresh)
         if result is not None and result.reason is FinishReason.COMPLETED:
             set_stage(run, Stage.FINISHED)
         requests = _requests_so_far(ledger, result)
         delivered = delivered_by(ledger)
     code = _exit_code(result, error, hooks)
-    end = _ending(command, error=_why(run, result, error), codes=(code,))
-    return _report(run, hooks, replace(end, delivered=delivered, requests=requests))
+    end = _ending(occasion, error=_why(run, result, error), codes=(code,))
+    notes = () if left else ("nothing was left to send; this is how the run stands",)
+    return _report(run, hooks, replace(end, delivered=delivered, requests=requests, notes=notes))
+
+
+def _left(run: Run) -> int:
+    """Count the rows in the send order whose batch is not over."""
+    with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
+        return sum(entry.spec.rows for entry in ledger.entries() if entry.state not in FINAL)
 
 
 def _guard(run: Run) -> None:
     """Stop a wrong mapping before it sends anything."""
     if run.manifest.stage is not Stage.PLANNED:
         return
-    judged = 0
-    rejected = run.index.filter(pl.col("state") == "rejected").height
-    for frame in run.package.rows_frames():
-        states = frame["state"]
-        judged += frame.height - int((states == "skipped").sum())
-        rejected += int((states == "rejected").sum())
-    limit = run.manifest.options.max_rejected_percent
-    if judged and 100 * rejected / judged > limit:
+    tripped = guard_trips(run)
+    if tripped is not None:
         raise GuardError(
-            f"{rejected} of {judged} rows are rejected, more than {limit:g} %; nothing was sent",
+            f"{tripped}; nothing was sent",
             hint=f"mend the source or the mapping; or `memory-importer resume {run.folder.run_id} --max-rejected 100`",
         )
 
 
-def question(run: Run, runs_dir: Path) -> str:
-    """Return the line that is shown before the first write to a live store."""
+def question(run: Run, runs_dir: Path, rows: int) -> str:
+    """Return the line that is shown before the first write to a live store; `rows` are left to send."""
     target = run.manifest.target
-    rows = run.index.filter(pl.col("position") >= 0).height
     merges = run.groups.filter((pl.col("kind") == "merge") & (pl.col("decision") != "held")).height
     before = delivered_before(runs_dir, run.manifest)
     again = f" The same source was delivered to this store by run {before}." if before is not None else ""
@@ -223,8 +239,15 @@ def _why(run: Run, result: DeliveryResult | None, error: StateError | None) -> E
     )
 
 
-def _ending(command: str, *, error: ErrorReport | None, codes: tuple[int, ...]) -> Ending:
-    return Ending(command, CLOCK.utc_now_iso(), FinalState.NOT_SENT, exit_codes=codes, error=error)
+def _ending(occasion: Occasion, *, error: ErrorReport | None, codes: tuple[int, ...]) -> Ending:
+    return Ending(
+        occasion.command,
+        CLOCK.utc_now_iso(),
+        FinalState.NOT_SENT,
+        exit_codes=codes,
+        error=error,
+        started_at=occasion.started_at,
+    )
 
 
 def _report(run: Run, hooks: Hooks, end: Ending) -> Report:

@@ -19,6 +19,7 @@ from importer.memory_api.client import ClientOptions, MemoryClient
 from importer.pipeline.patience import patiently
 from importer.settings import Settings
 from importer.state.files import make_private_folder
+from importer.state.run_folder import RunsFolder, keep_out_of_git
 
 _EMULATOR_CREDENTIALS: Final = ("emulator", "emulator")
 
@@ -95,8 +96,10 @@ def open_emulator(
         LockedError: another process runs the emulator on the same file.
     """
     options = EmulatorSettings(store_id=store_id) if store_id is not None else EmulatorSettings()
+    RunsFolder(Path(settings.runs_dir)).prepare()
     folder = Path(settings.runs_dir) / "emulator"
     make_private_folder(folder)
+    keep_out_of_git(folder)
     try:
         with Emulator(folder / f"{options.store_id}.db", options) as emulator:
             added = emulator.seed(seed) if seed is not None else []

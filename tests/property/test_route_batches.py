@@ -123,6 +123,7 @@ def rows_to_cut(draw: st.DrawFn) -> tuple[RowsToCut, list[FilledSet], int, int]:
         route.astype(np.uint8),
         chance.integers(0, 3, count).astype(np.uint32),
         wave.astype(np.uint32),
+        wave > 0,
         chance.integers(1, large, count).astype(np.uint64),
         chance.integers(1, large * 20, count).astype(np.uint64),
     )

@@ -347,7 +347,7 @@ def test_header_that_is_a_row_of_data_is_not_shown() -> None:
         ["ann@example.com", "Ann", "4711"],
     )
     assert "the source has none of the 2 mapped columns" in problem
-    assert "inspect" in problem
+    assert "right file" in problem
     assert not any(value in problem for value in ("ann@example.com", "Ann", "4711"))
 
 

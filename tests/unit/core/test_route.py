@@ -162,6 +162,7 @@ def rows(
         np.array([ROUTES.index(each) for each in route], dtype=np.uint8),
         np.array(sets if sets is not None else [0] * count, dtype=np.uint32),
         np.array(wave if wave is not None else [0] * count, dtype=np.uint32),
+        np.array([bool(each) for each in wave] if wave is not None else [False] * count, dtype=np.bool_),
         np.full(count, body, dtype=np.uint64),
         np.full(count, line, dtype=np.uint64),
     )

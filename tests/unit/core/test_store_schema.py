@@ -91,8 +91,10 @@ def test_the_fingerprint_moves_with_what_decides_and_with_nothing_else() -> None
     assert changed(dataType="STRING") != fingerprint
     assert changed(idTypePromotion="crm") != fingerprint
     assert changed(validationRule={"ruleType": "NUMBER", "min": 1, "max": 9.5}) != fingerprint
-    other_rules = {**IDENTITY, "matchingRules": ["crm", "email"]}
+    other_rules = {**IDENTITY, "matchingRules": ["crm"]}
     assert StoreSchema.from_api(STORE, GROUPS, other_rules).fingerprint != fingerprint
+    unused = {**IDENTITY, "matchingRules": ["crm", "email"]}
+    assert StoreSchema.from_api(STORE, GROUPS, unused).fingerprint == fingerprint, "no trait is promoted to crm"
     renamed = {**STORE, "displayName": "renamed", "description": "x"}
     assert StoreSchema.from_api(renamed, [{**group, "version": 9} for group in GROUPS[::-1]], IDENTITY).fingerprint == (
         fingerprint

@@ -109,7 +109,7 @@ def test_a_later_round_goes_on_where_the_order_ends() -> None:
 
 def test_released_groups_go_alone_where_only_they_are_asked_for() -> None:
     """A canary stays one when a group is released."""
-    made = schedule({}, {"state": "sequence", "group": 1, "wave": 1}, choice=Choice(groups_only=True))
+    made = schedule({}, {"state": "sequence", "group": 1, "wave": 1}, choice=Choice(groups=frozenset({1})))
     assert made.index["position"].to_list() == [-1, 0]
 
 

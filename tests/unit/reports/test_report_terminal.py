@@ -87,7 +87,7 @@ def test_summary_says_what_happened() -> None:
         "1 group of 3 rows would become one profile each: 1 held, 0 allowed",
         "operations: at least 463, at most 470; requests: 4 import-poll",
         "440 mobile: E.164, 31 email: lower-cased",
-        "463 values constant (Account.origin)",
+        "463 constants (Account.origin)",
         "two (and 1 more in report.json)",
         "runs/20261122-101500-ab12cd/  report.json issues.csv",
         "`memory-importer resume 20261122-101500-ab12cd --release all`",
