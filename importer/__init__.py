@@ -12,7 +12,7 @@
     (24, 3)
     >>> report = importer.run(request)  # sends; `plan` and `resume` go in two steps
     >>> report.exit_code, report.folder  # outcomes.parquet there has every row
-    (3, 'runs/20261122-052629-9b3bc1')
+    (3, 'runs/20261122-052629-417-9b3bc1')
 
 Rows never raise: what is wrong with them is in the report and its files. What ends a run is an `ImporterError`, with
 `.message` and `.hint`. Everything is imported when it is first used, so that importing this package costs nothing.
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ImporterError,
         LockedError,
         MappingError,
+        PackageChangedError,
         Problem,
         ProtocolError,
         RejectedRequestError,
@@ -72,6 +73,7 @@ __all__ = [
     "ImporterError",
     "LockedError",
     "MappingError",
+    "PackageChangedError",
     "Problem",
     "ProtocolError",
     "RejectedRequestError",

@@ -8,6 +8,7 @@ ImporterError               has ``.hint`` (what to do) and ``.context`` (ids and
     SourceChangedError      it is not the file the run was made from
   GuardError                a run guard tripped; nothing more was sent
   StateError                the run folder or its ledger is damaged, newer than this version, or missing
+    PackageChangedError     the package is not what was planned
     LockedError             another process sends to this store from this runs folder
   ApiError                  status, request id, endpoint; never a body, never a query string
     RetryableApiError       429, 5xx on repeatable calls, no connection; ``retry_after_s``
@@ -88,6 +89,10 @@ class GuardError(ImporterError):
 
 class StateError(ImporterError):
     """The run folder is missing, damaged or written by another version."""
+
+
+class PackageChangedError(StateError):
+    """The package does not hold what was planned any more; the run cannot be sent."""
 
 
 class LockedError(StateError):

@@ -42,10 +42,10 @@ from importer.core.engine_messages import (
 from importer.errors import (
     AmbiguousRequestError,
     ApiError,
+    PackageChangedError,
     ProtocolError,
     RejectedRequestError,
     RetryableApiError,
-    StateError,
 )
 from importer.ports import Clock, PartFile, Payloads, ProfileWriter
 
@@ -197,7 +197,7 @@ class Executor:
 
     def _check(self, start: int, stop: int, digest: str) -> None:
         if digest and self._payloads.digest(start, stop) != digest:
-            raise StateError(
+            raise PackageChangedError(
                 f"the package of the run does not hold what was planned for positions {start} to {stop}",
                 hint="the run folder was changed or damaged; import the source again as a new run",
                 context={"start": start, "stop": stop},

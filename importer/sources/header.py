@@ -210,7 +210,7 @@ def _check_name(name: str, position: int) -> None:
     if name != name.strip():
         raise Doubt(
             f"the name of column {position} has white space around it: {_quoted([name])}",
-            f"write {_quoted([name.strip()])}, or set trim_headers",
+            f"write {_quoted([name.strip()])}, or set trim_headers under `source:` in the mapping",
         )
 
 

@@ -72,7 +72,7 @@ class ParquetSource:
         notes += [f"column '{name}' is left out: {why}" for name, why in shape.unsupported]
         if shape.naive and self._options.assume_tz is None:
             names = ", ".join(f"'{name}'" for name in shape.naive)
-            notes.append(f"times without a zone in {names}; --assume-tz names it")
+            notes.append(f"times without a zone in {names}; `assume_tz` under `source:` in the mapping names it")
         return SourceDescription(
             kind="parquet",
             files=tuple(self._files),
@@ -206,7 +206,8 @@ def _check_zone(zone: str | None) -> None:
         ZoneInfo(zone)
     except (OSError, ValueError, LookupError):
         raise SourceError(
-            "the zone asked for is not known", hint="--assume-tz with a name such as Europe/Berlin"
+            "the zone asked for is not known",
+            hint="`assume_tz` under `source:` in the mapping takes a name such as Europe/Berlin",
         ) from None
 
 

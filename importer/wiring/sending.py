@@ -14,7 +14,7 @@ from importer.core.delivery import EngineOptions
 from importer.core.lifecycle import FINAL, FinishReason
 from importer.core.manifest import RunManifest, Stage
 from importer.core.report import ErrorReport, ExitCode, FinalState, Report
-from importer.errors import ConfigError, GuardError, ImporterError, LockedError, StateError
+from importer.errors import ConfigError, GuardError, ImporterError, LockedError, PackageChangedError, StateError
 from importer.pipeline.deliver import DeliveryPorts, DeliveryProgress, DeliveryResult, deliver
 from importer.settings import Settings
 from importer.state.ledger import SqliteLedger
@@ -214,6 +214,8 @@ def _advance(hooks: Hooks) -> Callable[[DeliveryProgress], None]:
 
 
 def _exit_code(result: DeliveryResult | None, error: StateError | None, hooks: Hooks) -> ExitCode:
+    if isinstance(error, PackageChangedError):
+        return ExitCode.STATE
     if error is not None or result is None:
         return ExitCode.STOPPED
     if result.reason is FinishReason.INTERRUPTED:
