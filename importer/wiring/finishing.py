@@ -147,11 +147,27 @@ def _judged(report: Report, folder: Path, end: Ending) -> Report:
 
 
 def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: pl.DataFrame, end: Ending) -> Report:
+    base = report_base(run, manifest)
+    return base.model_copy(
+        update={
+            "command": end.command,
+            "requests": dict(end.requests),
+            "merge_groups": _merge_groups(index, groups),
+            "started_at": end.started_at or manifest.created_at,
+            "finished_at": end.finished_at,
+            "notes": (*manifest.notes, *end.notes),
+            "error": end.error,
+        }
+    )
+
+
+def report_base(run: RunFolder, manifest: RunManifest) -> Report:
+    """Return what a run's record alone says about it: nothing yet of the rows' outcomes."""
     counts = manifest.counts
     target = manifest.target
     return Report(
         run_id=run.run_id,
-        command=end.command,
+        command=manifest.command,
         rows_read=counts.rows_read,
         issues=counts.issues,
         warnings=counts.warnings,
@@ -166,8 +182,6 @@ def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: 
             )
             for route, entry in counts.routes.items()
         },
-        requests=dict(end.requests),
-        merge_groups=_merge_groups(index, groups),
         cleared=counts.cleared,
         removed=counts.removed,
         constant=counts.constant,
@@ -184,11 +198,8 @@ def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: 
         ),
         mapping=MappingReport(name=manifest.mapping_name, fingerprint=manifest.mapping_fingerprint),
         schema_fingerprint=manifest.schema_fingerprint,
-        started_at=end.started_at or manifest.created_at,
-        finished_at=end.finished_at,
+        started_at=manifest.created_at,
         folder=str(run.path),
-        notes=(*manifest.notes, *end.notes),
-        error=end.error,
     )
 
 

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from importer.core.lifecycle import BatchState
 from importer.core.manifest import RunManifest, Stage
-from importer.core.report import MappingReport, Report, RouteReport, SourceReport, Target
+from importer.core.report import Report
 from importer.errors import StateError
 from importer.reports.report_file import REPORT_NAME, read_report
 from importer.state.ledger import SqliteLedger
 from importer.state.run_folder import RunFolder, RunsFolder
+from importer.wiring.finishing import report_base
 
 _STAGES: Final = {
     Stage.PACKAGING: "its source is being read, or it was stopped while reading; nothing was sent",
@@ -68,35 +69,12 @@ def _sent_since(folder: RunFolder, manifest: RunManifest) -> bool:
 
 
 def _report_so_far(folder: RunFolder, manifest: RunManifest) -> Report:
-    target = manifest.target
     sends = manifest.stage in (Stage.PACKAGING, Stage.PLANNED, Stage.SENDING) and manifest.command != "validate"
-    return Report(
-        run_id=folder.run_id,
-        command=manifest.command,
-        rows_read=manifest.counts.rows_read,
-        issues=manifest.counts.issues,
-        repairs=manifest.counts.repairs,
-        routes={
-            route: RouteReport(rows=entry.rows, requests=entry.batches, bytes=entry.size_bytes, reasons=entry.reasons)
-            for route, entry in manifest.counts.routes.items()
-        },
-        target=Target(
-            store_id=target.store_id, store_name=target.store_name, host=target.host or None, emulator=target.emulator
-        ),
-        source=SourceReport(
-            files=manifest.source.files,
-            kind=manifest.source.kind,
-            encoding=manifest.source.encoding,
-            delimiter=manifest.source.delimiter,
-            columns=manifest.source.columns,
-            notes=manifest.source.notes,
-        ),
-        mapping=MappingReport(name=manifest.mapping_name, fingerprint=manifest.mapping_fingerprint),
-        schema_fingerprint=manifest.schema_fingerprint,
-        started_at=manifest.created_at,
-        folder=str(folder.path),
-        notes=(f"this run has not ended: {_STAGES[manifest.stage]}{_progress(folder, manifest)}",),
-        hints=(f"if no process works on it: `memory-importer resume {folder.run_id}`",) if sends else (),
+    return report_base(folder, manifest).model_copy(
+        update={
+            "notes": (f"this run has not ended: {_STAGES[manifest.stage]}{_progress(folder, manifest)}",),
+            "hints": (f"if no process works on it: `memory-importer resume {folder.run_id}`",) if sends else (),
+        }
     )
 
 
