@@ -142,7 +142,8 @@ def _hooks(given: Mapping[str, Any]) -> Iterator[Hooks]:
     try:
         yield Hooks(
             progress=progress,
-            confirm=lambda question: _confirm(question, progress, yes=bool(given.get("yes"))),
+            confirm=lambda question: _confirm(question, progress, "--yes", yes=bool(given.get("yes"))),
+            confirm_stale=lambda question: _confirm(question, progress, "--stale-ok", yes=False),
             stop=stop,
             stop_signal=lambda: seen[0] if seen else 0,
         )
@@ -155,12 +156,12 @@ def _hooks(given: Mapping[str, Any]) -> Iterator[Hooks]:
             signal.signal(number, handler)
 
 
-def _confirm(question: str, progress: ProgressSink, *, yes: bool) -> bool:
+def _confirm(question: str, progress: ProgressSink, flag: str, *, yes: bool) -> bool:
     if yes:
         return True
     progress.finish()  # what is redrawn in place would cover the question
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise ConfigError(f"{question} There is no terminal to ask", hint="give --yes")
+        raise ConfigError(f"{question} There is no terminal to ask", hint=f"give {flag}")
     return click.confirm(question, default=False, err=True)
 
 

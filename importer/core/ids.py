@@ -7,7 +7,6 @@ from typing import Final
 
 STORE_ID_PATTERN: Final = re.compile(r"^mem_(store|service)_[0-7][0-9a-z]{25}$")
 PROFILE_ID_PATTERN: Final = re.compile(r"^mem_profile_[0-7][0-9a-z]{25}$")
-IMPORT_ID_PATTERN: Final = re.compile(r"^mem_import_[0-7][0-9a-z]{25}$")
 
 
 def is_store_id(text: str) -> bool:

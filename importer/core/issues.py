@@ -326,8 +326,3 @@ _ENTRIES = (
 
 CATALOGUE: Final[dict[str, IssueCode]] = {entry.code: entry for entry in _ENTRIES}
 """Every issue code by name."""
-
-
-def empty_issues() -> pl.DataFrame:
-    """Return an issue frame without rows, `ISSUES_SCHEMA`."""
-    return pl.DataFrame(schema=ISSUES_SCHEMA)

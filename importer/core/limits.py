@@ -43,12 +43,6 @@ ID_TYPE_MIN_CHARS: Final = 2
 ID_TYPE_MAX_CHARS: Final = 30
 """Length of an idType's name."""
 
-ID_TYPES_MAX: Final = 15
-"""Identifier types of a store."""
-
-TRAIT_GROUPS_MAX: Final = 50
-"""Trait groups of a store, and of one profile in a body."""
-
 TRAITS_PER_GROUP_MAX: Final = 95
 """Trait definitions of one group."""
 

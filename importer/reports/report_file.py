@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
-from importer.core.report import ErrorReport, Report, empty_report
+from importer.core.report import Report
 from importer.errors import StateError
 from importer.reports.whole_file import write_whole
 
@@ -18,11 +17,6 @@ REPORT_NAME: Final = "report.json"
 def report_text(report: Report) -> str:
     """Return the report as `--json` prints it and `report.json` holds it."""
     return report.model_dump_json(indent=2) + "\n"
-
-
-def error_text(error: ErrorReport) -> str:
-    """Return what `--json` prints when a command ends before a run exists."""
-    return json.dumps(empty_report(error), ensure_ascii=False, indent=2) + "\n"
 
 
 def write_report(folder: Path, report: Report) -> tuple[str, ...]:

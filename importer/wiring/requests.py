@@ -76,11 +76,13 @@ class Hooks:
     Attributes:
         progress: Told how far it is.
         confirm: Asked before the first write to a live store; false leaves the run planned.
+        confirm_stale: Asked before a package older than 24 hours is sent; false leaves it.
         stop: Set to stop sending; the run stays resumable.
         stop_signal: Number of the signal that set it, 0 for none.
     """
 
     progress: ProgressSink = field(default_factory=NoProgress)
     confirm: Callable[[str], bool] = _yes
+    confirm_stale: Callable[[str], bool] = _yes
     stop: Event = field(default_factory=Event)
     stop_signal: Callable[[], int] = lambda: 0

@@ -108,7 +108,9 @@ def _check_age(request: ResumeRequest, manifest: RunManifest, hooks: Hooks) -> N
     age = datetime.fromisoformat(CLOCK.utc_now_iso()) - datetime.fromisoformat(manifest.created_at)
     if age <= STALE_AFTER:
         return
-    if not hooks.confirm(f"The package is {age.days * 24 + age.seconds // 3600} hours old. Send it all the same?"):
+    if not hooks.confirm_stale(
+        f"The package is {age.days * 24 + age.seconds // 3600} hours old. Send it all the same?"
+    ):
         raise ConfigError("the package is older than 24 hours", hint="give --stale-ok, or plan the source again")
 
 

@@ -168,6 +168,18 @@ def test_operations_are_those_of_rows_that_go(bench: Workbench) -> None:
     assert (stopped.exit_code, stopped.operations.at_most) == (6, 0)
 
 
+def test_an_old_package_has_a_question_of_its_own(bench: Workbench) -> None:
+    """Who agreed to write to a live store did not agree to send what was checked days ago."""
+    planned = plan(bench.request(write_source(bench, *plain_rows(5))), Hooks())
+    folder = RunFolder(Path(planned.folder or ""))
+    folder.write_manifest(folder.read_manifest().model_copy(update={"created_at": "2026-01-01T00:00:00Z"}))
+    hooks = Hooks(confirm=lambda _: True, confirm_stale=lambda _: False)
+    with pytest.raises(ConfigError):
+        resume(ResumeRequest(planned.run_id, bench.settings), hooks, QUICK)
+    assert bench.writes() == []
+    assert bench.go_on(planned, stale_ok=True).outcomes["processed"] == 5
+
+
 def test_a_dry_run_is_never_sent(bench: Workbench) -> None:
     """Not even one that was killed."""
     run_id = _stopped_while_packaging(bench, "validate")

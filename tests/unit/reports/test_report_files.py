@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importer.core.report import ErrorReport, Report
+from importer.core.report import Report
 from importer.errors import StateError
 from importer.ports import MALFORMED_SCHEMA, Dialect
 from importer.reports.issue_files import IssueSink
 from importer.reports.outcome_files import OutcomesSink, write_groups
 from importer.reports.parquet_file import ROW_GROUP_ROWS, ParquetFile
 from importer.reports.rejected_files import RejectedSink
-from importer.reports.report_file import error_text, read_report, report_text, write_report
+from importer.reports.report_file import read_report, report_text, write_report
 from importer.reports.row_names import row_names
 from importer.reports.whole_file import WholeFile, write_whole
 
@@ -395,11 +395,6 @@ def test_a_report_that_is_missing_or_damaged(tmp_path: Path) -> None:
         read_report(tmp_path)
     assert "secret" not in str(caught.value)
     assert caught.value.hint
-
-
-def test_error_without_a_run_is_json() -> None:
-    """Before a run exists --json still prints a document."""
-    assert '"message": "no store"' in error_text(ErrorReport(message="no store"))
 
 
 @pytest.mark.usefixtures("umask")
