@@ -72,10 +72,12 @@ class Choice:
     Attributes:
         limit: At most so many, the first of the source.
         groups: Rows of these merge groups alone.
+        lines: These lines of the index alone.
     """
 
     limit: int | None = None
     groups: frozenset[int] | None = None
+    lines: pl.Series | None = None
 
 
 def schedule_rows(
@@ -96,6 +98,8 @@ def schedule_rows(
     lines = index.with_row_index("line").filter(pl.col("state").is_in(["send", "sequence"]) & (pl.col("position") < 0))
     if choice.groups is not None:
         lines = lines.filter((pl.col("state") == "sequence") & pl.col("group").is_in(sorted(choice.groups)))
+    if choice.lines is not None:
+        lines = lines.filter(pl.col("line").is_in(choice.lines.implode()))
     if choice.limit is not None:
         lines = lines.head(choice.limit)
     line = lines["line"].cast(pl.Int64).to_numpy()
