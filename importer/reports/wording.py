@@ -1,0 +1,59 @@
+"""What a state means, and numbers as people write them: the same words in the summary and on the page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from importer.core.report import FinalState, Report
+
+STATE_MEANING: Final = {
+    FinalState.REJECTED: "an error was found; not sent",
+    FinalState.SKIPPED: "",
+    FinalState.HELD: "a merge needs your decision; not sent",
+    FinalState.UNCHANGED: "as last delivered; not sent again",
+    FinalState.COMBINED: "carried by another row of the same person",
+    FinalState.PLANNED: "would be sent",
+    FinalState.NOT_SENT: "the run stopped before them",
+    FinalState.ACCEPTED: "taken (202); not known to be applied",
+    FinalState.PROCESSED: "finished without errors or warnings",
+    FinalState.FAILED: "refused by the service",
+    FinalState.UNATTRIBUTED: "in a part with errors; no row was named",
+    FinalState.UNKNOWN: "sent; no answer",
+}
+"""What became of the rows of a state; why rows are skipped is counted by itself."""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``1 row``, ``2,000 rows``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def share_text(count: int, total: int) -> str:
+    """Return a share of at least one in `total` as a percentage."""
+    share = count / total * 100
+    # Rounding must not make all rows of nearly all, nor none of some.
+    if count < total:
+        share = min(share, 99.9)
+    return f"{max(share, 0.1):.1f}%"
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a size in the unit that suits it."""
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def run_seconds(report: Report) -> float | None:
+    """Return how long a run took, None while it goes on."""
+    if report.finished_at is None:
+        return None
+    try:
+        start, end = (datetime.fromisoformat(text) for text in (report.started_at, report.finished_at))
+        return (end - start).total_seconds()
+    except (ValueError, TypeError):
+        return None
