@@ -9,6 +9,8 @@ ImporterError               has ``.hint`` (what to do) and ``.context`` (ids and
   GuardError                a run guard tripped; nothing more was sent
   StateError                the run folder or its ledger is damaged, newer than this version, or missing
     PackageChangedError     the package is not what was planned
+    LedgerDamagedError      the ledger cannot be trusted; `resume RUN --rebuild-ledger` makes it anew
+    DiskError               the disk under it is full or failing; what was saved stands, the run can be resumed
     LockedError             another process sends to this store from this runs folder
   ApiError                  status, request id, endpoint; never a body, never a query string
     RetryableApiError       429, 5xx on repeatable calls, no connection; ``retry_after_s``
@@ -93,6 +95,14 @@ class StateError(ImporterError):
 
 class PackageChangedError(StateError):
     """The package does not hold what was planned any more; the run cannot be sent."""
+
+
+class LedgerDamagedError(StateError):
+    """The ledger is missing, damaged, or that of another run; nothing it says is believed."""
+
+
+class DiskError(StateError):
+    """The disk under the runs folder is full or failing; what was saved before stands."""
 
 
 class LockedError(StateError):

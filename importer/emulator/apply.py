@@ -31,7 +31,16 @@ BREATH_S = 2e-5
 class Applier:
     """Applies one piece of work at a time, on the worker's connection."""
 
-    def __init__(self, database: Database, catalogue: Catalogue, writer: Writer, backlog: Backlog) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        writer: Writer,
+        backlog: Backlog,
+        drop_every: int | None = None,
+    ) -> None:
+        self._drop_every = drop_every
+        self._written = 0
         self._database = database
         self._catalogue = catalogue
         self._writer = writer
@@ -86,6 +95,7 @@ class Applier:
                 operations.write_events(connection, [*events, *skips])
 
     def _write_all(self, session: Session, traits: list[dict[str, Any]], work: Work) -> list[Event]:
+        traits = self._without_dropped(traits)
         schema = self._catalogue.schema
         identified = [(schema.read_identifiers(entry)[0], entry) for entry in traits]
         session.prefetch(identifier for identifiers, _ in identified for identifier in identifiers)
@@ -97,6 +107,12 @@ class Applier:
             if skipped:
                 skips.append(_skip_event(number, skipped, work))
         return skips
+
+    def _without_dropped(self, traits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Lose a profile now and then, as a service may that answers 202 and says no more."""
+        first, self._written = self._written + 1, self._written + len(traits)
+        every = self._drop_every
+        return traits if every is None else [entry for at, entry in enumerate(traits, first) if at % every]
 
     def _apply_traits(self, work: Work) -> None:
         traits = orjson.loads(work.payload or b"{}")

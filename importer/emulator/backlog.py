@@ -77,7 +77,9 @@ class Backlog:
 
     def seconds_until_due(self, work: Work) -> float:
         """Return how long a piece of work has still to wait, by the delay of this start of the emulator."""
-        return work.accepted_at + self._delay_s - time.time()
+        # Wall clock, as work outlives a process; work of the future shows that the clock was put back, and is due.
+        waited_s = time.time() - work.accepted_at
+        return self._delay_s - waited_s if waited_s >= 0 else 0.0
 
     def close(self, connection: sqlite3.Connection, work: Work) -> None:
         """Remove what was applied, in the transaction that stores its effect."""

@@ -158,6 +158,7 @@ async def _receive(request: Request, part: Path) -> tuple[str, int]:
     size = 0
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
     with os.fdopen(fd, "wb") as file:
+        os.fchmod(fd, PRIVATE_FILE)  # a umask can take the owner's own bits away
         async for block in request.stream():
             digest.update(block)
             size += len(block)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
 FORMAT = 1
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -53,20 +54,24 @@ class Database:
 
     def __init__(self, path: Path | str) -> None:
         self._temporary = tempfile.mkdtemp(prefix="memory-emulator-") if str(path) == ":memory:" else None
+        if self._temporary:
+            Path(self._temporary).chmod(PRIVATE_FOLDER)  # a umask can take the owner's own bits away
         self.path = Path(self._temporary, "emulator.db") if self._temporary else Path(path)
         self._writing = threading.Lock()
         self._lock_fd = -1
         try:
             self._lock_fd = _take_lock(self.path)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
-            self._create_tables()
-            # SQLite gives its WAL and index files the mode of the main file, so this decides for all of them.
+            # SQLite gives its WAL and index files the mode of the main file, so this decides for all of them. A umask
+            # can take the owner's own bits away, so it comes first.
             self.path.chmod(PRIVATE_FILE)
+            self._create_tables()
             self.front = self._connect()
             self._front_guard = threading.RLock()
             self.back = self._connect()
             self.uploads = self.path.with_name(self.path.name + "-uploads")
-            self.uploads.mkdir(mode=0o700, exist_ok=True)
+            self.uploads.mkdir(exist_ok=True)
+            self.uploads.chmod(PRIVATE_FOLDER)
         except BaseException:
             self._release()
             raise
@@ -91,6 +96,8 @@ class Database:
             if tables:
                 raise DatabaseFormatError(f"{self.path} is not an emulator database of format {FORMAT}")
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={FORMAT}; COMMIT;")
+        except sqlite3.OperationalError:
+            raise  # no room, or no permission: the file is what it was
         except sqlite3.DatabaseError as error:
             raise DatabaseFormatError(f"{self.path} is not an emulator database") from error
         finally:
@@ -139,7 +146,9 @@ class Database:
 
 
 def _take_lock(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (above for above in reversed(path.parents) if not above.exists()):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(PRIVATE_FOLDER)
     fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     try:
         os.fchmod(fd, PRIVATE_FILE)

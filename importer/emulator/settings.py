@@ -47,6 +47,8 @@ class EmulatorSettings:
         upload_ttl_s: Life of a signed upload URL in seconds; fractions are cut off, as S3 counts whole seconds.
         max_body_bytes: A larger Bulk body answers 413; None sets no limit of its own.
         max_requests_per_s: Above this rate the API answers 429 with `Retry-After`; None never does.
+        drop_every: Every so many-th profile of the accepted Bulk bodies and import files is left out when they are
+            applied, and nothing says so; None drops none.
         sparse_nulls: Trait definitions answer `idTypePromotion` and `validationRule` as null where they have none.
     """
 
@@ -64,4 +66,5 @@ class EmulatorSettings:
     upload_ttl_s: float = 1800
     max_body_bytes: int | None = None
     max_requests_per_s: float | None = None
+    drop_every: int | None = None
     sparse_nulls: bool = True

@@ -16,6 +16,7 @@ MOST_GROUPS: Final = 20
 MOST_ROWS: Final = 10
 """Rows of a group that are shown."""
 
+_FACTS: Final = {"shape": pl.String(), "most_shared": pl.Int64(), "profiles": pl.Int64()}
 _TEXT_CHARS: Final = 80
 _MOST_KEYS: Final = 3
 _SIZES: Final = ((2, 2, "2 rows"), (3, 3, "3 rows"), (4, 5, "4 to 5 rows"), (6, 10, "6 to 10 rows"))
@@ -43,6 +44,9 @@ class Group:
         decision: ``held``, ``allowed`` or ``released``.
         size: Rows in it.
         links: The idTypes that link its rows: ``email, phone``.
+        shape: ``pair``, ``hub``, ``chain`` or ``chain with hub``; empty where it is not known.
+        most_shared: Rows that have its commonest linking value; 0 where it is not known.
+        profiles: What it would become under the reading of the forecast; None where that is not known.
         rows: The first of them.
     """
 
@@ -51,6 +55,9 @@ class Group:
     decision: str
     size: int
     links: str
+    shape: str
+    most_shared: int
+    profiles: int | None
     rows: tuple[GroupRow, ...]
 
 
@@ -63,6 +70,7 @@ class GroupOverview:
         total: Groups in the file.
         by_size: Groups by size.
         by_links: Groups by what links them: ``email``, ``email, phone`` ...
+        by_shape: Groups by shape: ``pair``, ``hub``, ``chain`` ...; empty where it is not known.
         keys: Names of the key columns.
         has_linking_values: Some row says which value links it.
     """
@@ -71,6 +79,7 @@ class GroupOverview:
     total: int = 0
     by_size: dict[str, int] = field(default_factory=dict)
     by_links: dict[str, int] = field(default_factory=dict)
+    by_shape: dict[str, int] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     has_linking_values: bool = False
 
@@ -89,6 +98,10 @@ def read_groups(path: Path) -> GroupOverview:
             pl.col("kind").first(),
             pl.col("decision").first(),
             pl.col("id_types").first().list.sort().list.join(", ").alias("links"),
+            *(
+                (pl.col(name).first() if name in names else pl.lit(None, dtype=dtype)).alias(name)
+                for name, dtype in _FACTS.items()
+            ),
         )
         .with_columns(is_held=pl.col("decision") == "held", number=pl.col("group").cast(pl.Int64, strict=False))
         .sort("is_held", "size", "number", "group", descending=[True, True, False, False])
@@ -106,6 +119,7 @@ def read_groups(path: Path) -> GroupOverview:
         total=groups.height,
         by_size=_by_size(groups["size"]),
         by_links=dict(groups["links"].value_counts(sort=True).iter_rows()),
+        by_shape=dict(groups["shape"].drop_nulls().value_counts(sort=True).iter_rows()),
         keys=tuple(shown(name, _TEXT_CHARS) for name in keys),
         has_linking_values=bool((rows["linking"] != "").any()),
     )
@@ -134,6 +148,9 @@ def _group(row: dict[str, Any], rows: pl.DataFrame, keys: Sequence[str]) -> Grou
         decision=row["decision"],
         size=row["size"],
         links=row["links"] or "",
+        shape=row["shape"] or "",
+        most_shared=row["most_shared"] or 0,
+        profiles=row["profiles"],
         rows=tuple(
             GroupRow(
                 file=line["file"],

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from importer.core.cost import allowance_text
 from importer.core.report import Report, RouteReport
 from importer.files import write_whole
 from importer.reports.html_bar import outcome_segments
@@ -117,6 +118,7 @@ def _views(report: Report) -> dict[str, Any]:
         "notes_left_out": max(0, len(notes) - _MOST_NOTES),
         "routes": _routes(report),
         "requests": listing(report.requests, _MOST_LINES),
+        "allowance": allowance_text(report.allowance) if report.allowance is not None else "",
         "changes": changes[:_MOST_LINES],
         "changes_left_out": max(0, len(changes) - _MOST_LINES),
         "repairs": listing(report.repairs, _MOST_LINES),

@@ -9,16 +9,18 @@ from typing import Final
 import polars as pl
 
 from importer.core.issues import ISSUES_SCHEMA, Severity
+from importer.files import WholeFile
 from importer.reports.csv_text import HUMAN_STYLE, Encoder, csv_header, csv_lines, harmless
 from importer.reports.parquet_file import ParquetFile
 from importer.reports.plain_text import mask_expr
 from importer.reports.row_names import row_names
-from importer.reports.whole_file import WholeFile
 
 PARQUET_NAME: Final = "issues.parquet"
 CSV_NAME: Final = "issues.csv"
 CAP_PER_CODE: Final = 1000
 """Issues of one code that `issues.csv` shows."""
+
+_PIECE_ROWS: Final = 100_000
 
 _BEFORE_KEY: Final = pl.Schema({"file": pl.String})
 _AFTER_KEY: Final = pl.Schema(
@@ -79,8 +81,22 @@ class IssueSink:
         named = self._names.name_rows(frame)
         if not self._show_values:
             named = named.with_columns(mask_expr(pl.col("value")).alias("value"))
-        self._parquet.append(named)
-        shown = self._below_cap(named).select(self._columns)
+        self._append(named)
+
+    def take_over(self, folder: Path) -> None:
+        """Begin with the issues that the same run wrote to another folder; nothing where it wrote none."""
+        path = folder / PARQUET_NAME
+        if not path.exists():
+            return
+        for piece in pl.read_parquet(path).iter_slices(_PIECE_ROWS):
+            self._append(piece)
+
+    def _append(self, frame: pl.DataFrame) -> None:
+        """Write issues whose rows are named."""
+        if frame.is_empty():
+            return
+        self._parquet.append(frame)
+        shown = self._below_cap(frame).select(self._columns)
         for code, count in frame["code"].value_counts(sort=True).iter_rows():
             self.counts[code] = self.counts.get(code, 0) + count
         mild = frame.filter(pl.col("severity") == Severity.WARNING.value)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from importer.core.report import full_outcomes
+from importer.core.read_back import Verified
+from importer.core.report import FinalState, full_outcomes
 from importer.reports.parquet_file import ParquetFile
 from importer.reports.plain_text import mask_expr
 from importer.reports.row_names import row_names
 
 OUTCOMES_NAME: Final = "outcomes.parquet"
 GROUPS_NAME: Final = "groups.parquet"
+
+_OPEN: Final = (FinalState.UNATTRIBUTED.value, FinalState.UNKNOWN.value)
 
 _OUTCOME_COLUMNS: Final = pl.Schema(
     {
@@ -43,7 +47,38 @@ _GROUP_COLUMNS: Final = pl.Schema(
         "line": pl.UInt64,
     }
 )
-_LINK_COLUMNS: Final = pl.Schema({"id_types": pl.List(pl.String()), "linking_value": pl.String()})
+_LINK_COLUMNS: Final = pl.Schema(
+    {
+        "id_types": pl.List(pl.String()),
+        "linked_by": pl.List(pl.String()),
+        "linking_value": pl.List(pl.String()),
+        "rows": pl.Int64(),
+        "keys": pl.Int64(),
+        "shape": pl.String(),
+        "linking_values": pl.Int64(),
+        "most_shared": pl.Int64(),
+        "reading": pl.String(),
+        "profiles": pl.Int64(),
+        "profile": pl.Int64(),
+        "decided_by": pl.String(),
+    }
+)
+_SHAPE: Final = (
+    pl.when(pl.col("chain") & pl.col("hub"))
+    .then(pl.lit("chain with hub"))
+    .when("chain")
+    .then(pl.lit("chain"))
+    .when("hub")
+    .then(pl.lit("hub"))
+    .when(pl.col("chain").is_not_null())
+    .then(pl.lit("pair"))
+)
+
+GROUP_FACTS: Final = (
+    *("group", "kind", "decision", "id_types", "linked_by", "linking_value", "rows", "keys", "hub", "chain"),
+    *("linking_values", "most_shared", "profiles", "profile", "decided_by"),
+)
+"""What `write_groups` is told of a row of a group."""
 
 
 class OutcomesSink:
@@ -56,11 +91,15 @@ class OutcomesSink:
 
     Attributes:
         counts: Rows by final state; all states, in order.
+        verified: Rows read back, by result.
+        settled: Rows of which the service did not say what became, and that reading back confirmed.
     """
 
     def __init__(self, folder: Path, key_columns: Sequence[str], file_names: Sequence[str]) -> None:
         self._names = row_names(key_columns, file_names, _OUTCOME_COLUMNS)
         self.counts = full_outcomes({})
+        self.verified: Counter[str] = Counter()
+        self.settled = 0
         schema = pl.Schema({**self._names.key_schema, **_OUTCOME_COLUMNS})
         self._parquet = ParquetFile(folder / OUTCOMES_NAME, schema)
 
@@ -82,6 +121,9 @@ class OutcomesSink:
         added = full_outcomes(found)
         self._parquet.append(self._names.name_rows(frame))
         self.counts = {state: count + added[state] for state, count in self.counts.items()}
+        read = frame.filter(pl.col("verified").is_not_null())
+        self.verified.update(dict(read["verified"].value_counts().iter_rows()))
+        self.settled += read.filter(pl.col("state").is_in(_OPEN) & (pl.col("verified") == Verified.CONFIRMED)).height
 
     def close(self) -> tuple[str, ...]:
         """Put the file in its place and return its name."""
@@ -99,17 +141,23 @@ def write_groups(
     """Write `groups.parquet`, one line for each row of each group.
 
     Frame in: ``group``, ``kind``, ``decision`` (``held``, ``allowed`` or ``released``), ``file`` (u16 index),
-    ``key:<column>`` (text) for each key column, ``row_number``, ``line``, ``id_types`` (list of the idTypes that link
-    the row to its group), optionally ``linking_value`` (text; masked here); any order.
+    ``key:<column>`` (text) for each key column, ``row_number``, ``line``, ``id_types`` (list: what links the group),
+    and where they are known ``linked_by`` and ``linking_value`` (lists: the idTypes and values that link the row, which
+    are masked here), ``reading`` and the rest of `GROUP_FACTS`; any order.
 
     Returns:
         The name of the file.
     """
     names = row_names(key_columns, file_names, [*_GROUP_COLUMNS, *_LINK_COLUMNS])
-    value = mask_expr(pl.col("linking_value")) if "linking_value" in frame.columns else pl.lit(None, dtype=pl.String)
-    parquet = ParquetFile(folder / GROUPS_NAME, pl.Schema({**_GROUP_COLUMNS, **names.key_schema, **_LINK_COLUMNS}))
+    schema = pl.Schema({**_GROUP_COLUMNS, **names.key_schema, **_LINK_COLUMNS})
+    known = {**_LINK_COLUMNS, "hub": pl.Boolean(), "chain": pl.Boolean()}
+    missing = {name: pl.lit(None, dtype=dtype) for name, dtype in known.items() if name not in frame.columns}
+    told = names.name_rows(frame).with_columns(**missing)
+    masked = pl.col("linking_value").list.eval(mask_expr(pl.element()))
+    told = told.with_columns(_SHAPE.alias("shape"), masked)
+    parquet = ParquetFile(folder / GROUPS_NAME, schema)
     try:
-        parquet.append(names.name_rows(frame).with_columns(value.alias("linking_value")))
+        parquet.append(told)
         parquet.close()
     finally:
         parquet.abort()

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from importer.reports.whole_file import WholeFile
+from importer.files import WholeFile
 
 ROW_GROUP_ROWS: Final = 100_000
 """Rows held in memory until a row group is written."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
@@ -22,6 +21,12 @@ from rich.text import Text
 
 from importer.ports import Progress as ProgressPort
 from importer.reports.plain_text import printable
+from importer.reports.spans import span_text
+
+_BAR_WIDTH: Final = 24
+_SHORT_BAR_WIDTH: Final = 8
+_WIDE: Final = 80
+"""Columns of a terminal from which on there is room for a long bar."""
 
 PLAIN_EVERY_S: Final = 5.0
 """Seconds between two plain lines of one stage, at least."""
@@ -71,6 +76,29 @@ class _RateColumn(ProgressColumn):
         return Text(f"{rate:,.0f}/s" if rate else "", style="progress.data.speed")
 
 
+class _RowsColumn(ProgressColumn):
+    """Units done, of so many where that is known."""
+
+    def render(self, task: Task) -> Text:
+        """Show the counts; they keep their width while they grow."""
+        if task.total is None:
+            return Text(f"{int(task.completed):,}", style="progress.download")
+        total = f"{int(task.total):,}"
+        return Text(f"{int(task.completed):>{len(total)},}/{total}", style="progress.download")
+
+
+class _Stages(Progress):
+    """Stages in a table; under it what else there is to say about the last one, on one line of its own."""
+
+    said = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Yield what is drawn."""
+        yield from super().get_renderables()
+        if self.said:
+            yield Text(self.said, style="dim", no_wrap=True, overflow="crop")
+
+
 class LiveProgress:
     """Stages one under the other, redrawn in place; see `ProgressSink`."""
 
@@ -78,14 +106,13 @@ class LiveProgress:
         self._fields: dict[str, int | str] = {}
         self._task: TaskID | None = None
         self._lock = threading.Lock()
-        self._progress = Progress(
+        self._progress = _Stages(
             SpinnerColumn("line"),  # ASCII: any terminal can draw it
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=_BAR_WIDTH if console.width >= _WIDE else _SHORT_BAR_WIDTH),
+            _RowsColumn(),
             _RateColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[shown]}", markup=False, style="dim"),
             console=console,
             get_time=monotonic,
         )
@@ -96,9 +123,8 @@ class LiveProgress:
             self._end_stage()
             self._fields = {}
             self._progress.start()
-            self._task = self._progress.add_task(
-                printable(name, self._progress.console.encoding), total=total, shown=""
-            )
+            self._progress.said = ""
+            self._task = self._progress.add_task(printable(name, self._progress.console.encoding), total=total)
 
     def advance(self, rows: int, **fields: int | str) -> None:
         """Count rows done and show the fields."""
@@ -106,7 +132,8 @@ class LiveProgress:
             if self._task is None:
                 return
             self._fields |= fields
-            self._progress.update(self._task, advance=rows, shown=_shown(self._fields))
+            self._progress.said = _shown(self._fields)
+            self._progress.update(self._task, advance=rows)
 
     def finish(self) -> None:
         """Leave the stages as they stand and give the terminal back."""
@@ -173,7 +200,7 @@ class PlainProgress:
         if rate:
             parts.append(f"{rate:,.0f}/s")
         if rate and self._total is not None and not ended and self._total > self._done:
-            parts.append(f"about {_duration((self._total - self._done) / rate)} left")
+            parts.append(f"about {span_text((self._total - self._done) / rate)} left")
         if shown := _shown(self._fields):
             parts.append(shown)
         return f"{self._name}: {', '.join(parts)}"
@@ -183,13 +210,10 @@ class PlainProgress:
 
 
 def _shown(fields: dict[str, int | str]) -> str:
-    return ", ".join(f"{printable(str(value))} {name.replace('_', ' ')}" for name, value in fields.items() if value)
+    return ", ".join(_field(name, value) for name, value in fields.items() if value)
 
 
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+def _field(name: str, value: int | str) -> str:
+    if name == "wait_s":
+        return f"all wait {printable(str(value))} s"
+    return f"{printable(str(value))} {name.replace('_', ' ')}"

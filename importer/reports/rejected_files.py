@@ -11,10 +11,10 @@ from typing import Final
 
 import polars as pl
 
+from importer.files import WholeFile
 from importer.ports import Dialect
 from importer.reports.csv_text import CsvStyle, Encoder, csv_header, csv_lines
 from importer.reports.plain_text import legible_name, printable
-from importer.reports.whole_file import WholeFile
 
 CSV_NAME: Final = "rejected.csv"
 MALFORMED_NAME: Final = "rejected-malformed.txt"

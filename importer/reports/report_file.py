@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from importer.core.report import Report
 from importer.errors import StateError
-from importer.reports.whole_file import write_whole
+from importer.files import write_whole
 
 REPORT_NAME: Final = "report.json"
 
@@ -35,8 +35,10 @@ def read_report(folder: Path) -> Report:
         return Report.model_validate_json((folder / REPORT_NAME).read_bytes())
     except FileNotFoundError:
         raise StateError(f"{folder} has no {REPORT_NAME}", hint="name the folder of a run that ended") from None
-    except ValidationError as exc:
+    except (OSError, ValidationError) as exc:
+        faults = f"{exc.error_count()} faults" if isinstance(exc, ValidationError) else exc.strerror
         raise StateError(
-            f"{folder / REPORT_NAME} is damaged or was written by another version ({exc.error_count()} faults)",
-            hint="read it with the version that wrote it",
+            f"{folder / REPORT_NAME} is damaged or was written by another version ({faults})",
+            hint=f"delete it: `memory-importer status {folder.name}` then says what the run's state knows; or read it "
+            "with the version that wrote it",
         ) from None

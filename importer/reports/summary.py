@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
+from importer.core.cost import allowance_text, range_text
 from importer.core.issues import CATALOGUE, Severity
 from importer.core.report import NOT_FINE, FinalState, Report, Target
+from importer.reports.live_lines import live_lines, standing
 from importer.reports.plain_text import printable
+from importer.reports.wording import STATE_MEANING, counted, run_seconds, share_text, size_text
 
 MAX_LINES: Final = 24
 """Lines of a summary, head and blank lines included."""
@@ -20,19 +22,12 @@ MAX_LINES: Final = 24
 _BAR_WIDTH: Final = 12
 _LEAST_ISSUES: Final = 3
 _MOST_LISTED: Final = 3
-_MEANING: Final = {
-    FinalState.REJECTED: "an error was found; not sent",
-    FinalState.SKIPPED: "",
-    FinalState.HELD: "a merge needs your decision; not sent",
-    FinalState.UNCHANGED: "as last delivered; not sent again",
-    FinalState.COMBINED: "carried by another row of the same person",
-    FinalState.PLANNED: "would be sent",
-    FinalState.NOT_SENT: "the run stopped before them",
-    FinalState.ACCEPTED: "taken (202); not known to be applied",
-    FinalState.PROCESSED: "finished without errors or warnings",
-    FinalState.FAILED: "refused by the service",
-    FinalState.UNATTRIBUTED: "in a part with errors; no row was named",
-    FinalState.UNKNOWN: "sent; no answer",
+_MOST_REQUESTS: Final = 4
+_MOST_NOTES: Final = 2
+_MEANING_SO_FAR: Final = {
+    FinalState.PLANNED: "not sent yet",
+    FinalState.ACCEPTED: "taken (202); not known to be applied so far",
+    FinalState.UNKNOWN: "sent; no answer so far",
 }
 _GOOD: Final = frozenset({FinalState.ACCEPTED, FinalState.PROCESSED, FinalState.PLANNED, FinalState.UNCHANGED})
 
@@ -61,31 +56,29 @@ def summary_lines(report: Report, *, bar: str = "") -> list[Line]:
         report: The report.
         bar: The character bars are made of; empty for none.
     """
-    above = [_head(report), *_read(report), *_states(report, bar)]
-    below = [*_sending(report), *_changes(report), *_notes(report), *_files(report), *_next(report)]
-    room = max(_LEAST_ISSUES, MAX_LINES - len(above) - len(below))
+    above = [_head(report), *_read(report), *_live(report), *_states(report, bar)]
+    told = [*_sending(report), *_cost(report), *_dangers(report), *_changes(report)] if report.live is None else []
+    least = _LEAST_ISSUES if report.live is None else 1  # what is redrawn in place may not scroll
+    ending = [*_files(report), *_next(report)]
+    notes = _notes(report, _MOST_NOTES)
+    if len(above) + least + len(told) + len(notes) + len(ending) > MAX_LINES:
+        notes = _notes(report, 1)
+    below = [*told, *notes, *ending]
+    room = max(least, MAX_LINES - len(above) - len(below))
     lines = [*above, *_issues(report, room), *below]
     return [Line(line.label, printable(line.text), line.style, line.whole) for line in lines]
 
 
 def _head(report: Report) -> Line:
-    took = _seconds(report)
+    took = run_seconds(report)
     parts = [f"{report.command} {report.run_id}"]
+    if report.live is not None:
+        parts.append(standing(report.live))
     if report.exit_code is not None:
         parts.append(f"exit code {report.exit_code}")
     if took is not None:
         parts.append(f"{took:.1f} s")
     return Line("", ", ".join(parts), "bold")
-
-
-def _seconds(report: Report) -> float | None:
-    if report.finished_at is None:
-        return None
-    try:
-        start, end = (datetime.fromisoformat(text) for text in (report.started_at, report.finished_at))
-        return (end - start).total_seconds()
-    except (ValueError, TypeError):
-        return None
 
 
 def _read(report: Report) -> list[Line]:
@@ -109,6 +102,10 @@ def _store(target: Target) -> str:
     return f"{name}{target.store_id or ''}{where}{' (local emulator)' if target.emulator else ''}"
 
 
+def _live(report: Report) -> list[Line]:
+    return [] if report.live is None else [Line(label, text) for label, text in live_lines(report.live)]
+
+
 def _states(report: Report, bar: str) -> list[Line]:
     total = max(1, report.rows_read)
     lines: list[Line] = []
@@ -116,21 +113,19 @@ def _states(report: Report, bar: str) -> list[Line]:
         count = report.outcomes[state.value]
         if not count:
             continue
-        meaning = _listed(report.skipped, most=_MOST_LISTED) if state is FinalState.SKIPPED else _MEANING[state]
+        meaning = _listed(report.skipped, most=_MOST_LISTED) if state is FinalState.SKIPPED else _meaning(report, state)
         width = max(1, round(count / total * _BAR_WIDTH)) if bar else 0
         drawn = f"{bar * width:<{_BAR_WIDTH}} " if bar else ""
-        text = f"{state.value:<12} {count:>11,} {_share(count, total):>6}  {drawn}{meaning}"
+        text = f"{state.value:<12} {count:>11,} {share_text(count, total):>6}  {drawn}{meaning}"
         style = "red" if state in NOT_FINE else "green" if state in _GOOD else "dim"
         lines.append(Line("rows" if not lines else "", text.rstrip(), style))
     return lines
 
 
-def _share(count: int, total: int) -> str:
-    share = count / total * 100
-    # Rounding must not make all rows of nearly all, nor none of some.
-    if count < total:
-        share = min(share, 99.9)
-    return f"{max(share, 0.1):.1f}%"
+def _meaning(report: Report, state: FinalState) -> str:
+    if report.live is not None and report.live.running:
+        return _MEANING_SO_FAR.get(state, STATE_MEANING[state])
+    return STATE_MEANING[state]
 
 
 def _issues(report: Report, room: int) -> list[Line]:
@@ -164,20 +159,56 @@ def _sending(report: Report) -> list[Line]:
     for name, route in report.routes.items():
         if not route.rows and not route.requests:
             continue
-        parts = f", {_count(route.parts, 'part')}" if route.parts else ""
+        parts = f", {counted(route.parts, 'part')}" if route.parts else ""
         why = f": {_listed(route.reasons, most=_MOST_LISTED)}" if route.reasons else ""
-        size = f"{_count(route.requests, 'request')}{parts}, {_size(route.bytes)}"
+        size = f"{counted(route.requests, 'request')}{parts}, {size_text(route.bytes)}"
         lines.append(Line("routes" if not lines else "", f"{name:<11} {_rows(route.rows)}, {size}{why}"))
+    return lines
+
+
+def _cost(report: Report) -> list[Line]:
+    """Say what it costs, in billable operations and beside the month's free ones."""
+    operations, lines = report.operations, []
+    if report.requests or operations.at_most:
+        text = f"operations: {range_text(operations.at_least, operations.at_most)}"
+        if operations.reads_at_most:
+            text += f"; profile reads: {range_text(operations.reads_at_least, operations.reads_at_most)}"
+        if report.requests:
+            few = " at least" if report.outcomes[FinalState.PLANNED.value] else ""
+            text += f"; requests{few}: {_listed(report.requests, most=_MOST_REQUESTS)}"
+        lines.append(Line("billed", text))
+    said = report.allowance
+    if said is not None and (said.coming_at_most or said.used_at_most):
+        emulated = "the emulator bills nothing; a live store: " if report.target and report.target.emulator else ""
+        style = "yellow" if said.beyond_at_most else ""
+        lines.append(Line("month", emulated + allowance_text(said), style))
+    return lines
+
+
+def _dangers(report: Report) -> list[Line]:
+    """Say what nobody can undo: merges, and stored values that are overwritten."""
+    lines = []
     groups = report.merge_groups
     if groups.groups:
         fate = f"{groups.held} held, {groups.allowed} allowed"
-        text = f"{_count(groups.groups, 'group')} of {_rows(groups.rows)} would become one profile each: {fate}"
-        lines.append(Line("merges", text, "yellow" if groups.held else ""))
-    if report.requests or report.operations.at_most:
-        low, high = report.operations.at_least, report.operations.at_most
-        billed = f"{high:,}" if low == high else f"at least {low:,}, at most {high:,}"
-        asked = f"; requests: {_listed(report.requests, most=_MOST_LISTED)}" if report.requests else ""
-        lines.append(Line("billed", f"operations: {billed}{asked}"))
+        shape = [counted(count, name) for count, name in ((groups.chains, "chain"), (groups.hubs, "hub")) if count]
+        if groups.largest:
+            shape.append(f"largest {', '.join(f'{size:,}' for size in groups.largest[:_MOST_LISTED])}")
+        told = f" ({', '.join(shape)})" if shape else ""
+        text = f"{counted(groups.groups, 'group')} of {_rows(groups.rows)} would become one profile each: {fate}{told}"
+        lines.append(Line("merges", text, "yellow" if groups.allowed else ""))
+    changed = [
+        f"{sum(counts.values()):,} {what} ({_named(counts)})"
+        for what, counts in (
+            ("cleared by empty cells", report.cleared),
+            ("removed by empty cells", report.removed),
+            ("set by constants", report.constant),
+        )
+        if sum(counts.values())
+    ]
+    if changed:
+        which = "valid rows" if report.command == "validate" else "the rows that go"
+        lines.append(Line("values", f"stored values that {which} overwrite: {'; '.join(changed)}"))
     return lines
 
 
@@ -185,27 +216,16 @@ def _changes(report: Report) -> list[Line]:
     lines = []
     if report.repairs:
         lines.append(Line("repaired", _listed(report.repairs, most=_MOST_LISTED)))
-    changed = [
-        f"{sum(counts.values()):,} {what} ({', '.join(list(counts)[:_MOST_LISTED])})"
-        for what, counts in (
-            ("missing values clear", report.cleared),
-            ("missing values remove", report.removed),
-            ("constants", report.constant),
-        )
-        if sum(counts.values())
-    ]
-    if changed:
-        lines.append(Line("values", f"of valid rows: {'; '.join(changed)}"))
     if report.verified:
         lines.append(Line("verified", _listed(report.verified, most=_MOST_LISTED)))
     return lines
 
 
-def _notes(report: Report) -> list[Line]:
+def _notes(report: Report, most: int) -> list[Line]:
     if not report.notes:
         return []
-    more = f" (and {len(report.notes) - 2} more in report.json)" if len(report.notes) > 2 else ""
-    shown = report.notes[:2]
+    more = f" (and {len(report.notes) - most} more in report.json)" if len(report.notes) > most else ""
+    shown = report.notes[:most]
     lines = [Line("note" if not place else "", text) for place, text in enumerate(shown)]
     return [*lines[:-1], Line(lines[-1].label, shown[-1] + more)]
 
@@ -228,18 +248,11 @@ def _listed(counts: Mapping[str, int], *, most: int) -> str:
     return text + (f", {len(ordered) - most} more" if len(ordered) > most else "")
 
 
+def _named(counts: Mapping[str, int]) -> str:
+    """Name what is counted, the first few."""
+    names = [name for name, count in counts.items() if count]
+    return ", ".join(names[:_MOST_LISTED]) + (f" and {len(names) - _MOST_LISTED} more" if names[_MOST_LISTED:] else "")
+
+
 def _rows(count: int) -> str:
-    return _count(count, "row")
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
+    return counted(count, "row")

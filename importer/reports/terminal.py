@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import textwrap
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.text import Text
 
 from importer.core.issues import CATALOGUE, IssueCode
@@ -22,27 +22,34 @@ _EXPLAIN_WIDTH = 92
 
 def render_summary(report: Report, console: Console) -> None:
     """Print the summary of a run; plain, without bars, where the console is no terminal."""
-    bar = ""
-    if console.is_terminal:
-        bar = "#" if console.options.ascii_only else "█"
-    for line in summary_lines(report, bar=bar):
-        _print_line(console, line)
+    for line in summary_lines(report, bar=_bar(console)):
+        # A log is better read with long lines than with cut ones; a command must survive being copied.
+        text = _text(line, console)
+        console.print(text, soft_wrap=text.no_wrap is None, no_wrap=text.no_wrap, overflow=text.overflow)
     if report.error is not None:
         render_error(report.error.message, report.error.hint, console, problems=report.error.problems)
 
 
-def _print_line(console: Console, line: Line) -> None:
+def summary_text(report: Report, console: Console) -> Group:
+    """Return the summary as something that a console can redraw in place."""
+    return Group(*(_text(line, console) for line in summary_lines(report, bar=_bar(console))))
+
+
+def _bar(console: Console) -> str:
+    if not console.is_terminal:
+        return ""
+    return "#" if console.options.ascii_only else "█"
+
+
+def _text(line: Line, console: Console) -> Text:
     text = Text(f"{line.label:<{_LABEL_WIDTH}}", style="cyan") if line.label or line.text else Text()
     if line.style == "bold" and not line.label and not line.whole:
         text = Text()  # the head stands at the margin
     text.append(printable(line.text, console.encoding), style=line.style)
-    # A log is better read with long lines than with cut ones; a command must survive being copied.
-    uncut = line.whole or not console.is_terminal
-    if uncut:
-        console.print(text, soft_wrap=True)
-    else:
-        # An ellipsis is no ASCII character.
-        console.print(text, no_wrap=True, overflow="crop" if console.options.ascii_only else "ellipsis")
+    if console.is_terminal and not line.whole:
+        text.no_wrap = True
+        text.overflow = "crop" if console.options.ascii_only else "ellipsis"  # an ellipsis is no ASCII character
+    return text
 
 
 def render_error(message: str, hint: str, console: Console, *, problems: tuple[str, ...] = ()) -> None:

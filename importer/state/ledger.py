@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Self, TypeVar
 
 from importer.core.delivery import Attempt, BatchEntry, BatchSpec, Changes, RowResult
 from importer.core.lifecycle import CODE_NO_ANSWER, FINAL, OUTCOME, ROW_OUTCOME, BatchState, RowState
-from importer.errors import StateError
-from importer.state.files import PRIVATE_FILE
+from importer.files import open_private, writing
+from importer.state.ledger_check import connect, damaged, ledger_error, open_checked
 from importer.state.ledger_schema import (
     ATTEMPT_COLUMNS,
     BATCH_COLUMNS,
@@ -37,10 +37,7 @@ from importer.state.ledger_schema import (
     row_values,
 )
 
-_REPAIR: Final = (
-    "copy the run folder, then run `sqlite3 {name} .recover | sqlite3 repaired.sqlite` in it and put the repaired file"
-    " in the place of {name}"
-)
+_Made = TypeVar("_Made")
 
 
 class SqliteLedger:
@@ -59,13 +56,14 @@ class SqliteLedger:
             meta: Facts about the run (run ID, store ID, versions); never a value of a row.
 
         Raises:
-            StateError: the file exists or cannot be written.
+            StateError: the file exists or cannot be written; a `DiskError` where the disk is full.
         """
+        with writing(path):
+            os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
-        except OSError as exc:
-            raise StateError(f"cannot create the ledger {path.name}: {exc.strerror}") from exc
-        ledger = cls(path, _connect(path))
+            ledger = cls(path, connect(path))
+        except sqlite3.Error as exc:
+            raise ledger_error(exc, path, "made") from exc
         with ledger._transaction() as connection:
             for statement in SCHEMA.split(";"):
                 if statement.strip():
@@ -75,30 +73,19 @@ class SqliteLedger:
         return ledger
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Self:
-        """Open a ledger and check it.
+    def open(cls, path: Path, *, read_only: bool = False, facts: Mapping[str, str] | None = None) -> Self:
+        """Open a ledger after checking all of it.
+
+        Args:
+            path: Its file.
+            read_only: Do not write to it.
+            facts: What it has to say of itself (see `create`): the ledger of another run is as bad as none.
 
         Raises:
-            StateError: it is missing, damaged, or written by another version.
+            LedgerDamagedError: it is missing or damaged, of another version, or of another run.
+            StateError: it may not be opened, another program has it, or the disk is full.
         """
-        if not path.is_file():
-            raise StateError(f"the run has no ledger ({path.name})", hint="was anything of this run ever planned?")
-        try:
-            connection = _connect(path, read_only=read_only)
-            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-        except sqlite3.DatabaseError as exc:
-            raise _damaged(path, type(exc).__name__) from exc
-        if verdict != "ok":
-            connection.close()
-            raise _damaged(path, "quick_check")
-        if version != SCHEMA_VERSION:
-            connection.close()
-            raise StateError(
-                f"the ledger {path.name} has version {version}, this program writes version {SCHEMA_VERSION}",
-                hint="use the version of memory-importer that began the run",
-            )
-        return cls(path, connection)
+        return cls(path, open_checked(path, read_only=read_only, facts=facts or {}))
 
     def __enter__(self) -> Self:
         return self
@@ -114,14 +101,19 @@ class SqliteLedger:
 
     # --- writing ---
 
-    def add_batches(self, specs: Iterable[BatchSpec]) -> None:
+    def add_batches(self, specs: Iterable[BatchSpec], meta: Mapping[str, str] | None = None) -> None:
         """Plan batches, all or none. Their positions may not overlap those of others.
+
+        Args:
+            specs: The batches.
+            meta: Facts about the run that are true with them and not without.
 
         Raises:
             StateError: they could not be written.
         """
         with self._transaction() as connection:
             connection.executemany(PUT_BATCH, (batch_values(BatchEntry(spec)) for spec in specs))
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", (meta or {}).items())
 
     def apply(self, changes: Changes) -> None:
         """Make changes durable, all or none.
@@ -143,17 +135,18 @@ class SqliteLedger:
 
     def meta(self) -> dict[str, str]:
         """Return the facts about the run."""
-        return dict(self._connection.execute("SELECT name, value FROM meta"))
+        with self._reading():
+            return dict(self._connection.execute("SELECT name, value FROM meta"))
 
     def next_batch_id(self) -> int:
         """Return an ID above all that are used."""
-        return int(self._connection.execute("SELECT COALESCE(MAX(batch_id) + 1, 0) FROM batches").fetchone()[0])
+        with self._reading():
+            return int(self._connection.execute("SELECT COALESCE(MAX(batch_id) + 1, 0) FROM batches").fetchone()[0])
 
     def entries(self) -> Iterator[BatchEntry]:
         """Yield every batch, in order of its ID."""
         query = f"SELECT {BATCH_COLUMNS} FROM batches ORDER BY batch_id"  # noqa: S608 - constants
-        for row in self._connection.execute(query):
-            yield entry_of(row)
+        yield from self._select(query, (), entry_of)
 
     def open_rows(self) -> Sequence[RowResult]:
         """Return the row results of batches that were begun and are not over."""
@@ -163,13 +156,12 @@ class SqliteLedger:
             FROM batches b CROSS JOIN rows r ON r.position >= b.start AND r.position < b.stop
             WHERE b.state NOT IN ({", ".join("?" * len(over))})
         """  # noqa: S608 - question marks only
-        return [result_of(row) for row in self._connection.execute(query, over)]
+        return list(self._select(query, over, result_of))
 
     def outcomes(self) -> Iterator[BatchOutcome]:
         """Yield what came of all planned positions, in their order, without gap or overlap."""
         query = f"SELECT {BATCH_COLUMNS} FROM batches WHERE state <> ? ORDER BY start"  # noqa: S608 - constants
-        for row in self._connection.execute(query, (BatchState.SPLIT,)):
-            entry = entry_of(row)
+        for entry in self._select(query, (BatchState.SPLIT,), entry_of):
             spec, trace = entry.spec, entry.trace
             yield BatchOutcome(
                 start=spec.start,
@@ -196,8 +188,7 @@ class SqliteLedger:
                 SELECT 1 FROM batches WHERE batches.state = ? AND start <= position AND position < stop))
             ORDER BY position
         """  # noqa: S608 - constants and question marks
-        for row in self._connection.execute(query, [*states, RowState.FOUND, BatchState.PATCHING]):
-            result = result_of(row)
+        for result in self._select(query, [*states, RowState.FOUND, BatchState.PATCHING], result_of):
             # A row that was found and not patched has its values accepted and its removals not: say the worse.
             yield RowOutcome(
                 position=result.position,
@@ -212,7 +203,7 @@ class SqliteLedger:
     def attempts(self, batch_id: int) -> list[Attempt]:
         """Return the requests made for a batch, oldest first."""
         query = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE batch_id = ? ORDER BY number"  # noqa: S608 - constants
-        return [attempt_of(row) for row in self._connection.execute(query, (batch_id,))]
+        return list(self._select(query, (batch_id,), attempt_of))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -221,22 +212,29 @@ class SqliteLedger:
             yield self._connection
             self._connection.execute("COMMIT")
         except sqlite3.Error as exc:
+            self._undo()
+            raise ledger_error(exc, self.path, "written") from exc
+        except BaseException:
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        with suppress(sqlite3.Error):  # on a full disk it has often undone it already
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            raise StateError(
-                f"the ledger cannot be written: {exc.sqlite_errorname}",
-                hint="free space on the disk of the runs folder, then resume the run; nothing more was sent",
-            ) from exc
 
+    def _select(
+        self, query: str, values: Sequence[str | int], of: Callable[[tuple[Any, ...]], _Made]
+    ) -> Iterator[_Made]:
+        with self._reading():
+            for row in self._connection.execute(query, values):
+                yield of(row)
 
-def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    mode = "ro" if read_only else "rw"
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10)
-    if not read_only:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-    return connection
-
-
-def _damaged(path: Path, cause: str) -> StateError:
-    return StateError(f"the ledger {path.name} is damaged ({cause})", hint=_REPAIR.format(name=path.name))
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            raise ledger_error(exc, self.path, "read") from exc
+        except (ValueError, TypeError) as exc:  # a word or a number that no version ever wrote
+            raise damaged(self.path, "is damaged (a value)") from exc

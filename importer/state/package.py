@@ -1,6 +1,6 @@
 """The package: what a run read and checked, on disk, from which alone it sends.
 
-Layout of the folder (Arrow IPC, lz4, 0600):
+Layout of the folder (Arrow IPC, lz4, sealed by `importer.state.sealed`, 0600):
   rows.arrow    every row read, in source order (`importer.core.packing.ROWS_SCHEMA` and key columns)
   valid.arrow   the valid rows, typed (`PackedChunk.valid`)
   extra-*.arrow rows whose payload changed after reading (combined, identifiers dropped); same columns
@@ -10,38 +10,41 @@ Layout of the folder (Arrow IPC, lz4, 0600):
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self, cast
+from typing import Final, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from importer.errors import StateError
-from importer.state.files import create_private, replaced
+from importer.state.sealed import SealedFile, check_seal, damaged, missing, read_sealed, unreadable
 
 ROWS_FILE: Final = "rows.arrow"
 VALID_FILE: Final = "valid.arrow"
 EXTRA_FILES: Final = "extra-*.arrow"
 _EXTRA_BATCH_ROWS: Final = 40_000
+_FRAME_BATCH_ROWS: Final = 500_000
 
 _CACHED_BATCHES: Final = 4
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class FrameWriter:
-    """Writes frames of one schema to an Arrow IPC file, one record batch a frame."""
+    """Writes frames of one schema to an Arrow IPC file, one record batch a frame.
+
+    The file is there under its name once the writer is closed. All of it raises what `importer.files.WholeFile` does.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stream: BinaryIO = create_private(path)
+        self._file = SealedFile(path)
+        self._closed = False
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
         self.height = 0
 
@@ -51,21 +54,25 @@ class FrameWriter:
             return
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._writer is None:
-            self._writer = pa.ipc.new_file(self._stream, table.schema, options=_OPTIONS)
+            self._writer = pa.ipc.new_file(self._file.stream, table.schema, options=_OPTIONS)
         for batch in table.combine_chunks().to_batches():
             self._writer.write_batch(batch)
         self.height += frame.height
 
     def close(self) -> None:
-        """Finish the file and have it on disk; a file without frames gets no columns."""
-        if self._stream.closed:
+        """Finish the file and put it in its place; a file without frames gets no columns."""
+        if self._closed:
             return
         if self._writer is None:
-            self._writer = pa.ipc.new_file(self._stream, pa.schema([]), options=_OPTIONS)
+            self._writer = pa.ipc.new_file(self._file.stream, pa.schema([]), options=_OPTIONS)
         self._writer.close()
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        self._stream.close()
+        self._file.commit()
+        self._closed = True
+
+    def abort(self) -> None:
+        """Throw the file away; does nothing after `close`."""
+        self._file.abort()
+        self._closed = True
 
 
 class FrameFile:
@@ -75,10 +82,11 @@ class FrameFile:
         self._lock = threading.Lock()
         self._cache: OrderedDict[int, pl.DataFrame] = OrderedDict()
         self._path = path
+        self._end = check_seal(path)
         with _readable(path):
             # Mapped pages count as resident memory, so the file is read, not mapped.
             self._source = pa.OSFile(str(path), "rb")
-            self._reader = pa.ipc.open_file(self._source)
+            self._reader = pa.ipc.open_file(self._source, footer_offset=self._end)
             self.columns: tuple[str, ...] = tuple(self._reader.schema.names)
             sizes = [batch.num_rows for batch in self._batches(self.columns[:1])]
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
@@ -101,7 +109,7 @@ class FrameFile:
         included = None if columns is None else [self.columns.index(name) for name in columns]
         options = pa.ipc.IpcReadOptions(included_fields=included)
         with pa.OSFile(str(self._path), "rb") as source:
-            reader = pa.ipc.open_file(source, options=options)
+            reader = pa.ipc.open_file(source, footer_offset=self._end, options=options)
             for number in range(reader.num_record_batches):
                 yield reader.get_batch(number)
 
@@ -147,11 +155,10 @@ class FrameFile:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as exc:
-        raise StateError(
-            f"the package file {path.name} cannot be read ({type(exc).__name__})",
-            hint="start the run again from its source",
-        ) from None
+    except OSError as exc:
+        raise unreadable(path, exc) from None
+    except (pa.ArrowException, pl.exceptions.PolarsError) as exc:
+        raise damaged(path, type(exc).__name__) from None
 
 
 def _frame(arrow: pa.RecordBatch | pa.Table) -> pl.DataFrame:
@@ -183,6 +190,11 @@ class PackageWriter:
         self._rows.close()
         self._valid.close()
 
+    def abort(self) -> None:
+        """Throw away what is not finished; a package is made anew from the source."""
+        self._rows.abort()
+        self._valid.abort()
+
     def __enter__(self) -> Self:
         """Return the writer."""
         return self
@@ -190,8 +202,12 @@ class PackageWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the files; a half-written package is made anew from the source."""
-        self.close()
+        """Finish the files, unless something went wrong."""
+        try:
+            if kind is None:
+                self.close()
+        finally:
+            self.abort()
 
 
 class PackageReader:
@@ -205,6 +221,23 @@ class PackageReader:
         self._rows = FrameFile(folder / ROWS_FILE)
         self._files = [FrameFile(folder / VALID_FILE)]
         self._files += [FrameFile(path) for path in sorted(folder.glob(EXTRA_FILES))]
+
+    def check_fits(self, index: pl.DataFrame, order: pl.DataFrame) -> None:
+        """Compare index and send order with the rows: a file of another run, or of another time, is as bad as none.
+
+        Raises:
+            StateError: they speak of rows that are not there.
+        """
+        fits = (
+            index.height == self._files[0].height
+            and _below(index["row"], self._rows.height)
+            and _below(order["line"], index.height)
+        )
+        if not fits:
+            raise damaged(self._folder, "its files are not of one run and time")
+        if not _below(order["slot"], sum(file.height for file in self._files)):
+            names = (EXTRA_FILES.replace("*", f"{number:03d}") for number in count(1))
+            raise missing(next(path for name in names if not (path := self._folder / name).exists()))
 
     def valid_frames(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Yield the valid rows in order, only the named columns if given."""
@@ -235,13 +268,7 @@ class PackageReader:
         """Keep changed rows in a file of their own; return the slot of the first."""
         first = sum(file.height for file in self._files)
         path = self._folder / EXTRA_FILES.replace("*", f"{len(self._files):03d}")
-        # Under another name until it is whole: every extra file there is gets opened with the package.
-        beside = path.with_name(f".{path.name}.part")
-        writer = FrameWriter(beside)
-        for piece in frame.iter_slices(_EXTRA_BATCH_ROWS):
-            writer.append(piece)
-        writer.close()
-        beside.replace(path)
+        _write(path, frame, _EXTRA_BATCH_ROWS)
         self._files.append(FrameFile(path))
         return first
 
@@ -251,10 +278,27 @@ class PackageReader:
             file.close()
 
 
+def _below(numbers: pl.Series, end: int) -> bool:
+    return bool(((numbers >= 0) & (numbers < end)).all())
+
+
 def write_frame(path: Path, frame: pl.DataFrame) -> None:
-    """Write one frame as an Arrow IPC file, 0600, whole or not at all."""
-    with replaced(path) as stream:
-        frame.write_ipc(stream, compression="lz4", compat_level=pl.CompatLevel.oldest())
+    """Write one frame as an Arrow IPC file, 0600, whole or not at all.
+
+    Raises:
+        DiskError, StateError: see `importer.files.WholeFile`.
+    """
+    _write(path, frame, _FRAME_BATCH_ROWS)
+
+
+def _write(path: Path, frame: pl.DataFrame, batch_rows: int) -> None:
+    writer = FrameWriter(path)
+    try:
+        for piece in frame.iter_slices(batch_rows) if frame.height else (frame,):
+            writer.append(piece)
+        writer.close()
+    finally:
+        writer.abort()
 
 
 def read_frame(path: Path) -> pl.DataFrame:
@@ -263,5 +307,6 @@ def read_frame(path: Path) -> pl.DataFrame:
     Raises:
         StateError: the file is missing or damaged.
     """
+    content = read_sealed(path)
     with _readable(path):
-        return pl.read_ipc(path.read_bytes(), use_pyarrow=False)
+        return pl.read_ipc(content, use_pyarrow=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.filled import FilledSet
+from importer.core.identity import identifier_hash
 from importer.core.wire import (
     ENCODER_VERSION,
     WireTrait,
@@ -22,8 +24,8 @@ from importer.core.wire import (
     encode_removals,
     import_header,
 )
+from importer.files import make_private_folder, replaced, writing
 from importer.ports import ColumnMapping, PackageAccess, PartFile
-from importer.state.files import make_private_folder, replaced
 
 _ROWS_A_TIME: Final = 50_000
 
@@ -74,7 +76,8 @@ class PackagePayloads:
         written = self._written.get(batch_id)
         if written is not None and Path(written.path).exists():
             return written
-        make_private_folder(self._parts)
+        with writing(self._parts):
+            make_private_folder(self._parts)
         first = self._package.take(self._slots[start : start + 1])
         columns = self._sets[int(first["set"][0])].columns
         traits = [trait for trait in self._traits if trait.ref in columns]
@@ -113,6 +116,30 @@ class PackagePayloads:
             if trait.id_type is not None and row[trait.ref] is not None
         )
 
+    def follows(self, position: int) -> bool:
+        """Tell whether a position before this one holds one of its identifiers; the first call reads those of all."""
+        row = self._package.take(self._slots[position : position + 1])
+        return any(
+            self._first_holders[trait.id_type].get(int(identifier_hash(row[trait.ref])[0]), position) < position
+            for trait in self._traits
+            if trait.id_type is not None
+        )
+
+    @cached_property
+    def _first_holders(self) -> dict[str, dict[int, int]]:
+        """First position of each identifier that several positions hold, by idType and hash."""
+        found: dict[str, list[npt.NDArray[np.uint64]]] = {}
+        holders: dict[str, list[npt.NDArray[np.int64]]] = {}
+        identifiers = [trait for trait in self._traits if trait.id_type is not None]
+        for at in range(0, len(self._slots), _ROWS_A_TIME):
+            frame = self._package.take(self._slots[at : at + _ROWS_A_TIME]).select(trait.ref for trait in identifiers)
+            for trait in identifiers:
+                hashes = identifier_hash(frame[trait.ref])
+                there = np.flatnonzero(hashes)
+                found.setdefault(trait.id_type or "", []).append(hashes[there])
+                holders.setdefault(trait.id_type or "", []).append(there + at)
+        return {id_type: _first_of_several(found[id_type], holders[id_type]) for id_type in found}
+
     def patch_body(self, position: int) -> bytes:
         """Encode the removals of a row."""
         number = self._package.take(self._slots[position : position + 1])["set"][0]
@@ -130,3 +157,14 @@ class PackagePayloads:
 
     def _row(self, position: int) -> dict[str, object]:
         return self._package.take(self._slots[position : position + 1]).row(0, named=True)
+
+
+def _first_of_several(
+    hashes: Sequence[npt.NDArray[np.uint64]], positions: Sequence[npt.NDArray[np.int64]]
+) -> dict[int, int]:
+    """Return the first position of each hash that occurs more than once."""
+    hash_, position = np.concatenate(hashes), np.concatenate(positions)
+    order = np.lexsort((position, hash_))
+    values, first, counts = np.unique(hash_[order], return_index=True, return_counts=True)
+    several = counts > 1
+    return dict(zip(values[several].tolist(), position[order][first[several]].tolist(), strict=True))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,14 +17,19 @@ from pydantic import BaseModel, ValidationError
 from importer.core.index import INDEX_SCHEMA
 from importer.core.manifest import MANIFEST_VERSION, RunManifest
 from importer.errors import ConfigError, StateError
-from importer.state.files import make_private_folder, write_private
+from importer.files import make_private_folder, storage_error, write_whole, writing
+from importer.state.ledger import SqliteLedger
 from importer.state.package import PackageReader, PackageWriter, read_frame, write_frame
+from importer.state.sealed import damaged, unreadable
 
 MANIFEST_FILE: Final = "run.json"
 PACKAGE_FOLDER: Final = "package"
 LEDGER_FILE: Final = "ledger.db"
 INDEX_FILE: Final = "index.arrow"
 ORDER_FILE: Final = "order.arrow"
+
+RUN_NAME: Final = re.compile(r"\d{8}-\d{6}(-\d+)?-[0-9a-f]{6}")
+"""How folders of runs are called."""
 
 
 class _Versioned(BaseModel):
@@ -50,11 +59,27 @@ class RunFolder:
         """The ledger's file."""
         return self.path / LEDGER_FILE
 
+    def create_ledger(self, manifest: RunManifest) -> SqliteLedger:
+        """Begin the run's ledger, replacing one that an interrupted run left."""
+        for leftover in ledger_files(self.ledger):
+            leftover.unlink(missing_ok=True)
+        return SqliteLedger.create(self.ledger, _facts(manifest))
+
+    def open_ledger(self, manifest: RunManifest, *, read_only: bool = False) -> SqliteLedger:
+        """Open the run's ledger after checking all of it, and that it is this run's.
+
+        Raises:
+            LedgerDamagedError: it cannot be believed.
+            StateError: it may not be opened.
+        """
+        return SqliteLedger.open(self.ledger, read_only=read_only, facts=_facts(manifest))
+
     def writer(self) -> PackageWriter:
         """Begin the package, replacing what an interrupted run left."""
-        make_private_folder(self.package)
-        for leftover in self.package.iterdir():
-            leftover.unlink()
+        with writing(self.package):
+            make_private_folder(self.package)
+            for leftover in self.package.iterdir():
+                leftover.unlink()
         return PackageWriter(self.package)
 
     def reader(self) -> PackageReader:
@@ -91,7 +116,7 @@ class RunFolder:
 
     def write_manifest(self, manifest: RunManifest) -> None:
         """Replace ``run.json``."""
-        write_private(self.path / MANIFEST_FILE, manifest.model_dump_json(indent=2).encode() + b"\n")
+        write_whole(self.path / MANIFEST_FILE, manifest.model_dump_json(indent=2).encode() + b"\n")
 
     def read_manifest(self) -> RunManifest:
         """Read ``run.json``.
@@ -99,15 +124,15 @@ class RunFolder:
         Raises:
             StateError: it is missing, damaged, or of another version.
         """
+        path = self.path / MANIFEST_FILE
         try:
-            content = (self.path / MANIFEST_FILE).read_bytes()
+            content = path.read_bytes()
             version = _Versioned.model_validate_json(content).version
             manifest = RunManifest.model_validate_json(content) if version == MANIFEST_VERSION else None
-        except (OSError, ValidationError) as exc:
-            raise StateError(
-                f"run {self.run_id}: run.json cannot be read ({type(exc).__name__})",
-                hint="if the run never sent anything, start it again from its source",
-            ) from None
+        except OSError as exc:
+            raise unreadable(path, exc) from None
+        except ValidationError as exc:
+            raise damaged(path, f"{exc.error_count()} faults") from None
         if manifest is None:
             raise StateError(
                 f"run {self.run_id} was written by another version of this tool (format {version})",
@@ -123,12 +148,18 @@ class RunsFolder:
         self.path = path
 
     def create(self, stamp: str) -> RunFolder:
-        """Make a new run folder; `stamp` leads its name (``20261122-045727``)."""
+        """Make a new run folder; `stamp` leads its name (``20261122-045727``).
+
+        Raises:
+            ConfigError: the runs folder is no folder.
+            StateError: the runs folder cannot be written to; a `DiskError` where the disk is full.
+        """
         self.prepare()
         run = RunFolder(self.path / f"{stamp}-{secrets.token_hex(3)}")
-        make_private_folder(run.path)
-        make_private_folder(run.package)
-        keep_out_of_git(run.path)
+        with _making(run.path):
+            make_private_folder(run.path)
+            make_private_folder(run.package)
+            keep_out_of_git(run.path)
         return run
 
     def find(self, name: str) -> RunFolder:
@@ -136,6 +167,7 @@ class RunsFolder:
 
         Raises:
             ConfigError: there is no such run, or more than one.
+            StateError: there is, and its record is lost.
         """
         runs = self.all()
         if name == "last" and runs:
@@ -144,24 +176,76 @@ class RunsFolder:
         exact = [run for run in matches if run.run_id == name]
         if len(exact or matches) == 1:
             return (exact or matches)[0]
+        if not matches:
+            self._refuse_lost(name)
         found = "no run" if not matches else "more than one run"
         raise ConfigError(f"{found} of that name in {self.path}", hint="`memory-importer status` lists the runs")
 
     def all(self) -> list[RunFolder]:
-        """Return all runs, oldest first."""
+        """Return all runs, oldest first.
+
+        Raises:
+            StateError: the runs folder may not be looked into.
+        """
         if not self.path.is_dir():
             return []
-        folders = sorted(entry for entry in self.path.iterdir() if (entry / MANIFEST_FILE).exists())
-        return [RunFolder(folder) for folder in folders]
+        try:
+            entries = sorted(self.path.iterdir())
+        except OSError as exc:
+            raise StateError(
+                f"the runs folder {self.path} cannot be read: {exc.strerror}",
+                hint="give it its owner and mode back (0700), or use another one (`--runs-dir`)",
+            ) from exc
+        # Not pathlib's `exists`: one folder that may not be entered would hide all runs behind an error.
+        return [RunFolder(entry) for entry in entries if os.path.exists(entry / MANIFEST_FILE)]  # noqa: PTH110
+
+    def _refuse_lost(self, name: str) -> None:
+        """Say that a run is there whose record is not."""
+        if not self.path.is_dir():
+            return
+        for entry in self.path.iterdir():
+            if entry.name.startswith(name) and RUN_NAME.fullmatch(entry.name):
+                try:
+                    (entry / MANIFEST_FILE).stat()
+                except OSError as exc:
+                    raise unreadable(entry / MANIFEST_FILE, exc) from None
 
     def prepare(self) -> None:
-        """Make the folder if it is not there, private and out of version control."""
-        # A folder that was there before is its owner's: an ignore file in it could hide other things from git.
-        if not self.path.exists():
-            make_private_folder(self.path)
-            keep_out_of_git(self.path)
+        """Make the folder if it is not there, private and out of version control.
+
+        Raises:
+            ConfigError, StateError: see `create`.
+        """
+        with _making(self.path):
+            # A folder that was there before is its owner's: an ignore file in it could hide other things from git.
+            if not self.path.exists():
+                make_private_folder(self.path)
+                keep_out_of_git(self.path)
+
+
+@contextmanager
+def _making(folder: Path) -> Iterator[None]:
+    """Say what is wrong where a folder cannot be made."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(f"{folder} cannot be made: a file is in the way", hint="give another --runs-dir") from None
+    except OSError as exc:
+        raise storage_error(exc, folder) from exc
+
+
+def ledger_files(ledger: Path) -> tuple[Path, ...]:
+    """Return the files of a ledger: its own, and the two that SQLite keeps beside it while it is open."""
+    return tuple(ledger.with_name(f"{ledger.name}{suffix}") for suffix in ("", "-wal", "-shm"))
+
+
+def _facts(manifest: RunManifest) -> dict[str, str]:
+    """Return what a ledger says of itself."""
+    return {"run_id": manifest.run_id, "store_id": manifest.target.store_id}
 
 
 def keep_out_of_git(folder: Path) -> None:
     """Let git pass over what is in a folder: it holds personal data."""
-    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    path = folder / ".gitignore"
+    if not path.exists():
+        write_whole(path, b"*\n")

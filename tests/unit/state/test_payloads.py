@@ -177,3 +177,18 @@ def test_threads_may_ask_at_once(tmp_path: Path) -> None:
         parts = list(pool.map(lambda number: payloads.part(number, 0, 1), range(16)))
     assert set(bodies) == {wanted}
     assert {part.sha256 for part in parts} == {payloads.part(0, 0, 1).sha256}
+
+
+def test_a_row_follows_those_before_it_that_hold_one_of_its_identifiers(tmp_path: Path) -> None:
+    """Places in the send order count, each kind of identifier by itself, and a missing one is nobody's."""
+    rows = [
+        (2, "a@example.com", "+13179580001", None, None),
+        (0, "b@example.com", None, "no phone", 1),
+        (0, "c@example.com", None, "no phone either", 1),
+        (2, "a@example.com", "+13179580002", None, None),
+        (2, "+13179580001", "+13179580003", None, None),
+        (2, "d@example.com", "+13179580002", None, None),
+    ]
+    for slots, following in (([0, 1, 2, 3, 4, 5], [3, 5]), ([5, 4, 3, 2, 1, 0], [2, 5])):
+        payloads = payloads_of(tmp_path, rows, slots)
+        assert [position for position in range(6) if payloads.follows(position)] == following

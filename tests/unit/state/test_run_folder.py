@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from importer.core.index import INDEX_SCHEMA
 from importer.core.manifest import MANIFEST_VERSION, RunManifest, SourceRecord, Stage, Target, TraitRecord
 from importer.core.schema import DataType
 from importer.core.wire import WireTrait
-from importer.errors import ConfigError, StateError
+from importer.errors import ConfigError, LedgerDamagedError, StateError
 from importer.state.run_folder import RunFolder, RunsFolder
 
 
@@ -50,6 +51,7 @@ def test_a_new_run_is_private_and_kept_out_of_git(tmp_path: Path) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
     for folder in (tmp_path / "runs", run.path):
         assert (folder / ".gitignore").read_text() == "*\n"
+        assert (folder / ".gitignore").stat().st_mode & 0o777 == 0o600
     assert run.run_id.startswith("20261122-045727-")
     assert run.ledger.parent == run.path
 
@@ -119,12 +121,54 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"version": 1}', b'{"version": "x"}', b"\xff"])
 def test_a_damaged_manifest_is_damaged_state(tmp_path: Path, content: bytes | None) -> None:
-    """A manifest that is missing or cannot be read says which run it is."""
+    """A manifest that is missing or cannot be read says which file it is, and what to do."""
     run = RunsFolder(tmp_path / "runs").create("20261122-000000")
     if content is not None:
         (run.path / "run.json").write_bytes(content)
-    with pytest.raises(StateError, match=rf"run {run.run_id}: run\.json cannot be read"):
+    with pytest.raises(StateError, match=rf"{run.run_id}/run\.json is (missing|damaged)") as caught:
         run.read_manifest()
+    assert "import the source again" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["20261122-000000", "whole"])
+def test_a_run_whose_record_is_lost_is_not_unheard_of(tmp_path: Path, name: str) -> None:
+    """A folder of a run without its manifest is damaged state, by its whole name and by its beginning."""
+    runs = RunsFolder(tmp_path / "runs")
+    lost = create(runs, "20261122-000000")
+    (lost.path / "run.json").unlink()
+    with pytest.raises(StateError, match=r"run\.json is missing"):
+        runs.find(lost.run_id if name == "whole" else name)
+    with pytest.raises(ConfigError, match="no run"):
+        runs.find("last")
+    with pytest.raises(ConfigError, match="no run"):
+        runs.find("20261121")
+
+
+def test_a_file_in_the_way_of_the_runs_folder_is_a_wrong_option(tmp_path: Path) -> None:
+    """A runs folder that cannot be one is refused, with the option that names another."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "runs"):
+        with pytest.raises(ConfigError, match="in the way") as caught:
+            RunsFolder(path).create("20261122-000000")
+        assert "--runs-dir" in caught.value.hint
+
+
+def test_a_ledger_has_to_be_of_this_run_and_store(tmp_path: Path) -> None:
+    """The ledger of another run, or one made for another store, says nothing about this one."""
+    runs = RunsFolder(tmp_path / "runs")
+    one, other = create(runs, "20261122-000000"), create(runs, "20261123-000000")
+    for run in (one, other):
+        run.create_ledger(run.read_manifest()).close()
+    one.open_ledger(one.read_manifest()).close()
+    elsewhere = manifest(one).model_copy(
+        update={"target": one.read_manifest().target.model_copy(update={"store_id": "t"})}
+    )
+    with pytest.raises(LedgerDamagedError, match="another run or store") as caught:
+        one.open_ledger(elsewhere)
+    assert f"resume {one.run_id} --rebuild-ledger" in caught.value.hint
+    shutil.copy(other.ledger, one.ledger)
+    with pytest.raises(LedgerDamagedError, match=other.run_id):
+        one.open_ledger(one.read_manifest(), read_only=True)
 
 
 def test_a_manifest_of_another_version_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""Files that end in a hash over what is before it, so that damage of any kind is seen before anything is believed.
+
+A seal is 40 bytes: a mark, then BLAKE2b-256 of everything before the mark. What is before it stays a file of its own
+kind, in one piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from importer.errors import StateError
+from importer.files import WholeFile
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+IMPORT_AGAIN: Final = (
+    "import the source again as a new run: nothing is lost, and what was delivered is only written once more"
+)
+
+_MARK: Final = b"sealed1\n"
+_HASH_BYTES: Final = 32
+SEAL_BYTES: Final = len(_MARK) + _HASH_BYTES
+_BLOCK_BYTES: Final = 1 << 20
+
+
+class SealedFile:
+    """A `WholeFile` that gets a seal at its end.
+
+    Args:
+        path: Where the file will be.
+
+    Raises:
+        DiskError, StateError: see `WholeFile`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = WholeFile(path)
+        self._hash = hashlib.blake2b(digest_size=_HASH_BYTES)
+        self.stream = _Hashed(self._file, self._hash)
+
+    def commit(self) -> None:
+        """Seal the file, make it durable, and move it to its name."""
+        self._file.stream.write(_MARK + self._hash.digest())
+        self._file.commit()
+
+    def abort(self) -> None:
+        """Throw the file away; does nothing after `commit`."""
+        self._file.abort()
+
+
+class _Hashed(io.RawIOBase):
+    """Passes on what is written, and hashes it."""
+
+    def __init__(self, file: WholeFile, digest: hashlib.blake2b) -> None:
+        super().__init__()
+        self._file = file
+        self._digest = digest
+
+    def writable(self) -> bool:
+        """Tell that it can be written to."""
+        return True
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        """Write and hash."""
+        self._digest.update(content)
+        return self._file.stream.write(content)
+
+
+def check_seal(path: Path) -> int:
+    """Read a sealed file once and compare.
+
+    Returns:
+        Its size in bytes without the seal.
+
+    Raises:
+        StateError: it is missing, damaged, or cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=_HASH_BYTES)
+    try:
+        with path.open("rb", buffering=0) as content:
+            left = size = max(path.stat().st_size - SEAL_BYTES, 0)
+            while left and (block := content.read(min(left, _BLOCK_BYTES))):
+                digest.update(block)
+                left -= len(block)
+            seal = content.read(SEAL_BYTES)
+    except OSError as exc:
+        raise unreadable(path, exc) from exc
+    if seal != _MARK + digest.digest():
+        raise damaged(path)
+    return size
+
+
+def read_sealed(path: Path) -> bytes:
+    """Return what a sealed file holds.
+
+    Raises:
+        StateError: it is missing, damaged, or cannot be read.
+    """
+    try:
+        whole = path.read_bytes()
+    except OSError as exc:
+        raise unreadable(path, exc) from exc
+    content, seal = whole[:-SEAL_BYTES], whole[-SEAL_BYTES:]
+    if seal != _MARK + hashlib.blake2b(content, digest_size=_HASH_BYTES).digest():
+        raise damaged(path)
+    return content
+
+
+def damaged(path: Path, kind: str = "") -> StateError:
+    """Return the error of a file that does not hold what was written.
+
+    Args:
+        path: The file, in a folder of the run or in the run's own.
+        kind: What was seen, if there is a word for it.
+    """
+    return StateError(f"{path} is damaged" + (f" ({kind})" if kind else ""), hint=IMPORT_AGAIN)
+
+
+def missing(path: Path) -> StateError:
+    """Return the error of a file that is not there."""
+    return StateError(f"{path} is missing", hint=IMPORT_AGAIN)
+
+
+def unreadable(path: Path, error: OSError) -> StateError:
+    """Return the error of a file that cannot be read."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return missing(path)
+    if isinstance(error, PermissionError):
+        return StateError(
+            f"{path} cannot be read: {error.strerror}", hint="give its owner and mode back; a run's files are 0600"
+        )
+    return StateError(f"{path} cannot be read: {error.strerror or type(error).__name__}", hint=IMPORT_AGAIN)

@@ -1,0 +1,37 @@
+"""What reading back found so far, kept beside the package: by position, so a row that is sent again begins anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from importer.core.read_back import READ_BACK_SCHEMA
+from importer.errors import StateError
+from importer.state.package import read_frame, write_frame
+
+VERIFIED_FILE: Final = "verified.arrow"
+
+
+def read_verified(package: Path) -> pl.DataFrame:
+    """Return what was read back, `READ_BACK_SCHEMA`; empty where nothing was.
+
+    Raises:
+        StateError: the file is damaged.
+    """
+    path = package / VERIFIED_FILE
+    if not path.exists():
+        return pl.DataFrame(schema=READ_BACK_SCHEMA)
+    try:
+        return read_frame(path).cast(READ_BACK_SCHEMA)
+    except (StateError, pl.exceptions.PolarsError) as exc:
+        raise StateError(
+            f"what was read back cannot be read ({path.name}: {type(exc).__name__})",
+            hint=f"delete {path} and read back again: `memory-importer verify`",
+        ) from None
+
+
+def write_verified(package: Path, results: pl.DataFrame) -> None:
+    """Replace what was read back; 0600, whole or not at all."""
+    write_frame(package / VERIFIED_FILE, results)
