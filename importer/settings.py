@@ -27,6 +27,7 @@ class Settings(BaseModel):
         bucket_hosts: Host patterns that a presigned URL may point at.
         runs_dir: Folder of run folders.
         proxy: Proxy URL; the environment's proxies are not read.
+        ca_bundle: PEM file of certificate authorities that are trusted beside the usual ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +39,7 @@ class Settings(BaseModel):
     bucket_hosts: tuple[str, ...] = DEFAULT_BUCKET_HOSTS
     runs_dir: str = DEFAULT_RUNS_DIR
     proxy: str | None = Field(default=None, repr=False)
+    ca_bundle: str | None = None
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str], **given: str | None) -> Self:
@@ -51,10 +53,13 @@ class Settings(BaseModel):
             SettingsError: a value is not usable.
         """
         values: dict[str, object] = {
-            "api_url": environment.get("MEMORY_API_URL") or DEFAULT_API_URL,
             "store_id": environment.get("MEMORY_STORE_ID") or None,
             "runs_dir": environment.get("MEMORY_RUNS_DIR") or DEFAULT_RUNS_DIR,
+            "ca_bundle": environment.get("MEMORY_CA_BUNDLE") or None,
         }
+        # Left out where nobody gave it, so that a run that has an address of its own can tell.
+        if environment.get("MEMORY_API_URL"):
+            values["api_url"] = environment["MEMORY_API_URL"]
         hosts = environment.get("MEMORY_BUCKET_HOSTS")
         if hosts:
             values["bucket_hosts"] = tuple(host.strip() for host in hosts.split(",") if host.strip())

@@ -73,28 +73,39 @@ def bucket_says_expired(body: bytes) -> bool:
     return b"expired" in body.lower() or bucket_code(body) == "ExpiredToken"
 
 
-def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """Read ``Retry-After``: whole seconds or an HTTP date; None when absent or unreadable; never negative.
+def retry_after_s(value: str | None, now: datetime, answered: str | None = None) -> float | None:
+    """Read ``Retry-After``: whole seconds or an HTTP date; None when absent, unreadable or negative.
+
+    Args:
+        value: The header.
+        now: Wall clock of this machine.
+        answered: The header ``Date``: a date to wait for was taken from the same clock, which ours may differ from.
 
     Example:
         >>> retry_after_s("3", datetime(2026, 1, 1, tzinfo=UTC))
         3.0
-        >>> retry_after_s("-1", datetime(2026, 1, 1, tzinfo=UTC))
-        0.0
+        >>> retry_after_s("-1", datetime(2026, 1, 1, tzinfo=UTC)) is None
+        True
         >>> retry_after_s("soon", datetime(2026, 1, 1, tzinfo=UTC)) is None
         True
     """
     if value is None:
         return None
     text = value.strip()
-    if re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,9})?", text):
-        return min(max(float(text), 0.0), _RETRY_AFTER_CEILING_S)
+    if re.fullmatch(r"\d{1,18}(\.\d{1,9})?", text, re.ASCII):
+        return min(float(text), _RETRY_AFTER_CEILING_S)
+    at = _http_date(text)
+    if at is None:
+        return None
+    return min(max((at - (_http_date(answered or "") or now)).total_seconds(), 0.0), _RETRY_AFTER_CEILING_S)
+
+
+def _http_date(text: str) -> datetime | None:
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return min(max((at - now).total_seconds(), 0.0), _RETRY_AFTER_CEILING_S)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def count_of(value: object, name: str) -> int | None:

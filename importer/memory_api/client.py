@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
@@ -19,18 +19,24 @@ import orjson
 
 from importer.core.schema import StoreSchema
 from importer.errors import RejectedRequestError
-from importer.memory_api.answers import count_of, retry_after_s
+from importer.memory_api.answers import count_of
 from importer.memory_api.bucket import Bucket
 from importer.memory_api.connection import Call, Connection
-from importer.memory_api.deadline import BASE_S, transport
-from importer.memory_api.exchange import Reply, ssl_context
+from importer.memory_api.deadline import BASE_S, Times, transport
+from importer.memory_api.quiet import install, quiet
+from importer.memory_api.reply import Reply
 from importer.memory_api.store import fetch_schema, next_token
+from importer.memory_api.tls import ssl_context
 from importer.memory_api.translate import protocol_error
-from importer.ports import Accepted, ColumnMapping, CreatedImport, ImportStatus, OperationStatus
+from importer.ports import Accepted, ColumnMapping, CreatedImport, ImportStatus, OperationStatus, StoredProfile
 from importer.settings import check_api_url, is_loopback
 
-_OPERATION_ID: Final = re.compile(r"[A-Za-z0-9_.:~-]{1,512}")
+_ID: Final = re.compile(r"[A-Za-z0-9_.:~-]{1,512}")
+"""IDs are written down and shown, so what could be anything else is none."""
+
 _GET_OPERATION: Final = "GET /Operations/{operationId}"
+_NO_STORE: Final = frozenset({520041, 520049})
+"""Codes of a 404 that speaks of the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class ClientOptions:
     Attributes:
         bucket_hosts: Host patterns a presigned URL may point at.
         proxy: Proxy URL; the environment's proxies are not read.
+        ca_bundle: PEM file of certificate authorities that are trusted beside the usual ones.
         connections: Connections kept at most.
         connect_s: Longest wait for a connection.
         base_s: Longest a request may take in all; a body adds to it by its size.
@@ -48,7 +55,8 @@ class ClientOptions:
     """
 
     bucket_hosts: Sequence[str] = ("*.amazonaws.com",)
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
     connections: int = 16
     connect_s: float = 10.0
     base_s: float = BASE_S
@@ -67,7 +75,7 @@ class MemoryClient:
         now: Wall clock, for dates in ``Retry-After``.
 
     Raises:
-        SettingsError: the URL would send credentials in the clear.
+        SettingsError: the URL would send credentials in the clear; proxy or certificates cannot be used.
     """
 
     def __init__(
@@ -81,19 +89,16 @@ class MemoryClient:
         check_api_url(api_url)
         options = options or ClientOptions()
         loopback = is_loopback(api_url)
-        context = ssl_context(is_loopback=loopback and api_url.startswith("http:"))
-        self._clients = tuple(
-            httpx.Client(
-                transport=given or transport(context, options.proxy, options.connections),
-                timeout=httpx.Timeout(options.base_s, connect=options.connect_s),
-                trust_env=False,
-                follow_redirects=False,
-            )
+        install()
+        context = ssl_context(is_plain=loopback and api_url.startswith("http:"), ca_bundle=options.ca_bundle)
+        # Two of them: no connection, and nothing that is kept beside one, is shared by API and bucket.
+        api, bare = self._transports = tuple(
+            given or transport(context, options.proxy, options.connections)
             for given in (options.transport, options.bucket_transport)
         )
-        api, bare = self._clients
-        self._connection = Connection(api, api_url, store_id, credentials, now=now, base_s=options.base_s)
-        self._bucket = Bucket(bare, options.bucket_hosts, allow_loopback=loopback, now=now, base_s=options.base_s)
+        times = Times(options.connect_s, options.base_s)
+        self._connection = Connection(api, api_url, store_id, credentials, now=now, times=times)
+        self._bucket = Bucket(bare, options.bucket_hosts, allow_loopback=loopback, now=now, times=times)
 
     def __enter__(self) -> Self:
         return self
@@ -105,8 +110,9 @@ class MemoryClient:
 
     def close(self) -> None:
         """Close all connections."""
-        for client in self._clients:
-            client.close()
+        with quiet():
+            for each in self._transports:
+                each.close()
 
     # --- reads ---
 
@@ -120,7 +126,27 @@ class MemoryClient:
         path = f"{self._connection.store_path}/Profiles/Lookup"
         reply = self._connection.call(Call("POST", path, "POST /Profiles/Lookup", body=body))
         profiles = reply.json().get("profiles") or []
-        return tuple(_texts(reply, profiles))
+        return tuple(_ids(reply, profiles))
+
+    def get_profile(self, profile_id: str) -> StoredProfile | None:
+        """Read a profile with all its traits, following a merge to the canonical profile; None if there is none.
+
+        A 404 that names the store is an error as any other.
+        """
+        path = f"{self._connection.store_path}/Profiles/{quote(profile_id, safe='')}"
+        try:
+            reply = self._connection.call_profile(Call("GET", path, "GET /Profiles/{profileId}"), profile_id)
+        except RejectedRequestError as error:
+            if error.status == 404 and error.code not in _NO_STORE:
+                return None
+            raise
+        answer = reply.json()
+        traits = answer.get("traits") or {}
+        if not isinstance(traits, dict) or not all(isinstance(group, dict) for group in traits.values()):
+            what = "the answer's traits are not in groups"
+            raise protocol_error(reply.endpoint, what, reply.status, reply.request_id)
+        (canonical,) = _ids(reply, [_text(reply, answer, "id")])
+        return StoredProfile(canonical, traits)
 
     def get_import(self, import_id: str) -> ImportStatus:
         """Read the state of an import task."""
@@ -143,12 +169,12 @@ class MemoryClient:
         query = {"pageSize": "100", **({"pageToken": page_token} if page_token else {})}
         reply = self._connection.call(Call("GET", path, "GET /Profiles/Imports", query=query))
         answer = reply.json()
-        return tuple(_texts(reply, answer.get("imports") or [])), next_token(answer)
+        return tuple(_ids(reply, answer.get("imports") or [])), next_token(answer)
 
     def get_operation(self, status_url_or_id: str) -> OperationStatus:
         """Read the state of an operation; a URL must be on the API host."""
         path = self._connection.path_of(status_url_or_id)
-        if path is None and _OPERATION_ID.fullmatch(status_url_or_id):
+        if path is None and _is_id(status_url_or_id):
             path = f"/v1/ControlPlane/Operations/{status_url_or_id}"
         if path is None:
             raise RejectedRequestError("a status URL is not on the API host", endpoint=_GET_OPERATION, status=404)
@@ -161,7 +187,7 @@ class MemoryClient:
             errors=count_of(counts, "errors"),
             warnings=count_of(counts, "warnings"),
             request_id=reply.request_id,
-            retry_after_s=retry_after_s(reply.headers.get("retry-after"), self._connection.now()),
+            retry_after_s=reply.wait_s(self._connection.now),
         )
 
     # --- writes ---
@@ -187,7 +213,8 @@ class MemoryClient:
         path = f"{self._connection.store_path}/Profiles/Imports"
         reply = self._connection.call(Call("POST", path, "POST /Profiles/Imports", expected=201, body=body))
         answer = reply.json()
-        return CreatedImport(_text(reply, answer, "importId"), _text(reply, answer, "url"), reply.request_id)
+        (import_id,) = _ids(reply, [_text(reply, answer, "importId")])
+        return CreatedImport(import_id, _text(reply, answer, "url"), reply.request_id)
 
     def upload(self, url: str, content: BinaryIO, size_bytes: int) -> None:
         """Put an import file to its presigned URL: another client, no credentials, exact length."""
@@ -199,10 +226,14 @@ class MemoryClient:
         status_url = answer.get("statusUrl")
         return Accepted(
             request_id=reply.request_id,
-            operation_id=operation_id if isinstance(operation_id, str) else None,
+            operation_id=operation_id if _is_id(operation_id) else None,
             # Kept as a path: nothing that is stored can point at another host or carry a signature.
             status_url=self._connection.path_of(status_url) if isinstance(status_url, str) else None,
         )
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def _text(reply: Reply, answer: Mapping[str, Any], name: str) -> str:
@@ -212,7 +243,7 @@ def _text(reply: Reply, answer: Mapping[str, Any], name: str) -> str:
     raise protocol_error(reply.endpoint, f"the answer has no {name}", reply.status, reply.request_id)
 
 
-def _texts(reply: Reply, values: object) -> list[str]:
-    if isinstance(values, list) and all(isinstance(value, str) for value in values):
+def _ids(reply: Reply, values: object) -> list[str]:
+    if isinstance(values, list) and all(map(_is_id, values)):
         return values
-    raise protocol_error(reply.endpoint, "the answer's list is not one of texts", reply.status, reply.request_id)
+    raise protocol_error(reply.endpoint, "the answer has something else for an ID", reply.status, reply.request_id)

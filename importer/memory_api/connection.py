@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
 from importer.core.ids import PROFILE_ID_PATTERN
-from importer.memory_api.exchange import Reply, exchange
+from importer.memory_api.deadline import Times
+from importer.memory_api.exchange import exchange
+from importer.memory_api.reply import Reply
 from importer.memory_api.translate import protocol_error
 
 MAX_HOPS: Final = 3
 _MOVED: Final = (301, 308)
 _JSON: Final = {"content-type": "application/json"}
 _HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "memory-importer"}
+_PLAIN_PATH: Final = re.compile(r"/v1/[A-Za-z0-9_.:~/%-]{1,1024}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +50,30 @@ class Connection:
     """Sends calls to one API host, with credentials that go nowhere else.
 
     Args:
-        client: Keeps connections; has no credentials of its own and follows nothing.
+        transport: Keeps connections; has no credentials of its own and follows nothing.
         api_url: Base URL.
         store_id: The store.
         credentials: User and password of Basic auth.
         now: Wall clock, for dates in ``Retry-After``.
-        base_s: Seconds any request may take, beside its size.
+        times: How long a request may take.
     """
 
     def __init__(
         self,
-        client: httpx.Client,
+        transport: httpx.BaseTransport,
         api_url: str,
         store_id: str,
         credentials: tuple[str, str],
         *,
         now: Callable[[], datetime],
-        base_s: float,
+        times: Times,
     ) -> None:
-        self._client = client
+        self._transport = transport
         self._base = api_url.rstrip("/")
         self._netloc = urlsplit(api_url).netloc.lower()
-        self._auth = httpx.BasicAuth(*credentials)
+        self._authorization = f"Basic {b64encode(':'.join(credentials).encode()).decode()}"
         self.now = now
-        self._base_s = base_s
+        self._times = times
         self.store_path = f"/v1/Stores/{quote(store_id, safe='')}"
         self.control_path = f"/v1/ControlPlane/Stores/{quote(store_id, safe='')}"
         profiles = f"{urlsplit(self._base).path}{self.store_path}/Profiles/"
@@ -115,20 +119,27 @@ class Connection:
 
     def path_of(self, url: str) -> str | None:
         """Return the path of a URL of the API host, relative to its base; None if it is elsewhere or has a query."""
-        parts = urlsplit(url)
-        base = urlsplit(self._base)
-        if parts.query or parts.fragment or (parts.netloc and parts.netloc.lower() != self._netloc):
+        parts = self._here(url)
+        if parts is None or parts.query or parts.fragment:
             return None
-        if parts.scheme and parts.scheme != base.scheme:
+        path = parts.path.removeprefix(urlsplit(self._base).path) if parts.netloc else parts.path
+        return path if _PLAIN_PATH.fullmatch(path) and ".." not in path else None
+
+    def _here(self, url: str) -> SplitResult | None:
+        """Return the parts of a URL if it is on the API host; None if it is elsewhere, or no URL."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
             return None
-        path = parts.path.removeprefix(base.path) if parts.netloc else parts.path
-        return path if path.startswith("/v1/") and ".." not in path else None
+        if parts.netloc and parts.netloc.lower() != self._netloc:
+            return None
+        if parts.scheme and parts.scheme != urlsplit(self._base).scheme:
+            return None
+        return parts
 
     def _moved_to(self, reply: Reply) -> str | None:
-        location = urlsplit(reply.headers.get("location", ""))
-        if location.netloc and location.netloc.lower() != self._netloc:
-            return None
-        if location.scheme and location.scheme != urlsplit(self._base).scheme:
+        location = self._here(reply.headers.get("location", ""))
+        if location is None:
             return None
         found = self._profile_path.match(location.path)
         following = found.group(1) if found else ""
@@ -139,8 +150,11 @@ class Connection:
             call.method,
             f"{self._base}{call.path}",
             params=dict(call.query) if call.query else None,
-            headers={**_HEADERS, **(_JSON if call.body is not None else {})},
+            headers={
+                **_HEADERS,
+                **(_JSON if call.body is not None else {}),
+                "authorization": self._authorization,
+            },
             content=call.body,
-            extensions={"timeout": self._client.timeout.as_dict()},
         )
-        return exchange(self._client, request, call.endpoint, len(call.body or b""), self._base_s, self._auth)
+        return exchange(self._transport, request, call.endpoint, len(call.body or b""), self._times)

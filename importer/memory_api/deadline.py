@@ -12,16 +12,36 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpcore
 import httpx
+
+from importer.errors import SettingsError
 
 BASE_S: Final = 60.0
 """Seconds any request may take."""
 
 BYTES_PER_S: Final = 128 * 1024
 """A body may add a second for each of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long a request may take.
+
+    Attributes:
+        connect_s: Longest wait for a connection.
+        base_s: Longest it may take in all; a body adds to it by its size.
+    """
+
+    connect_s: float = 10.0
+    base_s: float = BASE_S
+
+    def of_one_operation(self) -> dict[str, float | None]:
+        """Return the limits of single socket operations, as httpx takes them."""
+        return {"connect": self.connect_s, "read": self.base_s, "write": self.base_s, "pool": self.base_s}
 
 
 class _Remaining(threading.local):
@@ -99,9 +119,19 @@ class _Backend(httpcore.NetworkBackend):
 
 
 def transport(verify: ssl.SSLContext, proxy: str | None, connections: int) -> httpx.HTTPTransport:
-    """Return a transport whose requests keep the deadline of `within`."""
+    """Return a transport whose requests keep the deadline of `within`.
+
+    Raises:
+        SettingsError: the proxy URL cannot be used.
+    """
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    made = httpx.HTTPTransport(verify=verify, proxy=proxy, limits=limits, trust_env=False)
+    try:
+        made = httpx.HTTPTransport(verify=verify, proxy=proxy, limits=limits, trust_env=False)
+    except (ValueError, httpx.InvalidURL, ImportError):
+        # Their text holds the URL, and with it the proxy's password.
+        raise SettingsError(
+            "the proxy URL cannot be used", hint="it looks like http://proxy.example.com:3128"
+        ) from None
     # httpx has no argument for httpcore's (public) network backends.
     made._pool._network_backend = _Backend()  # noqa: SLF001
     return made

@@ -1,84 +1,61 @@
-"""One request and its answer, with every limit applied: total time, size of the answer, no compression."""
+"""One request and its answer, with every limit applied: total time, size of the answer, no compression.
+
+Requests go to a transport, not to an `httpx.Client`: a transport has no cookies, no credentials, no redirects and no
+say of the environment, so none of these can travel with a request that does not carry them itself.
+"""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+import time
+from typing import Final
 
 import httpx
-import orjson
 
 from importer.errors import ApiError
-from importer.memory_api.answers import ErrorDetail, error_detail, retry_after_s
-from importer.memory_api.deadline import seconds_for, within
-from importer.memory_api.translate import protocol_error, status_error, translated
+from importer.memory_api.deadline import Times, seconds_for, within
+from importer.memory_api.quiet import quiet
+from importer.memory_api.reply import Reply
+from importer.memory_api.request_log import log_request
+from importer.memory_api.translate import protocol_error, translated
 
 ERROR_CAP_BYTES: Final = 64 * 1024
 ANSWER_CAP_BYTES: Final = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, read whole or up to its cap."""
-
-    endpoint: str
-    status: int
-    headers: httpx.Headers
-    body: bytes
-    is_whole: bool
-
-    @property
-    def request_id(self) -> str | None:
-        """``twilio-request-id``, if it looks like one."""
-        found = self.headers.get("twilio-request-id")
-        return found if found and len(found) <= 128 and found.isascii() and found.isprintable() else None
-
-    def json(self) -> dict[str, Any]:
-        """Return the body as a JSON object.
-
-        Raises:
-            ProtocolError: it is not one.
-        """
-        try:
-            parsed = orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            parsed = None
-        if not isinstance(parsed, dict):
-            raise protocol_error(self.endpoint, "the answer is not a JSON object", self.status, self.request_id)
-        return parsed
-
-    def error(self, now: Callable[[], datetime], detail: ErrorDetail | None = None) -> ApiError:
-        """Return the error this answer means."""
-        wait_s = retry_after_s(self.headers.get("retry-after"), now())
-        return status_error(self.endpoint, self.status, detail or error_detail(self.body), self.request_id, wait_s)
-
-
 def exchange(
-    client: httpx.Client,
-    request: httpx.Request,
-    endpoint: str,
-    size_bytes: int,
-    base_s: float,
-    auth: httpx.Auth | None = None,
+    transport: httpx.BaseTransport, request: httpx.Request, endpoint: str, size_bytes: int, times: Times
 ) -> Reply:
-    """Send a request and read its answer.
+    """Send a request and read its answer; follows nothing.
 
     Args:
-        client: Keeps connections; follows nothing.
-        request: What to send.
-        endpoint: Method and path template, for messages.
+        transport: Keeps connections.
+        request: What to send, credentials included where it has any.
+        endpoint: Method and path template, for messages and logs.
         size_bytes: Of the body, for the deadline.
-        base_s: Seconds any request may take.
-        auth: Credentials of this request; the client has none.
+        times: How long it may take.
 
     Raises:
         ApiError: no answer came, or it is compressed or too large.
     """
-    with translated(endpoint), within(seconds_for(size_bytes, base_s)):
-        response = client.send(request, stream=True, follow_redirects=False, auth=auth)
+    began_s = time.monotonic()  # noqa: TID251 - sockets keep real time
+    reply: Reply | None = None
+    failure: ApiError | None = None
+    try:
+        reply = _exchange(transport, request, endpoint, size_bytes, times)
+    except ApiError as error:
+        failure = error
+        raise
+    finally:
+        log_request(request.method, endpoint, size_bytes, began_s, reply=reply, failure=failure)
+    return reply
+
+
+def _exchange(
+    transport: httpx.BaseTransport, request: httpx.Request, endpoint: str, size_bytes: int, times: Times
+) -> Reply:
+    request.extensions["timeout"] = times.of_one_operation()
+    with translated(endpoint), within(seconds_for(size_bytes, times.base_s)), quiet():
+        response = transport.handle_request(request)
         try:
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 # The status still decides what an error means; a compressed body is never opened.
@@ -109,10 +86,3 @@ def _read(response: httpx.Response, cap: int) -> tuple[bytes, bool]:
             raise
         return b"", False
     return b"".join(pieces), True
-
-
-def ssl_context(*, is_loopback: bool) -> ssl.SSLContext:
-    """Return the TLS settings: the usual ones, or for plain http on loopback ones that trust nobody (made faster)."""
-    if is_loopback:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return httpx.create_ssl_context(trust_env=False)

@@ -4,7 +4,8 @@
 |--------------------------------------------|-------------------------|
 | 429, 503, 408, 409, 423, 425, any other 5xx| RetryableApiError       |
 | no connection was made, pool exhausted     | RetryableApiError       |
-| certificate not valid, URL not allowed     | RejectedRequestError    |
+| certificate or host name not valid         | RejectedRequestError    |
+| URL not allowed                            | RejectedRequestError    |
 | any other 4xx                              | RejectedRequestError    |
 | lost after the request began to leave      | AmbiguousRequestError   |
 | 1xx, 3xx, another 2xx, an unreadable 2xx   | ProtocolError           |
@@ -30,6 +31,8 @@ _HINTS: Final = {
     404: "check the store ID (--store or MEMORY_STORE_ID) and the API URL",
 }
 
+_BETWEEN: Final = "is the API URL right, and does nothing stand between (a proxy, a captive portal)?"
+
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _LOST: Final = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 
@@ -54,7 +57,7 @@ def status_error(
         request_id=request_id,
         retry_after_s=retry_after_s,
     )
-    error.hint = _HINTS.get(status, "")
+    error.hint = _HINTS.get(status, _BETWEEN if kind is ProtocolError else "")
     if detail.rows:
         error.context["rows"] = detail.rows
     return error
@@ -63,7 +66,7 @@ def status_error(
 def protocol_error(endpoint: str, what: str, status: int | None, request_id: str | None = None) -> ProtocolError:
     """Return the error of an answer that is not what the service documents."""
     error = ProtocolError(f"{endpoint}: {what}", endpoint=endpoint, status=status, request_id=request_id)
-    error.hint = "is the API URL right, and does nothing stand between (a proxy, a captive portal)?"
+    error.hint = _BETWEEN
     return error
 
 
@@ -81,6 +84,11 @@ def translated(endpoint: str) -> Iterator[None]:
         raise AmbiguousRequestError(
             f"{endpoint} was sent and not answered ({type(exc).__name__})", endpoint=endpoint
         ) from exc
+    except UnicodeError as exc:
+        # Raised where a host name is looked up that cannot be one: a label too long, or an empty one.
+        error = RejectedRequestError(f"{endpoint}: that is no host name", endpoint=endpoint)
+        error.hint = "check the API URL"
+        raise error from exc
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
         raise protocol_error(endpoint, f"not understood ({type(exc).__name__})", None) from exc
 
@@ -90,7 +98,12 @@ def _not_connected(endpoint: str, exc: httpx.HTTPError) -> ApiError:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             error = RejectedRequestError(f"{endpoint}: the server's certificate is not valid", endpoint=endpoint)
-            error.hint = "check the API URL and this machine's clock and certificates"
+            error.hint = (
+                "check the API URL and this machine's clock; "
+                "if a proxy of your company opens TLS, name its certificate authority in MEMORY_CA_BUNDLE (a PEM file)"
+            )
             return error
         cause = cause.__cause__ or cause.__context__
-    return RetryableApiError(f"{endpoint}: no connection ({type(exc).__name__})", endpoint=endpoint)
+    lost = RetryableApiError(f"{endpoint}: no connection ({type(exc).__name__})", endpoint=endpoint)
+    lost.hint = "check --proxy and its credentials" if isinstance(exc, httpx.ProxyError) else ""
+    return lost

@@ -15,6 +15,7 @@ from importer.ports.service import (
     ImportStatus,
     OperationStatus,
     ProfileWriter,
+    StoredProfile,
     StoreReader,
 )
 from importer.ports.sources import (
@@ -53,4 +54,5 @@ __all__ = [
     "SourceOptions",
     "StopSignal",
     "StoreReader",
+    "StoredProfile",
 ]

@@ -35,6 +35,10 @@ class Payloads(Protocol):
         """Return idType and value of each identifier of a row."""
         ...
 
+    def follows(self, position: int) -> bool:
+        """Tell whether a row before this one in the send order holds one of its identifiers; takes a while at first."""
+        ...
+
     def patch_body(self, position: int) -> bytes:
         """Encode the removals of a row: nulls."""
         ...

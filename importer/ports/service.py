@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from importer.core.schema import StoreSchema
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProfile:
+    """One profile as the store has it now.
+
+    Attributes:
+        profile_id: Canonical, also where the profile that was asked for was merged into it.
+        traits: Values by group and trait; never shown, because they are somebody's data.
+    """
+
+    profile_id: str
+    traits: Mapping[str, Mapping[str, object]] = field(repr=False)
 
 
 class StoreReader(Protocol):
@@ -22,6 +35,10 @@ class StoreReader(Protocol):
 
     def lookup(self, id_type: str, value: str) -> tuple[str, ...]:
         """Return the canonical profile IDs that hold an identifier value. Billable: one read a call."""
+        ...
+
+    def get_profile(self, profile_id: str) -> StoredProfile | None:
+        """Read a profile with all its traits, following a merge; None if there is none. Billable once a day."""
         ...
 
 

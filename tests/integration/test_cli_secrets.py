@@ -1,116 +1,219 @@
-"""Credentials are nowhere, and cell values only where the documentation says."""
+"""Credentials are nowhere, and cells only where the documentation says: searched in all that commands leave behind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import polars as pl
+import httpx
+import orjson
 import pytest
 
-from tests.support.cli import CREDENTIALS, Ended, Shell, new_shell, run_all, served
+from tests.support.canaries import MAPPING, canary_rows, found_in, source_of, texts_in, texts_of
+from tests.support.cli import Ended, Shell, new_shell, run_all
+from tests.support.hostile import MARKER, PRESIGNED, SAID, Hostile, hostile_store
+from tests.support.interposed import Interposed, interposed
 
-SECRET: Final = "canary-of-credentials-4711"
-GOOD: Final = "canaryOfGoodCells"
-BAD: Final = "canaryOfBadCells"
-WITH_VALUES: Final = {"rejected.csv", "rejected-malformed.txt"}
-"""Files of a run that hold cells of the source; the package is a folder of them."""
+KEY: Final = "zqapikeyqz"
+SECRET: Final = "zqapisecretqz"
+PROXY_PASSWORD: Final = "zqproxypasswordqz"
+ENVIRONMENT: Final = {
+    "TWILIO_API_KEY": KEY,
+    "TWILIO_API_SECRET": SECRET,
+    "TWILIO_ACCOUNT_SID": "zqaccountsidqz",
+    "TWILIO_AUTH_TOKEN": "zqauthtokenqz",
+    "AWS_SECRET_ACCESS_KEY": "zqawssecretqz",
+    "KEYRING_PROPERTY_PASSWORD": "zqkeyringqz",
+}
+NEVER: Final = (
+    *ENVIRONMENT.values(),
+    PROXY_PASSWORD,
+    base64.b64encode(f"{KEY}:{SECRET}".encode()).decode(),
+    base64.b64encode(f"me:{PROXY_PASSWORD}".encode()).decode(),
+    PRESIGNED,
+    "X-Amz-Signature",
+    SAID,
+)
+"""What no file and no output may hold: credentials, presigned URLs, texts of the service."""
 
-SOURCE: Final = f"""id,email,points,note
-1,{GOOD}@example.com,1,{GOOD}
-2,two@example.com,2,fine
-3,{BAD},3,{BAD}
-4,four@example.com,{BAD},fine
-5,five@example.com,5,{BAD}"{BAD},{BAD},{BAD}
-6,two@example.com,6,fine
-"""
-MAPPING: Final = """version: 1
-source: {key: [id]}
-columns:
-  email: Contact.email
-  points: {to: Loyalty.points, type: number}
-  note: Account.note
-"""
+ROWS: Final = canary_rows()
+CELLS: Final = sorted({text for row in ROWS for text in row.canaries() if text != row.cells["id"]})
+KEYS: Final = sorted({row.cells["id"] for row in ROWS})
+REJECTED: Final = {text for row in ROWS if row.kind in ("rejected", "malformed") for text in row.canaries()}
+WITH_KEYS: Final = {
+    *("issues.csv", "issues.parquet", "outcomes.parquet", "groups.parquet", "mismatches.csv", "report.html")
+}
+"""Files for people, in which a row goes by its key."""
+
+IMPORT: Final = ("source.csv", "-m", "mapping.yaml")
+ANYTHING: Final = ("--max-rejected", "100", "--yes")
 
 
 @dataclass(frozen=True)
-class Canaries:
-    """Runs of a file full of canaries, with and without `--show-values`."""
+class Flow:
+    """Commands in a folder of their own, one after the other, and how they ended."""
 
-    plain: Shell
-    shown: Shell
-    ended: list[Ended]
+    shell: Shell
+    ended: list[Ended] = field(default_factory=list)
 
-    def visible(self) -> Iterator[tuple[str, str]]:
-        """Yield the name and the text of everything that may be shown to anyone."""
-        for number, ended in enumerate(self.ended):
-            yield f"stdout {number}", ended.stdout
-            yield f"stderr {number}", ended.stderr
-        for run in self.plain.runs():
-            for path in sorted(run.rglob("*")):
-                if path.is_file() and path.name not in WITH_VALUES and path.parent.name != "package":
-                    yield str(path), text_of(path)
+    def go(self, *arguments: str, text: str | None = None) -> Ended:
+        """Run one more command."""
+        self.ended.append(self.shell.run(*arguments, text=text))
+        return self.ended[-1]
+
+    def files(self) -> Iterator[Path]:
+        """Yield every file there is, but the source and the mapping."""
+        for path in sorted(self.shell.folder.rglob("*")):
+            if path.is_file() and path.name not in ("source.csv", "mapping.yaml", "connections.txt"):
+                yield path
 
 
-def text_of(path: Path) -> str:
-    """Return all text in a file; that of a Parquet file is compressed otherwise."""
-    if path.suffix == ".parquet":
-        return repr(pl.read_parquet(path).to_dicts())
-    return path.read_bytes().decode("utf-8", "replace")
+def new_flow(folder: Path, **environment: str) -> Flow:
+    """Lay source and mapping into a new folder."""
+    shell = new_shell(folder, **ENVIRONMENT, TMPDIR=str(folder / "temporary"), **environment)
+    (folder / "temporary").mkdir()
+    (folder / "source.csv").write_text(source_of(ROWS), encoding="utf-8")
+    (folder / "mapping.yaml").write_bytes(orjson.dumps(MAPPING))
+    return Flow(shell)
+
+
+def dry_runs(flow: Flow) -> Ended:
+    """Look only, at standard input."""
+    return flow.go("validate", "-", *IMPORT[1:], "--emulator", "-vv", text=source_of(ROWS))
+
+
+def live(flow: Flow) -> Ended:
+    """Plan, send, release what was held, read back, send again, ask."""
+    flow.go("plan", *IMPORT, "-vv", "--json", "--max-rejected", "100")
+    flow.go("-v", "import", "--plan", "last", "--yes", "-v", "--json")
+    flow.go("-vv", "resume", "last", "--release", "all", "--yes")
+    flow.go("-vv", "verify", "last", "--all", "--yes", "--json")
+    flow.go("-vv", "retry", "last", "--yes")
+    return flow.go("status", "last", "--json")
+
+
+def refused(between: Interposed, flow: Flow) -> Ended:
+    """Be turned away, by a proxy that wants a password."""
+    proxy = between.api.url.replace("//", f"//me:{PROXY_PASSWORD}@")
+    return flow.go("--debug", "-vv", "import", *IMPORT, *ANYTHING, "--proxy", proxy, "--json")
+
+
+def shown(flow: Flow) -> Ended:
+    """Ask for the values."""
+    return flow.go("validate", *IMPORT, "--emulator", "--show-values", "--json", "-vv")
 
 
 @pytest.fixture(scope="module")
-def canaries(tmp_path_factory: pytest.TempPathFactory) -> Canaries:
-    """Validate and import the canaries, then be refused because of a wrong secret."""
+def flows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Flow]:
+    """Run everything against a service that says back whatever it is told."""
     folder = tmp_path_factory.mktemp("secrets")
-    (folder / "canaries.csv").write_text(SOURCE, encoding="utf-8")
-    (folder / "canaries.yaml").write_text(MAPPING, encoding="utf-8")
-    source = (folder / "canaries.csv", "-m", folder / "canaries.yaml")
-    secret = {**CREDENTIALS, "TWILIO_API_SECRET": SECRET, "TWILIO_AUTH_TOKEN": SECRET}
-    anything = ("--max-rejected", "100", "--yes")
-    with served(folder, folder / "canaries.yaml", api_secret=SECRET) as (_, reached):
-        plain = Shell(folder, {**reached.environment, **secret})
-        shown = new_shell(folder / "shown", **plain.environment)
-        wrong = Shell(folder, {**plain.environment, "TWILIO_API_SECRET": f"{SECRET}-wrong"})
-
-        def send() -> Ended:
-            ended.append(plain.run("import", *source, *anything, "--json"))
-            return plain.run("resume", "last", "--release", "all", "--yes")
-
-        ended: list[Ended] = []
-        ended += run_all(
-            {
-                "send": send,
-                "refused": lambda: wrong.run("--debug", "import", *source, *anything, "--json"),
-                "shown": lambda: shown.run("validate", *source, "--show-values"),
-            }
-        ).values()
-    assert [each.code for each in ended] == [3, 3, 4, 3]
-    return Canaries(plain, shown, ended)
-
-
-def test_credentials_are_nowhere(canaries: Canaries) -> None:
-    """Not in what is printed, not in a run's folder, not even where the service refuses them."""
-    for name, text in canaries.visible():
-        assert SECRET not in text, name
-    for path in canaries.plain.runs_dir.rglob("*"):
-        if path.is_file():
-            assert SECRET.encode() not in path.read_bytes(), path
+    hostile = Hostile(user=f"{KEY}:{SECRET}")
+    with hostile_store(status_url=False) as emulator, interposed(emulator, hostile.script, hostile.rewrite) as between:
+        between.marker = MARKER
+        stored = {"Contact": {"email": next(row.cells["email"] for row in ROWS if row.kind == "patch")}}
+        body = {"profiles": [{"traits": stored | {"Account": {"note": "to be removed"}}}]}
+        url = f"{emulator.api_url}/v1/Stores/{emulator.store_id}/Profiles/Bulk"
+        httpx.put(url, json=body, auth=("any", "body"), trust_env=False).raise_for_status()
+        emulator.wait_idle()
+        address = {"MEMORY_API_URL": between.api.url, "MEMORY_STORE_ID": emulator.store_id}
+        made = {
+            "live": new_flow(folder / "live", **address),
+            "refused": new_flow(folder / "refused", **address),
+            "dry": new_flow(folder / "dry"),
+            "shown": new_flow(folder / "shown"),
+        }
+        wrong = {**made["refused"].shell.environment, "TWILIO_API_SECRET": f"{SECRET}-wrong"}
+        made["refused"] = Flow(replace(made["refused"].shell, environment=wrong))
+        steps: dict[str, Callable[[Flow], Ended]] = {
+            "live": live,
+            "refused": partial(refused, between),
+            "dry": dry_runs,
+            "shown": shown,
+        }
+        run_all({name: partial(steps[name], flow) for name, flow in made.items()})
+        assert between.bucket.seen, "nothing went by a file"
+    return made
 
 
-def test_cell_values_are_not_shown(canaries: Canaries) -> None:
-    """Neither good nor bad ones: not in reports, issues, outcomes, groups, the ledger or any log."""
-    for name, text in canaries.visible():
-        assert GOOD not in text, name
-        assert BAD not in text, name
+def test_the_flows_went_where_they_should(flows: dict[str, Flow]) -> None:
+    """Otherwise a canary that is nowhere says little: every fate of a row, every kind of request, every failure."""
+    codes = {name: [ended.code for ended in flow.ended] for name, flow in flows.items()}
+    assert codes == {"live": [3, 3, 3, 3, 3, 0], "refused": [4], "dry": [3], "shown": [3]}, [
+        ended.stderr[-300:] for flow in flows.values() for ended in flow.ended
+    ]
+    sent = flows["live"].ended[1].report
+    states = {state for state, count in sent["outcomes"].items() if count}
+    assert states >= {"rejected", "skipped", "held", "combined", "processed", "failed"}
+    assert {"bulk", "patch", "lookup", "create-import", "upload"} <= {
+        kind for kind, count in sent["requests"].items() if count
+    }
+    logged = flows["live"].ended[1].stderr
+    assert all(f"status={status}" in logged for status in (202, 400, 429, 500, 502, 503))
+    assert "401" in flows["refused"].ended[0].stderr
 
 
-def test_values_are_shown_when_asked_for(canaries: Canaries) -> None:
-    """In the issue files alone; and rejected.csv has what is to be mended, always."""
-    run = canaries.shown.runs()[0]
-    assert BAD in text_of(run / "issues.csv")
-    assert BAD in text_of(run / "issues.parquet")
-    assert BAD not in text_of(run / "report.json")
-    assert BAD in text_of(canaries.plain.runs()[0] / "rejected.csv")
+def test_what_is_never_shown_is_nowhere(flows: dict[str, Flow]) -> None:
+    """Credentials, presigned URLs and texts of the service are in no output and in no file, not with --debug either."""
+    for name, flow in flows.items():
+        for number, ended in enumerate(flow.ended):
+            for channel, text in (("stdout", ended.stdout), ("stderr", ended.stderr)):
+                assert found_in(texts_in(text.encode()), NEVER) == set(), (name, number, channel)
+        for path in flow.files():
+            assert found_in(texts_of(path), NEVER) == set(), path
+
+
+def test_no_cell_is_printed(flows: dict[str, Flow]) -> None:
+    """Neither a value nor a key, by report, log, progress or error, however verbose."""
+    for name, flow in flows.items():
+        for number, ended in enumerate(flow.ended):
+            for channel, text in (("stdout", ended.stdout), ("stderr", ended.stderr)):
+                assert found_in(texts_in(text.encode()), [*CELLS, *KEYS]) == set(), (name, number, channel)
+
+
+def test_cells_are_in_the_files_meant_to_hold_them_alone(flows: dict[str, Flow]) -> None:
+    """Values in rejected.*, the package and the local service; keys in files for people too; and all of these 0600."""
+    held: dict[str, set[str]] = {}
+    for name in ("live", "refused", "dry"):
+        for path in flows[name].files():
+            found = found_in(texts_of(path), [*CELLS, *KEYS])
+            if "package" in path.parts or "emulator" in path.parts:
+                allowed = found
+            elif path.name.startswith("rejected"):
+                allowed = REJECTED
+            elif path.name in WITH_KEYS:
+                allowed = set(KEYS)
+            else:
+                allowed = set()
+            assert found <= allowed, path
+            assert not found or path.stat().st_mode & 0o077 == 0, path
+            held.setdefault(path.name, set()).update(found)
+    assert held["rejected.csv"] & REJECTED >= {row.cells["extra"] for row in ROWS if row.kind == "rejected"}
+    assert set(held["outcomes.parquet"]) >= {row.cells["id"] for row in ROWS if row.kind == "import"}
+    assert held["valid.arrow"] >= {row.cells["first"] for row in ROWS if row.kind == "bulk"}
+
+
+def test_values_are_shown_where_they_are_asked_for(flows: dict[str, Flow]) -> None:
+    """In the issues and on the page about them alone."""
+    texts = {path.name: found_in(texts_of(path), CELLS) for path in flows["shown"].files()}
+    assert "zqbademailqz" in texts["issues.csv"] & texts["issues.parquet"] & texts["report.html"]
+    assert texts["report.json"] == texts["run.json"] == texts["outcomes.parquet"] == texts["groups.parquet"] == set()
+
+
+def test_nothing_is_left_behind(flows: dict[str, Flow]) -> None:
+    """No temporary file, no import file, no package of a dry run."""
+    for flow in flows.values():
+        left = [path for path in flow.files() if {"temporary", "parts"} & set(path.parts)]
+        assert left == []
+    assert not [path for path in flows["dry"].files() if "package" in path.parts]
+
+
+def test_every_cell_was_to_be_found(flows: dict[str, Flow]) -> None:
+    """The search finds each canary in the source itself, also in other spellings."""
+    source = flows["live"].shell.folder / "source.csv"
+    assert found_in(texts_of(source), [*CELLS, *KEYS]) == {*CELLS, *KEYS}
+    for text in (base64.b64encode(f"key:{SECRET}".encode()), SECRET.upper().encode(), SECRET.encode("utf-16")):
+        assert found_in(texts_in(text), [SECRET]) == {SECRET}
