@@ -37,13 +37,15 @@ def outcomes(
     ranges: Sequence[Mapping[str, Any]] = (),
     overrides: Sequence[tuple[int, str, str | None]] = (),
     sending_state: FinalState = FinalState.NOT_SENT,
+    verified: Sequence[tuple[int, str]] | None = None,
 ) -> pl.DataFrame:
     """Return all outcomes in one frame."""
     delivered = Delivered(
         pl.DataFrame([{name: entry.get(name) for name in RANGES_SCHEMA} for entry in ranges], schema=RANGES_SCHEMA),
         pl.DataFrame(list(overrides), schema=OVERRIDES_SCHEMA, orient="row"),
     )
-    return pl.concat(list(outcome_frames(package, index, delivered, sending_state=sending_state)))
+    read = None if verified is None else pl.DataFrame(verified, schema=["position", "result"], orient="row")
+    return pl.concat(list(outcome_frames(package, index, delivered, sending_state=sending_state, verified=read)))
 
 
 def states(frame: pl.DataFrame) -> list[tuple[str, str | None]]:
@@ -142,3 +144,29 @@ def test_findings_get_place_and_key() -> None:
         (1, "K10", 1, 2, "c"),
     ]
     assert list(place_findings(package, index, findings.clear())) == []
+
+
+def test_what_was_read_back_stands_beside_the_state() -> None:
+    """By position: a row that is carried has the result of the row that carries it, others have none."""
+    index = index_of(
+        {"position": 5},
+        {"state": "combined", "carried_by": 3},
+        {"position": 2},
+        {"position": 7},
+        {"state": "held", "code": "merge-group"},
+    )
+    frame = outcomes(
+        package_of([None, None, None], [None, None]),
+        index,
+        [batch(0, 9, "0")],
+        verified=[(2, "missing"), (6, "confirmed"), (7, "mismatched")],
+    )
+    assert frame["verified"].to_list() == [None, "mismatched", "missing", "mismatched", None]
+    assert frame["state"].to_list() == ["processed", "combined", "processed", "processed", "held"]
+
+
+def test_nothing_was_read_back() -> None:
+    """The column is there all the same, as text."""
+    frame = outcomes(package_of([None]), index_of(SENT))
+    assert frame["verified"].to_list() == [None]
+    assert frame.schema["verified"] == pl.String

@@ -1,0 +1,266 @@
+"""Delivering what has batches, under the lock of its store, and the report of how that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+import orjson
+
+from importer.core.delivery import EngineOptions, FailureKind
+from importer.core.lifecycle import FINAL, BatchState, FinishReason
+from importer.core.manifest import Stage
+from importer.core.report import ErrorReport, ExitCode, FinalState, Report, highest_exit_code
+from importer.errors import (
+    ApiError,
+    DiskError,
+    GuardError,
+    ImporterError,
+    RejectedRequestError,
+    RunInterrupted,
+    StateError,
+)
+from importer.pipeline.deliver import DeliveryPorts, DeliveryProgress, DeliveryResult, deliver
+from importer.pipeline.outcomes import Delivered
+from importer.state.ledger import SqliteLedger
+from importer.state.run_folder import RunFolder
+from importer.wiring.disk import resumable
+from importer.wiring.finishing import Ending, delivered_by, error_report, finish
+from importer.wiring.logged import logged_ledger
+from importer.wiring.requests import Hooks, SendOptions
+from importer.wiring.runs import CLOCK, Run, payloads_of, set_stage
+from importer.wiring.targets import OpenTarget
+
+_REASON_CODES: Final = {
+    FinishReason.COMPLETED: ExitCode.OK,
+    FinishReason.REFUSED: ExitCode.SERVICE,
+    FinishReason.STALLED: ExitCode.STOPPED,
+    FinishReason.INCOMPLETE: ExitCode.STOPPED,
+    FinishReason.FAULT: ExitCode.BUG,
+}
+_REASON_TEXTS: Final = {
+    FinishReason.REFUSED: "the service refused the run",
+    FinishReason.STALLED: "the service accepted nothing for too long",
+    FinishReason.INCOMPLETE: "some requests were never answered, and rows that depend on them were not sent",
+    FinishReason.INTERRUPTED: "stopped by a signal",
+    FinishReason.FAULT: "a fault of this program stopped the run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a run is sent on behalf of.
+
+    Attributes:
+        command: Name for the report.
+        started_at: When the command began.
+        fresh: This very process packaged the rows, so nobody can have changed them since: their hash is not checked.
+    """
+
+    command: str
+    started_at: str
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a delivery ended.
+
+    Attributes:
+        completed: Every batch is over.
+        delivered: What the ledger knows now.
+        requests: HTTP requests of all sessions so far, by kind.
+        code: What it comes to, whatever the rows come to.
+        error: What ended it early.
+        notes: What else should be known.
+    """
+
+    completed: bool
+    delivered: Delivered
+    requests: dict[str, int]
+    code: ExitCode = ExitCode.OK
+    error: ErrorReport | None = None
+    notes: tuple[str, ...] = ()
+
+
+def left_to_send(folder: RunFolder) -> int:
+    """Count the rows in the send order whose batch is not over."""
+    with SqliteLedger.open(folder.ledger, read_only=True) as ledger:
+        return sum(entry.spec.rows for entry in ledger.entries() if entry.state not in FINAL)
+
+
+def deliver_run(
+    run: Run, store: OpenTarget, ledger: SqliteLedger, hooks: Hooks, options: SendOptions, *, resumed: bool
+) -> Delivery:
+    """Deliver every batch that is not over.
+
+    Args:
+        run: Planned.
+        store: Where to; the caller holds its sending lock.
+        ledger: Of the run.
+        hooks: Progress and stopping.
+        options: How hard.
+        resumed: The batches come from an earlier process: check that their rows are still the same.
+    """
+    with resumable(run.folder.run_id):
+        set_stage(run, Stage.SENDING)
+        result, error = _deliver(run, store, ledger, hooks, options, resumed=resumed)
+    completed = result is not None and result.reason is FinishReason.COMPLETED
+    requests = _requests_so_far(ledger, result)
+    code = _exit_code(result, error, hooks)
+    return Delivery(completed, delivered_by(ledger), requests, code, _why(run, result, error))
+
+
+def delivery_report(run: Run, hooks: Hooks, occasion: Occasion, delivery: Delivery) -> Report:
+    """Report a delivery."""
+    end = Ending(
+        occasion.command,
+        CLOCK.utc_now_iso(),
+        FinalState.NOT_SENT,
+        delivered=delivery.delivered,
+        requests=delivery.requests,
+        exit_codes=(delivery.code,),
+        error=delivery.error,
+        notes=delivery.notes,
+        started_at=occasion.started_at,
+    )
+    hooks.progress.finish()
+    try:
+        with resumable(run.folder.run_id):
+            report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
+            if delivery.completed:
+                # After its report: killed before that, the run is unfinished, and nobody takes an older report for
+                # this one.
+                set_stage(run, Stage.FINISHED)
+    except DiskError as error:
+        error.context["exit_code"] = int(highest_exit_code([ExitCode.STOPPED, delivery.code]))
+        if delivery.error is not None:
+            error.message = f"{delivery.error.message}; its reports are missing as well: {error.message}"
+        raise
+    return report
+
+
+def standing(run: Run, *, code: ExitCode = ExitCode.OK, error: ErrorReport | None = None) -> Delivery:
+    """Return how a run stands without anything sent."""
+    with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
+        return Delivery(False, delivered_by(ledger), recorded_requests(ledger), code, error)  # noqa: FBT003
+
+
+def refusal_report(run: Run, hooks: Hooks, occasion: Occasion, refusal: ImporterError) -> Report:
+    """Report a run that nothing is sent of, and why."""
+    code = refusal_code(refusal, hooks)
+    return delivery_report(run, hooks, occasion, standing(run, code=code, error=error_report(refusal)))
+
+
+def _deliver(
+    run: Run, store: OpenTarget, ledger: SqliteLedger, hooks: Hooks, options: SendOptions, *, resumed: bool
+) -> tuple[DeliveryResult | None, StateError | None]:
+    order = run.folder.read_order()
+    payloads = payloads_of(run, order)
+    payloads.drop_parts()  # a killed session left them, and nothing else would delete the cell values in them
+    ports = DeliveryPorts(payloads, store.client, logged_ledger(ledger), CLOCK, hooks.stop)
+    engine = EngineOptions(
+        run_id=run.folder.run_id,
+        seed=int(run.folder.run_id.rpartition("-")[2], 16),
+        concurrency=options.concurrency,
+        max_rps=options.max_rps,
+        poll_first_s=min(options.poll_first_s, _EMULATOR_POLL_S) if store.target.emulator else options.poll_first_s,
+        resumed=resumed,
+    )
+    # A batch that is only polled any more was counted when the service took it.
+    over = (*FINAL, BatchState.APPLYING)
+    hooks.progress.stage("send", sum(entry.spec.rows for entry in ledger.entries() if entry.state not in over))
+    try:
+        with resumable(run.folder.run_id):
+            return deliver(ports, engine, _advance(hooks)), None
+    except StateError as error:
+        return None, error
+
+
+def recorded_requests(ledger: SqliteLedger) -> dict[str, int]:
+    """Return the HTTP requests of all sessions so far, by kind."""
+    return {name: int(count) for name, count in orjson.loads(ledger.meta().get("requests", "{}")).items()}
+
+
+def _requests_so_far(ledger: SqliteLedger, result: DeliveryResult | None) -> dict[str, int]:
+    """Add this session's requests to those of earlier ones; a session that was killed is not in the sum."""
+    total = recorded_requests(ledger)
+    for kind, count in (result.requests if result is not None else {}).items():
+        total[kind.value] = total.get(kind.value, 0) + count
+    with suppress(DiskError):  # what stopped the delivery may keep this from being written as well; it only counts
+        ledger.set_meta("requests", orjson.dumps(total).decode())
+    return total
+
+
+def _advance(hooks: Hooks) -> Callable[[DeliveryProgress], None]:
+    done = 0
+
+    def advance(progress: DeliveryProgress) -> None:
+        nonlocal done
+        settled = sum(progress.tally.rows.values())
+        hooks.progress.advance(
+            settled - done,
+            retries=progress.tally.retries,
+            throttled=progress.tally.throttled,
+            in_flight=progress.in_flight,
+            applying=progress.applying,
+            wait_s=ceil(progress.waiting_s),
+        )
+        done = settled
+
+    return advance
+
+
+def _exit_code(result: DeliveryResult | None, error: StateError | None, hooks: Hooks) -> ExitCode:
+    if error is not None:
+        return ExitCode.STOPPED if isinstance(error, DiskError) else ExitCode.STATE
+    if result is None:
+        return ExitCode.STOPPED
+    if result.reason is FinishReason.INTERRUPTED:
+        return _signal_code(hooks)
+    return _REASON_CODES[result.reason]
+
+
+def refusal_code(refusal: ImporterError, hooks: Hooks) -> ExitCode:
+    """Return the exit code of what kept a run from being sent."""
+    if isinstance(refusal, RunInterrupted):
+        return _signal_code(hooks)
+    if isinstance(refusal, StateError):
+        return ExitCode.STOPPED if isinstance(refusal, DiskError) else ExitCode.STATE
+    if isinstance(refusal, ApiError):
+        return ExitCode.SERVICE if isinstance(refusal, RejectedRequestError) else ExitCode.STOPPED
+    return ExitCode.GUARD if isinstance(refusal, GuardError) else ExitCode.REFUSED
+
+
+def _signal_code(hooks: Hooks) -> ExitCode:
+    return ExitCode.TERMINATED if hooks.stop_signal() == _SIGTERM else ExitCode.INTERRUPTED
+
+
+_SIGTERM: Final = 15
+_EMULATOR_POLL_S: Final = 0.05
+"""The local service has applied a small batch by then, and a person is waiting."""
+
+_MEND: Final = {
+    401: "check TWILIO_API_KEY and TWILIO_API_SECRET; then ",
+    403: "see to it that the key may write to this store; then ",
+    None: "the service's certificate, or the host of its upload URLs, is not one to trust "
+    "(MEMORY_CA_BUNDLE and MEMORY_BUCKET_HOSTS name others); if it is, ",
+}
+"""What comes first where a request was refused, by HTTP status; None where it was not even sent."""
+
+
+def _why(run: Run, result: DeliveryResult | None, error: StateError | None) -> ErrorReport | None:
+    if error is not None:
+        return error_report(error)
+    if result is None or result.reason is FinishReason.COMPLETED:
+        return None
+    failure = result.failure
+    status = f" (HTTP {failure.status}, code {failure.code})" if failure is not None and failure.status else ""
+    mend = _MEND.get(failure.status, "") if failure is not None and failure.kind is FailureKind.REJECTED else ""
+    return ErrorReport(
+        message=_REASON_TEXTS[result.reason] + status,
+        hint=f"{mend}`memory-importer resume {run.folder.run_id}` goes on where it stopped",
+    )

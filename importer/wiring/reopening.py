@@ -1,0 +1,196 @@
+"""Opening a run that is there: its folder, its store, and its package made whole after a kill."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from importer.core.identity import DecidedBy
+from importer.core.index import INDEX_SCHEMA, release_groups
+from importer.core.manifest import RunManifest, Stage
+from importer.core.schema_moves import schema_moves
+from importer.core.wire import ENCODER_VERSION
+from importer.errors import ConfigError, GuardError, SettingsError
+from importer.pipeline.sent_again import with_positions
+from importer.settings import Settings
+from importer.state.frozen import frozen_schema
+from importer.state.run_folder import RunFolder, RunsFolder
+from importer.state.takeover import finish_takeover
+from importer.wiring.grouping import read_groups
+from importer.wiring.rebuilding import check_order
+from importer.wiring.requests import Hooks
+from importer.wiring.runs import CLOCK, Run, recorded_routes
+from importer.wiring.targets import OpenTarget, open_emulator, open_live
+
+STALE_AFTER: Final = timedelta(hours=24)
+"""An older package asks before it is sent: the world may have moved on."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run by its name: the folder, and the record in it."""
+
+    folder: RunFolder
+    manifest: RunManifest
+
+
+def find_run(settings: Settings, name: str) -> Found:
+    """Return a run that can be sent from.
+
+    Args:
+        settings: Names the runs folder.
+        name: Id of the run, the beginning of it, or ``last``.
+
+    Raises:
+        ConfigError: there is no such run, or it was a dry run.
+        StateError: its record cannot be read.
+    """
+    folder = RunsFolder(Path(settings.runs_dir)).find(name)
+    manifest = folder.read_manifest()
+    # A dry run that was killed is still one: it must not begin to send because somebody resumes it.
+    if manifest.stage is Stage.CHECKED or manifest.command == "validate":
+        raise ConfigError(f"run {folder.run_id} was a dry run; it has nothing to send", hint="use `plan` or `import`")
+    return Found(folder, manifest)
+
+
+def open_store(settings: Settings, manifest: RunManifest, hooks: Hooks) -> AbstractContextManager[OpenTarget]:
+    """Open the store a run was made for.
+
+    Raises:
+        SettingsError: no credentials, or settings that name another host.
+        ApiError: the store could not be read.
+        LockedError: the run is one of the local emulator, and another process has its state.
+    """
+    if manifest.target.emulator:
+        return open_emulator(settings, store_id=manifest.target.store_id, wait=hooks.stop.wait)
+    return open_live(loaded_settings(settings, manifest), wait=hooks.stop.wait)
+
+
+def loaded_settings(settings: Settings, manifest: RunManifest) -> Settings:
+    """Return the settings for the store a run was planned for.
+
+    An address that was given may only be another way to the run's own host, such as a port that changed: rows and
+    credentials must not go to another one because a variable was left in the environment, or another was forgotten.
+
+    Raises:
+        SettingsError: the address that was given is another host's.
+    """
+    target = manifest.target
+    if target.emulator:
+        return settings.model_copy(update={"store_id": target.store_id, "api_url": target.api_url})
+    api_url = target.api_url
+    if "api_url" in settings.model_fields_set and settings.api_url != target.api_url:
+        given = urlsplit(settings.api_url).hostname or ""
+        if given != target.host:
+            raise SettingsError(
+                f"run {manifest.run_id} goes to {target.host}, and --api-url or MEMORY_API_URL names {given}",
+                hint="unset it for this run, or import the source anew for the other host",
+            )
+        api_url = settings.api_url
+    return settings.model_copy(update={"store_id": target.store_id, "api_url": api_url})
+
+
+def check_schema(store: OpenTarget, manifest: RunManifest, folder: RunFolder | None = None) -> None:
+    """Refuse a run whose store is not what its rows were checked against, or whose rows would be encoded otherwise.
+
+    Args:
+        store: As it is now.
+        manifest: Of the run.
+        folder: Of the run, which may tell what changed.
+
+    Raises:
+        GuardError: traits or identity settings changed since, or this version writes other bytes.
+    """
+    replan = f"`memory-importer resume {manifest.run_id} --replan` checks the package again; or plan the source again"
+    refs = [trait.ref for trait in manifest.traits]
+    if store.schema.fingerprint_of(refs) != manifest.schema_fingerprint:
+        before = frozen_schema(folder) if folder is not None else None
+        moves = schema_moves(before, store.schema, refs) if before is not None else ()
+        what = f": {'; '.join(moves)}" if moves else ""
+        raise GuardError(
+            "the store's traits or identity settings of this mapping changed since the run was planned"
+            f"{what}; nothing was sent",
+            hint=replan,
+        )
+    if manifest.encoder_version != ENCODER_VERSION:
+        raise GuardError(
+            f"run {manifest.run_id} was planned by a version that encodes rows in another way (encoder "
+            f"{manifest.encoder_version}, this is {ENCODER_VERSION}); nothing was sent",
+            hint=replan,
+        )
+
+
+def check_age(manifest: RunManifest, hooks: Hooks, *, stale_ok: bool) -> None:
+    """Ask before a package older than 24 hours is sent.
+
+    Raises:
+        ConfigError: nobody agreed.
+    """
+    if stale_ok or manifest.target.emulator:
+        return
+    age = datetime.fromisoformat(CLOCK.utc_now_iso()) - datetime.fromisoformat(manifest.created_at)
+    if age <= STALE_AFTER:
+        return
+    if not hooks.confirm_stale(
+        f"The package is {age.days * 24 + age.seconds // 3600} hours old. Send it all the same?"
+    ):
+        raise ConfigError("the package is older than 24 hours", hint="give --stale-ok, or plan the source again")
+
+
+def load_run(folder: RunFolder) -> Run:
+    """Read a run that was packaged, made whole where a kill left its send order half written.
+
+    The caller has the run's lock: another process could be extending the order.
+
+    Raises:
+        StateError: a file of it is missing or damaged.
+    """
+    finish_takeover(folder)
+    groups = read_groups(folder.package)
+    reader, index = folder.reader(), folder.read_index()
+    reader.check_fits(index, folder.read_order())
+    run = Run(folder, folder.read_manifest(), reader, index, groups)
+    with folder.open_ledger(run.manifest) as ledger:
+        _make_whole(run, planned=max((entry.spec.stop for entry in ledger.entries()), default=0))
+        routes = recorded_routes(ledger)
+    if routes is not None and routes != run.manifest.counts.routes:
+        counts = run.manifest.counts.model_copy(update={"routes": routes})
+        run.manifest = run.manifest.model_copy(update={"counts": counts})
+        folder.write_manifest(run.manifest)
+    return run
+
+
+def _make_whole(run: Run, *, planned: int) -> None:
+    """Finish or undo an extension of the send order that a killed process left half done.
+
+    Args:
+        run: As it is on disk.
+        planned: Positions that have a batch: no more and no fewer are in the order.
+    """
+    order = run.folder.read_order()
+    check_order(run.folder, planned, order)
+    if order.height > planned:
+        order = order.head(planned)
+        run.folder.write_order(order)
+    placed = with_positions(run.index, order)
+    if not placed["position"].equals(run.index["position"]):
+        # Only a release gives a position to rows that were held.
+        released = placed.filter((pl.col("position") >= 0) & (pl.col("state") == "held"))["group"].unique()
+        run.index = release_groups(placed, released.to_list()).cast(INDEX_SCHEMA)
+        run.folder.write_index(run.index)
+    going = run.index.filter(pl.col("state") == "sequence")["group"].unique().implode()
+    mark_released(run, (pl.col("decision") == "held") & pl.col("group").is_in(going))
+
+
+def mark_released(run: Run, groups: pl.Expr) -> None:
+    """Say in the list of groups that these were let go."""
+    run.groups = run.groups.with_columns(
+        decision=pl.when(groups).then(pl.lit("released")).otherwise("decision"),
+        decided_by=pl.when(groups).then(pl.lit(DecidedBy.RELEASE.value)).otherwise("decided_by"),
+    )

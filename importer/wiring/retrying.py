@@ -1,0 +1,180 @@
+"""Sending again what did not arrive: failed, unattributed and unknown rows of a run that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from importer.core.cost import allowance_text, cost_text
+from importer.core.manifest import Stage
+from importer.core.report import FinalState, Report
+from importer.errors import ConfigError, GuardError, ImporterError, RunInterrupted
+from importer.settings import Settings
+from importer.state.ledger import SqliteLedger
+from importer.state.lock import RunLock, SendingLock
+from importer.wiring.at_work import at_work
+from importer.wiring.delivering import (
+    Delivery,
+    Occasion,
+    delivery_report,
+    left_to_send,
+    refusal_report,
+    standing,
+)
+from importer.wiring.month import allowance_now, refuse_too_dear
+from importer.wiring.reopening import Found, check_age, check_schema, find_run, load_run, open_store
+from importer.wiring.requests import Hooks, SendOptions
+from importer.wiring.runs import CLOCK, Run, with_limits
+from importer.wiring.sending_again import Chosen, choose_again, cost_of, put_in_order
+from importer.wiring.settling import deliver_and_settle
+from importer.wiring.targets import OpenTarget
+
+RETRIED: Final = (
+    FinalState.FAILED.value,
+    FinalState.UNATTRIBUTED.value,
+    FinalState.UNKNOWN.value,
+    FinalState.NOT_SENT.value,
+)
+"""Final states of rows that can be sent again; `not_sent` are those that were given up alone, for example because their
+profile could not be looked up."""
+
+
+@dataclass(frozen=True)
+class RetryRequest:
+    """Which rows of a run are sent again.
+
+    Attributes:
+        run: Its id, the beginning of it, or ``last``.
+        settings: Credentials and runs folder; the store is the run's own.
+        states: Final states of the rows, some of `RETRIED`.
+        ignore_later: Also send rows that a later run may have delivered, and do not look for such runs.
+        stale_ok: Send from a package older than 24 hours without asking.
+        max_operations: Send nothing that may cost more; replaces the run's own limit.
+        free_operations: Free operations of a month; replaces what the run says.
+    """
+
+    run: str
+    settings: Settings
+    states: Collection[str] = RETRIED
+    ignore_later: bool = False
+    stale_ok: bool = False
+    max_operations: int | None = None
+    free_operations: int | None = None
+
+
+def retry(request: RetryRequest, hooks: Hooks | None = None, options: SendOptions | None = None) -> Report:
+    """Send rows again, by Bulk, which names each bad row at once.
+
+    Rows that a later run to the same store may have delivered are left as they are: it has newer values of them. Rows
+    that reading back confirmed are left too. Later rows of a merge group follow the one that is sent again.
+
+    Args:
+        request: Which run, and which of its rows.
+        hooks: Progress, questions, stopping; nothing of the kind if None.
+        options: How hard to send; the defaults if None.
+
+    Raises:
+        ConfigError: there is no such run, it is not over, its package is gone, or nobody agreed to its age.
+        GuardError: a later run cannot be compared, or the store's schema is not what it was.
+        LockedError: another process works on the run, or sends to the store.
+        StateError: the run is damaged.
+        ApiError: the store could not be read.
+    """
+    hooks, options = hooks or Hooks(), options or SendOptions()
+    occasion = Occasion("retry", CLOCK.utc_now_iso())
+    strange = sorted(set(request.states) - set(RETRIED))
+    if strange:
+        raise ConfigError(
+            f"rows that are {', '.join(strange)} cannot be sent again", hint=f"these can: {', '.join(RETRIED)}"
+        )
+    found = find_run(request.settings, request.run)
+    with RunLock(found.folder.path):
+        _refuse_unfinished(found)
+        return _retried(request, found, at_work(hooks, found.folder), options, occasion)
+
+
+def _refuse_unfinished(found: Found) -> None:
+    run_id = found.folder.run_id
+    if found.folder.read_manifest().stage is not Stage.FINISHED or left_to_send(found.folder):
+        raise ConfigError(
+            f"run {run_id} is not over: it was not sent to its end",
+            hint=f"`memory-importer resume {run_id}` first",
+        )
+    if not found.folder.package.exists():
+        raise ConfigError(
+            f"run {run_id} has no package any more, so its rows cannot be sent again", hint="import the source anew"
+        )
+
+
+def _retried(request: RetryRequest, found: Found, hooks: Hooks, options: SendOptions, occasion: Occasion) -> Report:
+    manifest = found.manifest
+    run = load_run(found.folder)
+    run.manifest = with_limits(run.manifest, request.max_operations, request.free_operations)
+    lock = SendingLock(found.folder.path.parent, manifest.target.store_id)
+    with lock:
+        chosen = choose_again(run, request.states, ignore_later=request.ignore_later)
+    if not chosen.rows and options.settle == "report":
+        return delivery_report(run, hooks, occasion, _with_notes(standing(run), chosen.notes, _nothing(request)))
+    with open_store(request.settings, manifest, hooks) as store:
+        check_schema(store, manifest, found.folder)
+        check_age(manifest, hooks, stale_ok=request.stale_ok)
+        try:
+            if chosen.rows:
+                refuse_too_dear(run.manifest, cost_of(run, chosen), f"memory-importer retry {run.folder.run_id}")
+            _ask(run, store, hooks, chosen)
+        except ImporterError as refusal:
+            return refusal_report(run, hooks, occasion, refusal)
+        with lock, SqliteLedger.open(found.folder.ledger) as ledger:
+            _refuse_overtaken(request, run, chosen)
+            if chosen.rows:
+                put_in_order(run, ledger, chosen)
+            delivery = deliver_and_settle(run, store, ledger, hooks, options, resumed=False)
+        return delivery_report(run, hooks, occasion, _with_notes(delivery, chosen.notes, _sent(request, chosen)))
+
+
+def _ask(run: Run, store: OpenTarget, hooks: Hooks, chosen: Chosen) -> None:
+    if hooks.stop.is_set():
+        raise RunInterrupted("stopped by a signal; nothing was sent again")
+    if not chosen.rows or store.target.emulator:
+        return
+    target, cost = run.manifest.target, cost_of(run, chosen)
+    billed = cost_text(cost)
+    month = allowance_text(allowance_now(run.folder.path.parent, run.manifest.options.free_operations, cost))
+    question = (
+        f"Send {chosen.rows} rows of run {run.folder.run_id} again to store {target.store_name} ({target.store_id}) on "
+        f"{target.host}: {billed} billable operations. {month[:1].upper()}{month[1:]}. Go on?"
+    )
+    if not hooks.confirm(question):
+        raise ConfigError(
+            "not sent again: nobody agreed to write to the live store",
+            hint=f"`memory-importer retry {run.folder.run_id} --yes` sends it",
+        )
+
+
+def _refuse_overtaken(request: RetryRequest, run: Run, chosen: Chosen) -> None:
+    """Look at later runs once more, now that none can send: the question may have stood for an hour."""
+    now = choose_again(run, request.states, ignore_later=request.ignore_later)
+    if not np.array_equal(now.selection.lines, chosen.selection.lines):
+        raise GuardError(
+            "another run delivered some of these rows meanwhile; nothing was sent again",
+            hint=f"`memory-importer retry {run.folder.run_id}` leaves them out",
+        )
+
+
+def _with_notes(delivery: Delivery, *notes: tuple[str, ...]) -> Delivery:
+    return replace(delivery, notes=(*(note for some in notes for note in some), *delivery.notes))
+
+
+def _nothing(request: RetryRequest) -> tuple[str, ...]:
+    return (f"nothing to send again: no row is left that is {', '.join(request.states)}",)
+
+
+def _sent(request: RetryRequest, chosen: Chosen) -> tuple[str, ...]:
+    if not chosen.rows:
+        return _nothing(request)
+    following = chosen.rows - chosen.asked
+    behind = f", {following} of them only to stay behind an older row of their group" if following else ""
+    return (f"chosen to be sent again, by Bulk: {chosen.rows} rows{behind}",)

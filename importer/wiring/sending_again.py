@@ -1,0 +1,123 @@
+"""Sending rows of a run again: which of them, what that costs, and their place in the send order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from importer.core.cost import Cost
+from importer.core.index import queue_again
+from importer.core.manifest import Stage
+from importer.core.read_back import Verified
+from importer.core.route import Reason, Via
+from importer.errors import PackageChangedError
+from importer.pipeline.cost import Made, cost_of_rows
+from importer.pipeline.schedule import Choice
+from importer.pipeline.sent_again import Lines, Selection, history, places, select_again, without_overtaken
+from importer.state.ledger import SqliteLedger
+from importer.state.verified_file import read_verified
+from importer.wiring.finishing import delivered_by
+from importer.wiring.later_runs import later_runs, overtaken_by
+from importer.wiring.runs import Run, extend, payloads_of, set_stage
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Rows to send again.
+
+    Attributes:
+        selection: Lines of the index.
+        notes: What was left out, and why.
+    """
+
+    selection: Selection
+    notes: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> int:
+        """How many rows were asked for and go."""
+        return len(self.selection.asked)
+
+    @property
+    def rows(self) -> int:
+        """How many rows go: those and the later ones of their groups."""
+        return len(self.selection.lines)
+
+
+def choose_again(run: Run, states: Collection[str], *, ignore_later: bool = False) -> Chosen:
+    """Choose the rows of some final states, but for those that a later run may have delivered.
+
+    Rows that reading back confirmed are where they belong. The caller has the sending lock of the run's store: what
+    another process delivers meanwhile would not be seen.
+
+    Args:
+        run: One of which everything was sent.
+        states: Final states.
+        ignore_later: Do not look at later runs.
+
+    Raises:
+        GuardError: a later run cannot be compared.
+        StateError: a file of this run or a later one is damaged.
+    """
+    with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
+        delivered = delivered_by(ledger)
+    index = history(run.index, run.folder.read_order(), delivered).index
+    selection = select_again(index, places(index, delivered), states, but=_confirmed_lines(run, index))
+    if ignore_later or not len(selection.lines):
+        return Chosen(selection)
+    notes = []
+    for later in later_runs(run):
+        left = without_overtaken(index, selection, overtaken_by(later, run, selection.company))
+        if overtaken := len(selection.asked) - len(left.asked):
+            notes.append(
+                f"{overtaken} rows are left as they are: run {later.folder.run_id} may have delivered them since"
+            )
+        selection = left
+    return Chosen(selection, tuple(notes))
+
+
+def _confirmed_lines(run: Run, index: pl.DataFrame) -> pl.Series:
+    found = read_verified(run.folder.package)
+    confirmed = found.filter(pl.col("result") == Verified.CONFIRMED.value)["position"]
+    return index.select(pl.col("position").is_in(confirmed.implode()).arg_true()).to_series()
+
+
+def cost_of(run: Run, chosen: Chosen) -> Cost:
+    """Return what sending rows again costs: each creates or updates a profile once more."""
+    made = Made(run.manifest.filled_sets(), run.manifest.wire_traits())
+    return cost_of_rows(run.index[chosen.selection.lines], made)
+
+
+def put_in_order(run: Run, ledger: SqliteLedger, chosen: Chosen) -> None:
+    """Give the rows a new place at the end of the send order, and batches; the old ones stay as history.
+
+    They go by Bulk, which names a bad row at once; by import they could be refused together once more. A process that
+    is killed meanwhile leaves either nothing of this, or batches that a resume sends.
+
+    Raises:
+        PackageChangedError: the package does not hold what was sent the first time.
+        StateError: a file cannot be written.
+    """
+    lines = chosen.selection.lines
+    _refuse_changed(run, ledger, np.sort(run.index["position"].to_numpy()[lines]))
+    # Before there is anything to send, so that nobody takes a run that was killed here for finished.
+    set_stage(run, Stage.SENDING)
+    run.index = queue_again(run.index, lines)
+    extend(run, ledger, Choice(lines=pl.Series(lines)), via=Via.BULK, why=Reason.AGAIN)
+    run.folder.write_manifest(run.manifest)
+
+
+def _refuse_changed(run: Run, ledger: SqliteLedger, positions: Lines) -> None:
+    """Compare the rows with the hash under which they were planned: their new batches get one of their own."""
+    payloads = payloads_of(run, run.folder.read_order())
+    for entry in ledger.entries():
+        spec = entry.spec
+        first, last = np.searchsorted(positions, [spec.start, spec.stop])
+        if last > first and spec.digest and payloads.digest(spec.start, spec.stop) != spec.digest:
+            raise PackageChangedError(
+                f"the package of run {run.folder.run_id} does not hold what was planned; nothing was sent again",
+                hint="the run folder was changed or damaged; import the source again as a new run",
+            )

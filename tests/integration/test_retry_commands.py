@@ -1,0 +1,61 @@
+"""`retry` and `--settle` as people and schedulers type them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from importer.emulator import BadProfile, EmulatorSettings
+from tests.support.cli import new_shell
+from tests.support.commands import run, start
+from tests.support.runs import workbench
+from tests.support.strict_store import MAPPING, bodies, deliver_strictly, people, write_source
+
+
+def test_retry_asks_a_terminal_or_needs_its_flag(tmp_path: Path) -> None:
+    """Without either nothing is sent: exit code 2 names the flag, and the report stands as it was."""
+    with workbench(tmp_path, MAPPING, EmulatorSettings(error_pointers=True)) as bench:
+        deliver_strictly(bench, write_source(bench, *people([1, 50])), 10)
+        before = bodies(bench)
+        code, declined = run(bench, "retry", "last", "--state", "failed")
+        assert (code, declined["exit_code"], declined["command"]) == (2, 2, "retry")
+        assert (declined["outcomes"]["failed"], bodies(bench)) == (1, before)
+        assert "--yes" in declined["error"]["hint"]
+        with start(bench, "retry", "last", "--state", "failed", "--state", "unknown", "--yes") as process:
+            _, told = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert "at least 1 billable operations" in told, "the cost is shown where nobody is asked, too"
+        assert bodies(bench) == before + 1
+
+
+def test_settling_is_an_option_of_every_command_that_sends(tmp_path: Path) -> None:
+    """`resume` reads back, `import --plan` sends again; both tell what it costs."""
+    settings = EmulatorSettings(bad_profile=BadProfile.ACCEPT_THEN_DROP)
+    with workbench(tmp_path, MAPPING, settings) as bench:
+        deliver_strictly(bench, write_source(bench, *people([1, 50, 2])), 10)
+        code, read = run(bench, "resume", "last", "--settle", "lookup", "--yes")
+        assert (code, read["verified"]) == (3, {"confirmed": 2, "mismatched": 0, "missing": 1})
+        with start(bench, "import", "--plan", "last", "--settle", "redeliver", "--yes") as process:
+            _, told = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert "1 rows are unattributed or unknown: sending them again costs at least 1 operations." in told
+
+
+@pytest.mark.parametrize("option", [("--state", "accepted"), ("--settle", "maybe")])
+def test_what_cannot_be_asked_for_is_a_usage_error(tmp_path: Path, option: tuple[str, str]) -> None:
+    """Exit code 2, before any run is looked for."""
+    ended = new_shell(tmp_path).run("retry", "last", *option)
+    assert ended.code == 2
+    assert option[0] in ended.stderr
+
+
+def test_the_local_emulator_asks_nothing(tmp_path: Path) -> None:
+    """A run of `--emulator` is retried without a question, and without credentials."""
+    shell = new_shell(tmp_path)
+    (tmp_path / "mapping.yaml").write_text('{"version": 1, "columns": {"email": "Contact.email", "note": "A.note"}}')
+    (tmp_path / "people.csv").write_text("email,note\na@example.com,one\nb@example.com,two\n")
+    assert shell.run("import", "people.csv", "-m", "mapping.yaml", "--emulator").code == 0
+    ended = shell.run("retry", "last", "--settle", "redeliver", "--json")
+    assert (ended.code, ended.report["outcomes"]["processed"]) == (0, 2), ended.stderr
+    assert any("nothing to send again" in note for note in ended.report["notes"])
