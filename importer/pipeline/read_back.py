@@ -1,0 +1,186 @@
+"""Reading rows back: look each one up by its identifiers, read the profile, and compare it with what was sent.
+
+Memory is bounded by a piece of rows: what they sent, and of their profiles the traits that were sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from importer.core.comparison import Found, compare, only_last_words, sent_frame, stored_frame
+from importer.core.filled import FilledSet
+from importer.core.lifecycle import FinishReason
+from importer.core.read_back import IdentifierTrait
+from importer.core.wire import WireTrait
+from importer.errors import ApiError
+from importer.pipeline.paced_reads import Pace, PacedReads
+from importer.pipeline.reading_pool import ReadingPool, look_up
+from importer.ports import Clock, PackageAccess, StopSignal, StoredProfile, StoreReader
+
+PIECE_ROWS: Final = 1000
+"""Rows whose values are in memory at once."""
+
+MOST_CANDIDATES: Final = 5
+"""Profiles read for a row whose identifiers name several; each is a billable read."""
+
+GET_PROFILE: Final = "get-profile"
+"""Kind of request, as a report counts it."""
+
+
+@dataclass(frozen=True)
+class RowsToRead:
+    """Which rows, and what they are made of.
+
+    Attributes:
+        positions: Of the send order, ascending.
+        slots: Slot of each position of the send order.
+        groups: Merge group of each of `positions`, -1 for none.
+        linked: ``group``, ``position``, ``set`` of every row of a merge group that left.
+        traits: The plan's traits.
+        sets: Filled sets by number.
+        identifiers: By which profiles are found, in the order they are tried.
+    """
+
+    positions: npt.NDArray[np.int64]
+    slots: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
+    linked: pl.DataFrame
+    traits: Sequence[WireTrait]
+    sets: Sequence[FilledSet]
+    identifiers: Sequence[IdentifierTrait]
+
+
+@dataclass(frozen=True)
+class ReadingPorts:
+    """What reading back talks to.
+
+    Attributes:
+        package: Has what was sent.
+        store: Has what is there now; used from several threads at once.
+        clock: Of the pacer.
+        stop: Set to stop; what was read by then is kept.
+        wait: Waits so many seconds; true if somebody asked to stop meanwhile.
+        keep: Takes results, `READ_BACK_SCHEMA`, a piece at a time.
+        progress: Told after each row: rows read since the last call, reads made again, seconds that all wait.
+    """
+
+    package: PackageAccess
+    store: StoreReader
+    clock: Clock
+    stop: StopSignal
+    wait: Callable[[float], bool]
+    keep: Callable[[pl.DataFrame], None]
+    progress: Callable[[int, int, float], None] = lambda *_: None
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """How reading back ended. The results went to `ReadingPorts.keep`.
+
+    Attributes:
+        reason: Why it ended.
+        unread: Rows that could not be read, though reading went on.
+        requests: Reads by kind.
+        error: What the service said, where it ended the reading.
+    """
+
+    reason: FinishReason
+    unread: int = 0
+    requests: dict[str, int] = field(default_factory=dict)
+    error: ApiError | None = None
+
+
+def read_back(ports: ReadingPorts, rows: RowsToRead, *, concurrency: int, pace: Pace | None = None) -> ReadBack:
+    """Read rows back and compare them.
+
+    Args:
+        ports: What to talk to.
+        rows: Which rows.
+        concurrency: Reads in flight at most.
+        pace: How hard; the defaults if None.
+    """
+    reads = PacedReads(ports.clock, ports.stop, ports.wait, pace or Pace())
+    unread = 0
+    finder = _ProfileFinder(reads, ports, rows)
+    with ReadingPool(reads, concurrency, ports.clock, finder.profiles).running() as readers:
+        for start in range(0, len(rows.positions), PIECE_ROWS):
+            if reads.stopped():
+                break
+            typed = _typed(ports.package, rows, start, start + PIECE_ROWS)
+            seen = readers.results(
+                finder.tasks_of(typed), lambda done: ports.progress(done, reads.retries, reads.waiting_s)
+            )
+            unread += typed.height - len(seen) if reads.reason is None else 0
+            _judge(ports, rows, typed, seen)
+    return ReadBack(reads.reason or FinishReason.COMPLETED, unread, reads.requests, reads.error)
+
+
+def _typed(package: PackageAccess, rows: RowsToRead, start: int, stop: int) -> pl.DataFrame:
+    positions = rows.positions[start:stop]
+    return package.take(rows.slots[positions]).with_columns(
+        pl.Series("position", positions), pl.Series("group", rows.groups[start:stop])
+    )
+
+
+def _judge(
+    ports: ReadingPorts, rows: RowsToRead, typed: pl.DataFrame, seen: dict[int, Sequence[StoredProfile]]
+) -> None:
+    """Compare the rows of a piece that were read, and hand the results on."""
+    read = typed.filter(pl.col("position").is_in(list(seen)))
+    if read.is_empty():
+        return
+    sent = only_last_words(sent_frame(read, rows.traits), rows.linked, rows.sets)
+    found = [Found(position, one.profile_id, one.traits) for position, profiles in seen.items() for one in profiles]
+    ports.keep(compare(sent, stored_frame(found, rows.traits), rows.traits, rows.identifiers))
+
+
+_Identifiers = tuple[tuple[str, str], ...]
+
+
+class _ProfileFinder:
+    """Finds and reads the profiles of rows; used from several threads at once."""
+
+    def __init__(self, reads: PacedReads, ports: ReadingPorts, rows: RowsToRead) -> None:
+        self._reads = reads
+        self._ports = ports
+        self._identifiers = rows.identifiers
+        self._wanted = [(trait.group, trait.name) for trait in rows.traits]
+
+    def tasks_of(self, typed: pl.DataFrame) -> Iterator[tuple[int, _Identifiers]]:
+        """Yield position and identifiers of each row."""
+        names = [trait.ref for trait in self._identifiers]
+        id_types = [trait.id_type for trait in self._identifiers]
+        for position, *values in typed.select("position", pl.col(names).cast(pl.String)).iter_rows():
+            pairs = zip(id_types, values, strict=True)
+            yield position, tuple((id_type, value) for id_type, value in pairs if value is not None)
+
+    def profiles(self, identifiers: _Identifiers) -> Sequence[StoredProfile]:
+        """Find a row's profile by the first identifier that names one alone; else read what its identifiers name."""
+        several: dict[str, None] = {}
+        for id_type, value in identifiers:
+            named = look_up(self._reads, self._ports.store, id_type, value)
+            if len(named) == 1:
+                profile = self._get(named[0])
+                if profile is not None:
+                    return (profile,)
+            several |= dict.fromkeys(named if len(named) > 1 else ())
+        profiles = (self._get(profile_id) for profile_id in list(several)[:MOST_CANDIDATES])
+        # Two that were merged meanwhile are one.
+        return tuple({profile.profile_id: profile for profile in profiles if profile is not None}.values())
+
+    def _get(self, profile_id: str) -> StoredProfile | None:
+        profile = self._reads.read(GET_PROFILE, lambda: self._ports.store.get_profile(profile_id))
+        if profile is None:
+            return None
+        traits: dict[str, dict[str, object]] = {}
+        for group, name in self._wanted:
+            value = profile.traits.get(group, {}).get(name)
+            if value is not None:
+                traits.setdefault(group, {})[name] = value
+        return StoredProfile(profile.profile_id, traits)

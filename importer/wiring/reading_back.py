@@ -1,0 +1,178 @@
+"""Rows of a run beside what the store has of them now: which are read, and where what was found is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import polars as pl
+
+from importer.core.read_back import READ_STATES, counts_of, identifiers_by_priority, merged_results
+from importer.pipeline.outcomes import Delivered
+from importer.pipeline.paced_reads import Pace
+from importer.pipeline.read_back import ReadBack, ReadingPorts, RowsToRead, read_back
+from importer.pipeline.sent_again import history, places
+from importer.reports.plain_text import mask_expr
+from importer.state.ledger import SqliteLedger
+from importer.state.verified_file import read_verified, write_verified
+from importer.wiring.finishing import delivered_by
+from importer.wiring.requests import Hooks, SendOptions
+from importer.wiring.runs import CLOCK, Run
+from importer.wiring.targets import OpenTarget
+
+SAVE_EVERY_S: Final = 10.0
+"""A killed process loses what it read in so long."""
+
+_IDLE_S: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A run whose rows are read back, and everything that takes.
+
+    Attributes:
+        index: Each row at the place that says something of it.
+        order: The send order.
+        places: Every row in the send order with what came of it.
+    """
+
+    run: Run
+    store: OpenTarget
+    hooks: Hooks
+    options: SendOptions
+    delivered: Delivered
+    index: pl.DataFrame
+    order: pl.DataFrame
+    places: pl.DataFrame
+    show_values: bool
+
+    @classmethod
+    def of(cls, run: Run, store: OpenTarget, hooks: Hooks, options: SendOptions, *, show_values: bool) -> Reading:
+        """Look at a run, which this process has the lock of.
+
+        Args:
+            run: Packaged.
+            store: Where its rows went.
+            hooks: Progress and stopping.
+            options: How hard to read.
+            show_values: Keep values that differ as they are; masked otherwise.
+
+        Raises:
+            StateError: ledger or send order cannot be read.
+        """
+        with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
+            delivered = delivered_by(ledger)
+        order = run.folder.read_order()
+        index = history(run.index, order, delivered).index
+        return cls(run, store, hooks, options, delivered, index, order, places(index, delivered), show_values)
+
+    def delivered_positions(self) -> npt.NDArray[np.int64]:
+        """Return the places of rows that may be in the store, ascending."""
+        return np.sort(self._left()["position"].to_numpy())
+
+    def positions_of(self, lines: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the places of rows by line, each once, ascending."""
+        carried_by = self.index["carried_by"].to_numpy()[lines]
+        positions = self.index["position"].to_numpy()[np.where(carried_by >= 0, carried_by, lines)]
+        return np.unique(positions[positions >= 0])
+
+    def read(self, positions: npt.NDArray[np.int64]) -> ReadBack:
+        """Read rows back, and keep what was found whatever happens."""
+        if self.store.emulator is not None:
+            with suppress(TimeoutError):  # what is not applied by then is missing, which is what will be said
+                self.store.emulator.wait_idle(_IDLE_S)
+        kept = _Kept(self.run.folder.package, show_values=self.show_values)
+        progress = self.hooks.progress
+        progress.stage("verify", len(positions))
+        ports = ReadingPorts(
+            self.run.package,
+            self.store.client,
+            CLOCK,
+            self.hooks.stop,
+            self.hooks.stop.wait,
+            kept.keep,
+            lambda rows, retries, wait_s: progress.advance(rows, retries=retries, wait_s=int(wait_s)),
+        )
+        pace = Pace(self.options.max_rps, seed=seed_of(self.run.folder.run_id))
+        try:
+            return read_back(ports, self._rows(positions), concurrency=self.options.concurrency, pace=pace)
+        finally:
+            kept.save()
+
+    def results(self, positions: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return what is known by now of rows, by place."""
+        known = read_verified(self.run.folder.package)
+        return known.filter(pl.col("position").is_in(pl.Series(positions).implode()))
+
+    def counts(self, positions: npt.NDArray[np.int64]) -> dict[str, int]:
+        """Count what is known by now of rows, by result."""
+        return counts_of(self.results(positions))
+
+    def _left(self) -> pl.DataFrame:
+        return self.places.filter(pl.col("state").is_in([state.value for state in READ_STATES]))
+
+    def _rows(self, positions: npt.NDArray[np.int64]) -> RowsToRead:
+        left = self._left()
+        groups = np.full(self.order.height, -1, dtype=np.int64)
+        groups[self.places["position"].to_numpy()] = self.index["group"].to_numpy()[self.places["line"].to_numpy()]
+        linked = left.select(
+            "position",
+            group=self.index["group"].gather(left["line"]),
+            set=self.index["set"].gather(left["line"]),
+        ).filter(pl.col("group") >= 0)
+        traits = self.run.manifest.wire_traits()
+        return RowsToRead(
+            positions=positions,
+            slots=self.order["slot"].to_numpy(),
+            groups=groups[positions],
+            linked=linked,
+            traits=traits,
+            sets=self.run.manifest.filled_sets(),
+            identifiers=identifiers_by_priority(traits, self.store.schema),
+        )
+
+
+class _Kept:
+    """Results on their way to the run's folder, saved now and then."""
+
+    def __init__(self, package: Path, *, show_values: bool) -> None:
+        self._package = package
+        self._show_values = show_values
+        self._waiting: list[pl.DataFrame] = []
+        self._saved_s = CLOCK.monotonic_s()
+
+    def keep(self, results: pl.DataFrame) -> None:
+        """Take results."""
+        if not self._show_values:
+            masked = mask_expr(pl.element())
+            results = results.with_columns(pl.col("sent").list.eval(masked), pl.col("stored").list.eval(masked))
+        self._waiting.append(results)
+        if CLOCK.monotonic_s() - self._saved_s >= SAVE_EVERY_S:
+            self.save()
+
+    def save(self) -> None:
+        """Join what is waiting with what was found before."""
+        if self._waiting:
+            write_verified(self._package, merged_results(read_verified(self._package), pl.concat(self._waiting)))
+        self._waiting = []
+        self._saved_s = CLOCK.monotonic_s()
+
+
+def seed_of(run_id: str) -> int:
+    """Return the number that samples and jitter of a run are made from."""
+    return int(run_id.rpartition("-")[2], 16)
+
+
+def add_requests(run: Run, made: dict[str, int]) -> dict[str, int]:
+    """Add requests to those of the run so far; return them all."""
+    with SqliteLedger.open(run.folder.ledger) as ledger:
+        total = Counter({kind: int(count) for kind, count in orjson.loads(ledger.meta().get("requests", "{}")).items()})
+        total.update(made)
+        ledger.set_meta("requests", orjson.dumps(dict(total)).decode())
+    return dict(total)
