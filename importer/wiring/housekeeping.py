@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from importer.core.manifest import RunManifest, Stage
-from importer.core.report import NOT_FINE, FinalState, Report
+from importer.core.read_back import Verified
+from importer.core.report import ExitCode, FinalState, Report, Skipped
 from importer.errors import StateError
 from importer.reports.report_file import read_report
+from importer.state.lock import RunLock
+from importer.state.removal import is_run_folder, packed_folders, remove, remove_leftovers
 from importer.state.run_folder import RunFolder, RunsFolder
 
 KEEP_PACKAGE: Final = timedelta(days=7)
@@ -18,11 +22,21 @@ KEEP_PACKAGE: Final = timedelta(days=7)
 KEEP_SPILL: Final = timedelta(days=1)
 """How long a dry run may take: an older one that is still checking was killed, and its spill of identifiers goes."""
 
-_WANTED: Final = (NOT_FINE - {FinalState.REJECTED}) | {FinalState.NOT_SENT}
+_WANTED: Final = (
+    FinalState.HELD,
+    FinalState.PLANNED,
+    FinalState.NOT_SENT,
+    FinalState.FAILED,
+    FinalState.UNATTRIBUTED,
+    FinalState.UNKNOWN,
+)
 
 
 def drop_old_packages(runs_dir: Path, now: datetime) -> tuple[str, ...]:
     """Delete packages of runs that finished long ago and have no row that could still be sent.
+
+    What an earlier deletion that was killed left goes as well. What cannot be deleted, or belongs to a run that a
+    process works on, waits for another time: nobody asked for this.
 
     Args:
         runs_dir: The runs folder.
@@ -31,19 +45,23 @@ def drop_old_packages(runs_dir: Path, now: datetime) -> tuple[str, ...]:
     Returns:
         IDs of the runs that lost their package. Reports and ledgers stay.
     """
+    with suppress(StateError):
+        remove_leftovers(runs_dir)
     return tuple(folder.run_id for folder in RunsFolder(runs_dir).all() if _drop(folder, now))
 
 
 def _drop(folder: RunFolder, now: datetime) -> bool:
-    if not folder.package.exists():
+    if not is_run_folder(folder.path) or not packed_folders(folder.path):
         return False
     try:
-        unneeded = _unneeded(folder, folder.read_manifest(), now)
+        if not _unneeded(folder, folder.read_manifest(), now):
+            return False
+        with RunLock(folder.path):
+            for path in packed_folders(folder.path):
+                remove(path)
     except StateError:
         return False
-    if unneeded:
-        folder.drop_package()
-    return unneeded
+    return True
 
 
 def _unneeded(folder: RunFolder, manifest: RunManifest, now: datetime) -> bool:
@@ -54,9 +72,19 @@ def _unneeded(folder: RunFolder, manifest: RunManifest, now: datetime) -> bool:
     report = read_report(folder.path)
     if report.finished_at is None or now - datetime.fromisoformat(report.finished_at) <= KEEP_PACKAGE:
         return False
-    return not _still_wanted(report)
+    return not wanted_rows(report)
 
 
-def _still_wanted(report: Report) -> bool:
-    limited = report.skipped.get("limit", 0)
-    return bool(limited) or any(report.outcomes[state.value] for state in _WANTED)
+def wanted_rows(report: Report) -> dict[str, int]:
+    """Count the rows that a run may still be needed for: to decide, to send, to settle, or to send again.
+
+    Returns:
+        Rows by what they are; empty where nobody needs the run's package any more. Rows of which the service did not
+        say what became, and that reading back confirmed, need nothing: the exit code of such a run says so.
+    """
+    states = _WANTED if report.exit_code != ExitCode.OK else (FinalState.PLANNED,)
+    counts = {state.value.replace("_", " "): report.outcomes[state.value] for state in states}
+    counts["outside of --limit"] = report.skipped.get(Skipped.LIMIT.value, 0)
+    for result in (Verified.MISMATCHED, Verified.MISSING):
+        counts[f"{result.value} when read back"] = report.verified.get(result.value, 0)
+    return {what: count for what, count in counts.items() if count}

@@ -10,6 +10,7 @@ import pytest
 from importer.core.manifest import RunManifest, SourceRecord, Stage, Target
 from importer.core.report import Report, full_outcomes
 from importer.reports.report_file import write_report
+from importer.state.lock import PackagingLock
 from importer.state.run_folder import RunFolder, RunsFolder
 from importer.wiring.housekeeping import drop_old_packages
 
@@ -25,6 +26,8 @@ def _run(
     stage: Stage = Stage.FINISHED,
     limited: int = 0,
     command: str = "import",
+    verified: dict[str, int] | None = None,
+    exit_code: int | None = None,
 ) -> RunFolder:
     folder = RunsFolder(runs_dir).create("20260101-000000")
     (folder.package / "valid.arrow").write_bytes(b"rows")
@@ -54,6 +57,8 @@ def _run(
             rows_read=sum(counts.values()),
             outcomes=counts,
             skipped=skipped,
+            verified=verified or {},
+            exit_code=exit_code,
             started_at=FINISHED_AT,
             finished_at=FINISHED_AT,
         ),
@@ -79,6 +84,14 @@ def test_a_package_with_rows_that_need_it_stays(tmp_path: Path, state: str) -> N
     assert folder.package.exists()
 
 
+def test_rows_that_were_confirmed_by_reading_back_keep_no_package(tmp_path: Path) -> None:
+    """Nobody knew what became of them, and now somebody does; a row that was not found is still wanted."""
+    fine = _run(tmp_path, {"unattributed": 5}, verified={"confirmed": 5}, exit_code=0)
+    lost = _run(tmp_path, {"processed": 5}, verified={"confirmed": 4, "missing": 1}, exit_code=3)
+    assert drop_old_packages(tmp_path, LONG_AFTER) == (fine.run_id,)
+    assert lost.package.exists()
+
+
 def test_a_canary_keeps_its_package(tmp_path: Path) -> None:
     """Rows outside of --limit can still be sent."""
     folder = _run(tmp_path, {"processed": 5}, limited=3)
@@ -98,3 +111,20 @@ def test_the_spill_of_a_killed_dry_run_goes_after_a_day(tmp_path: Path) -> None:
     folder = _run(tmp_path, {}, stage=Stage.PACKAGING, command="validate")
     assert drop_old_packages(tmp_path, datetime(2026, 1, 1, 12, tzinfo=UTC)) == ()
     assert drop_old_packages(tmp_path, SOON_AFTER) == (folder.run_id,)
+
+
+def test_a_run_that_a_process_works_on_keeps_its_package(tmp_path: Path) -> None:
+    """Somebody reads it back, or retries it, however old it is."""
+    folder = _run(tmp_path, {"processed": 5})
+    with PackagingLock(folder.path):
+        assert drop_old_packages(tmp_path, LONG_AFTER) == ()
+    assert drop_old_packages(tmp_path, LONG_AFTER) == (folder.run_id,)
+
+
+def test_parts_go_with_the_package(tmp_path: Path) -> None:
+    """Files of parts that a killed process left hold cell values as well."""
+    folder = _run(tmp_path, {"processed": 5})
+    (folder.path / "parts").mkdir()
+    (folder.path / "parts" / "part-1.csv").write_text("cells")
+    assert drop_old_packages(tmp_path, LONG_AFTER) == (folder.run_id,)
+    assert not (folder.path / "parts").exists()

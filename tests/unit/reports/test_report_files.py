@@ -23,7 +23,6 @@ from importer.reports.parquet_file import ROW_GROUP_ROWS, ParquetFile
 from importer.reports.rejected_files import RejectedSink
 from importer.reports.report_file import read_report, report_text, write_report
 from importer.reports.row_names import row_names
-from importer.reports.whole_file import WholeFile, write_whole
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o777], ids=oct)
@@ -368,14 +367,15 @@ def test_groups_name_their_rows(tmp_path: Path, with_value: bool) -> None:
         }
     )
     if with_value:
-        frame = frame.with_columns(linking_value=pl.lit("+15551234567"))
+        frame = frame.with_columns(linked_by=["phone"], linking_value=["+15551234567"])
     assert write_groups(tmp_path, frame, ["id"], ["a.csv"]) == ("groups.parquet",)
     groups = pl.read_parquet(tmp_path / "groups.parquet")
     assert groups.columns == [
-        *("group", "kind", "decision", "file", "row_number", "line", "id", "id_types", "linking_value")
+        *("group", "kind", "decision", "file", "row_number", "line", "id", "id_types", "linked_by", "linking_value"),
+        *("rows", "keys", "shape", "linking_values", "most_shared", "reading", "profiles", "profile", "decided_by"),
     ]
     assert groups["id_types"].to_list() == [["phone"], ["phone", "email"]]
-    assert groups["linking_value"][0] == ("••• (12 chars)" if with_value else None)
+    assert groups["linking_value"].to_list()[0] == (["••• (12 chars)"] if with_value else None)
 
 
 def test_report_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -415,19 +415,3 @@ def test_every_file_is_private_whatever_the_umask(tmp_path: Path) -> None:
     names += write_report(tmp_path, Report(run_id="r", command="plan", started_at="x"))
     modes |= {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in names}
     assert set(modes.values()) == {0o600}
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    """Until it is complete the old file stands; what a killed run left is replaced, and a link is not followed."""
-    target = tmp_path / "x.txt"
-    write_whole(target, b"old")
-    elsewhere = tmp_path / "elsewhere"
-    (tmp_path / ".x.txt.part").symlink_to(elsewhere)
-    file = WholeFile(target)
-    file.stream.write(b"new")
-    assert target.read_bytes() == b"old"
-    file.commit()
-    file.abort()
-    assert target.read_bytes() == b"new"
-    assert not elsewhere.exists()
-    assert no_leftovers(tmp_path)
