@@ -54,7 +54,7 @@ def paragraphs(text: str) -> Iterator[str]:
 
 def row(option: click.Option) -> str:
     """Return the line of one option."""
-    value = "" if option.is_flag else f" {_value(option)}"
+    value = "" if option.is_flag or option.count else f" {_value(option)}"
     remarks = [
         f"default {option.default}" if option.show_default else "",
         "required" if option.required else "",
