@@ -39,7 +39,7 @@ smoke:
     "$work/venv/bin/pip" install --quiet "$work"/*.whl
     cp -r samples mappings "$work"
     cd "$work"
-    for file in py.typed emulator/openapi.yaml; do
+    for file in py.typed emulator/openapi.yaml reports/html/page.html; do
         test -f venv/lib/python3*/site-packages/importer/$file || { echo "$file is not in the wheel" >&2; exit 1; }
     done
     venv/bin/memory-importer --help > /dev/null
@@ -52,9 +52,13 @@ smoke:
 bench *args:
     {{bin}}python bench/measure.py {{args}}
 
-# long runs that the other recipes leave out
+# long runs that the other recipes leave out; the 50,000 simulated runs alone (`-k many_seeds`) take about 40 min on 2 cores
 soak *args:
     {{bin}}python -m pytest -n 0 -m soak {{args}}
+
+# a simulated run from its seed, as a trace; with two numbers, all seeds from the first to before the second
+replay *seeds:
+    {{bin}}python -m tests.simulation {{seeds}}
 
 # a local service with what the sample's mapping needs, until Ctrl-C
 emulate *args:

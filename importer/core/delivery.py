@@ -24,8 +24,9 @@ class BatchSpec:
         route: How they go.
         start: First position.
         stop: One past the last position.
-        wave: No Bulk batch of a wave starts before every Bulk batch of earlier waves is answered. Imports are not
-            part of this order: rows that must follow each other never go by import.
+        wave: 0 for rows that stand alone; rows that must follow each other are numbered from 1. No Bulk batch of a
+            wave starts before every Bulk batch of earlier waves is answered. Imports are not part of this order: rows
+            that must follow each other never go by import.
         digest: Pinned hash over the typed rows; empty for a child, whose parent has it.
         parent_id: The batch it was split from.
     """
@@ -42,6 +43,15 @@ class BatchSpec:
     def rows(self) -> int:
         """How many positions it holds."""
         return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What the typed rows of positions [start, stop) must still hash to before any of them is sent."""
+
+    start: int
+    stop: int
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,7 @@ class ApiFailure:
         retry_after_s: What the service asked to wait.
         pointers: Indices into the body's profiles that the answer named.
         request_id: ``twilio-request-id``.
+        mappings: Pointers to columns of an import that the answer named, such as ``columnMappings/3/traitName``.
     """
 
     kind: FailureKind
@@ -151,6 +162,7 @@ class ApiFailure:
     retry_after_s: float | None = None
     pointers: tuple[int, ...] = ()
     request_id: str | None = None
+    mappings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +182,8 @@ class EngineOptions:
         poll_first_s: Wait before the first poll of an operation or import.
         operation_deadline_s: After this an operation is no longer polled; its batch stays `accepted`.
         import_deadline_s: After this an import that is not settled is `unknown`.
+        lookup_patience_s: How long after earlier rows of its identity were accepted a row is looked up, before it is
+            taken that there is no profile to remove anything from.
         max_batch_rows: Larger Bulk batches are cut before they are sent.
         adopt_scan: Import tasks looked at, newest first, to find one whose creation was not answered.
         resumed: The batches come from an earlier process: check their digests.
@@ -187,6 +201,7 @@ class EngineOptions:
     poll_first_s: float = 2.0
     operation_deadline_s: float = 600.0
     import_deadline_s: float = 3600.0
+    lookup_patience_s: float = 60.0
     max_batch_rows: int = 1000
     adopt_scan: int = 200
     resumed: bool = False

@@ -6,6 +6,7 @@ are both tried before either is halved again, so that one good half shows early 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,10 +15,12 @@ from importer.core.engine_messages import BulkAccepted, OperationSeen
 from importer.core.engine_state import Batch, Root, RowWork, Task
 from importer.core.engine_turn import Turn
 from importer.core.lifecycle import (
+    CODE_LOOKUP_UNANSWERED,
     CODE_NO_ANSWER,
     CODE_OPERATION_ERRORS,
     CODE_OPERATION_FAILED,
     CODE_REFUSED,
+    CODE_REMOVAL_NOT_MADE,
     BatchState,
     FinishReason,
     RowState,
@@ -28,6 +31,11 @@ SYSTEMIC_ROWS: Final = 8
 """Rows refused alone and alike, with nothing accepted in between, that show the fault is not theirs."""
 
 
+POINTED_BODIES: Final = 3
+"""Refusals of one body after which pointers are no longer followed: a service that names a few of its bad rows each
+time would cost a request for every few of them."""
+
+
 def open_batch(turn: Turn, batch: Batch) -> None:
     """Begin a batch: its lookups first, where it needs them."""
     if batch.spec.route is Route.BULK_PATCH:
@@ -35,7 +43,7 @@ def open_batch(turn: Turn, batch: Batch) -> None:
         todo = tuple((p, None) for p in range(batch.spec.start, batch.spec.stop) if p not in known)
         if todo:
             # Written down, so that a resumed run knows which row results belong to unfinished work.
-            batch = turn.move(batch, BatchState.OPENED)
+            batch = turn.move(batch, BatchState.OPENED, replace(batch.trace, code=None))
             turn.rows_open[batch.spec.batch_id] = RowWork(batch, RequestKind.LOOKUP, todo)
             return
     send_or_empty(turn, batch)
@@ -64,12 +72,21 @@ def bulk_accepted(turn: Turn, task: Task, answer: BulkAccepted) -> None:
             status_url=answer.status_url,
         ),
     )
+    batch = _own_up(turn, batch)
     due = tuple((p, profile) for p, profile in batch.found if p not in batch.skip)
     if due:
         batch = turn.move(batch, BatchState.PATCHING)
         turn.rows_open[batch.spec.batch_id] = RowWork(batch, RequestKind.PATCH, due)
     else:
         follow(turn, batch)
+
+
+def _own_up(turn: Turn, batch: Batch) -> Batch:
+    """Say of rows whose values were just accepted, and whose removals cannot be made, that it is so."""
+    missed = sorted(batch.unremoved - batch.skip)
+    for position in missed:
+        turn.row(RowResult(position, RowState.UNKNOWN, CODE_REMOVAL_NOT_MADE))
+    return replace(batch, skip=batch.skip.union(missed), unremoved=frozenset())
 
 
 def follow(turn: Turn, batch: Batch) -> None:
@@ -95,7 +112,7 @@ def operation_seen(turn: Turn, task: Task, answer: OperationSeen) -> None:
     match answer.status:
         case "COMPLETED" if answer.errors or answer.warnings:
             _operation_over(turn, batch, BatchState.UNATTRIBUTED, CODE_OPERATION_ERRORS)
-        case "COMPLETED" if answer.errors == 0 and answer.warnings == 0:
+        case "COMPLETED" if answer.errors == 0 and answer.warnings == 0 and not _may_be_patched(batch):
             _operation_over(turn, batch, BatchState.PROCESSED)
         case "COMPLETED":
             _operation_over(turn, batch, BatchState.ACCEPTED)
@@ -105,12 +122,19 @@ def operation_seen(turn: Turn, task: Task, answer: OperationSeen) -> None:
             poll_operation_again(turn, task, answer.retry_after_s)
 
 
+def _may_be_patched(batch: Batch) -> bool:
+    """Tell whether removals followed a batch: they are accepted, and its operation says nothing of them."""
+    untouched = batch.looked_up | batch.unremoved | batch.skip
+    return batch.spec.route is Route.BULK_PATCH and len(untouched) < batch.spec.rows
+
+
 def poll_operation_again(turn: Turn, task: Task, retry_after_s: float | None) -> None:
-    """Poll later, or leave the batch at `accepted` once its time is over."""
-    if turn.now_s >= task.batch.deadline_s:
+    """Poll later, or leave the batch at `accepted` once its time is over, or would be by the end of the wait asked."""
+    wait_s = max(retry_after_s or 0.0, 0.0)
+    if turn.now_s + wait_s >= task.batch.deadline_s:
         operation_lost(turn, task.batch)
     else:
-        turn.poll_in(task.batch, RequestKind.GET_OPERATION, max(retry_after_s or 0.0, 0.0))
+        turn.poll_in(task.batch, RequestKind.GET_OPERATION, wait_s)
 
 
 def operation_lost(turn: Turn, batch: Batch) -> None:
@@ -123,7 +147,7 @@ def _operation_over(turn: Turn, batch: Batch, state: BatchState, code: str | Non
         turn.count("accepted", -batch.live)
         turn.count(state.value, batch.live)
     turn.applying -= 1
-    turn.move(batch, state, replace(batch.trace, code=code))
+    turn.doubt(turn.move(batch, state, replace(batch.trace, code=code)))
 
 
 def bulk_exhausted(turn: Turn, batch: Batch, failure: ApiFailure) -> None:
@@ -138,10 +162,10 @@ def bad_rows(turn: Turn, task: Task, failure: ApiFailure) -> None:
     turn.refusals += 1
     live = batch.live_positions()
     named = sorted({live[index] for index in failure.pointers if 0 <= index < len(live)})
-    if named:
+    if named and batch.pointed < POINTED_BODIES:
         for position in named:
             turn.row(_refused_row(position, failure))
-        rest = replace(batch, skip=batch.skip | frozenset(named), may_be_applied=False)
+        rest = replace(batch, skip=batch.skip | frozenset(named), may_be_applied=False, pointed=batch.pointed + 1)
         if not rest.live:
             _alike(turn, batch, failure, len(named))
         # The first move makes the row results findable for a resumed run, should it end before the rest is sent.
@@ -150,7 +174,8 @@ def bad_rows(turn: Turn, task: Task, failure: ApiFailure) -> None:
         one_row_refused(turn, batch, failure)
         _alike(turn, batch, failure, 1)
     else:
-        split(turn, batch)
+        # A body that is refused was refused each time.
+        split(turn, replace(batch, may_be_applied=False))
 
 
 def one_row_refused(turn: Turn, batch: Batch, failure: ApiFailure) -> None:
@@ -186,22 +211,42 @@ def split(turn: Turn, batch: Batch) -> None:
     """Let two children carry on with the rows of a batch."""
     turn.split += 1
     live = batch.live_positions()
-    middle = live[len(live) // 2]
-    turn.move(batch, BatchState.SPLIT)
-    root = turn.roots.get(batch.root_id, Root(open=1))
-    turn.roots[batch.root_id] = replace(root, open=root.open + 1)
-    turn.open_sends += 1
-    tasks = [
-        Task(RequestKind.BULK, child)
-        for child in (
-            _child(turn, batch, middle, batch.spec.stop),
-            _child(turn, batch, batch.spec.start, middle),
-        )
-    ]
+    first, second = _divided(turn, batch, [live[len(live) // 2]])
+    tasks = [Task(RequestKind.BULK, child) for child in (second, first)]
     at = len(turn.stack)
     if at and batch.spec.parent_id is not None and turn.stack[-1].batch.spec.parent_id == batch.spec.parent_id:
         at -= 1  # the other half of the same body goes first
     turn.stack[at:at] = tasks
+
+
+def set_aside(turn: Turn, batch: Batch, positions: frozenset[int]) -> None:
+    """Leave the rows whose lookups were never answered to a resume, and send the others of their batch without them."""
+    edges = [
+        position
+        for position in range(batch.spec.start + 1, batch.spec.stop)
+        if (position in positions) != (position - 1 in positions)
+    ]
+    pieces = [batch]
+    if edges:
+        turn.split += 1
+        pieces = _divided(turn, batch, edges)
+    for piece in pieces:
+        if piece.spec.start in positions:
+            turn.left(turn.move(piece, BatchState.OPENED, replace(piece.trace, code=CODE_LOOKUP_UNANSWERED)))
+        else:
+            send_or_empty(turn, piece)
+
+
+def _divided(turn: Turn, batch: Batch, edges: Sequence[int]) -> list[Batch]:
+    """Replace a batch by children that begin at its start and at each edge, ascending."""
+    turn.move(batch, BatchState.SPLIT)
+    root = turn.roots.get(batch.root_id, Root(open=1))
+    turn.roots[batch.root_id] = replace(root, open=root.open + len(edges))
+    turn.open_sends += len(edges)
+    return [
+        _child(turn, batch, start, stop)
+        for start, stop in zip([batch.spec.start, *edges], [*edges, batch.spec.stop], strict=True)
+    ]
 
 
 def _child(turn: Turn, batch: Batch, start: int, stop: int) -> Batch:
@@ -219,11 +264,15 @@ def _child(turn: Turn, batch: Batch, start: int, stop: int) -> Batch:
         skip=frozenset(p for p in batch.skip if start <= p < stop),
         found=tuple(pair for pair in batch.found if start <= pair[0] < stop),
         looked_up=frozenset(p for p in batch.looked_up if start <= p < stop),
+        unremoved=frozenset(p for p in batch.unremoved if start <= p < stop),
         may_be_applied=batch.may_be_applied,
         root_id=batch.root_id,
+        check=batch.check,
+        pointed=batch.pointed,
     )
-    opened = spec.route is Route.BULK_PATCH or bool(child.skip)
-    if opened:
+    if child.may_be_applied:
+        return turn.move(child, BatchState.SENT)  # what was lost held its rows too
+    if spec.route is Route.BULK_PATCH or child.skip:
         return turn.move(child, BatchState.OPENED)
     turn.write(child)
     return child

@@ -47,7 +47,7 @@ def dispatch(turn: Turn) -> None:
     if turn.stopping is not None:
         _drain(turn)
     elif _is_over(turn):
-        turn.finish = Finish(FinishReason.STALLED if turn.left_behind else FinishReason.COMPLETED)
+        turn.finish = Finish(FinishReason.INCOMPLETE if turn.left_behind else FinishReason.COMPLETED)
 
 
 def _drain(turn: Turn) -> None:
@@ -59,7 +59,7 @@ def _drain(turn: Turn) -> None:
 
 def _is_over(turn: Turn) -> bool:
     begun = turn.in_flight or turn.stack or turn.rows_open or turn.waiting or turn.polling
-    return not begun and turn.bulk_at >= len(turn.bulk) and turn.imports_at >= len(turn.imports)
+    return not begun and _following_wave(turn) is None and turn.imports_at >= len(turn.imports)
 
 
 # --- polls -----------------------------------------------------------------------------------------------------------
@@ -143,7 +143,8 @@ def _open_following(turn: Turn) -> bool:
         return False
     batch = turn.bulk[turn.bulk_at]
     turn.bulk_at += 1
-    turn.wave = batch.spec.wave
+    if batch.spec.wave != turn.wave:
+        turn.wave, turn.doubt_s = batch.spec.wave, turn.accepted_s
     turn.open_sends += 1
     if batch.state is BatchState.PATCHING:
         _go_on_patching(turn, batch)
@@ -158,12 +159,19 @@ def _may_open_import(turn: Turn) -> bool:
     return turn.imports_at < len(turn.imports) and turn.open_imports < turn.options.max_imports
 
 
-def _may_open_bulk(turn: Turn) -> bool:
+def _following_wave(turn: Turn) -> int | None:
+    """Return the wave of the next Bulk batch; None when no other will be begun."""
     if turn.bulk_at >= len(turn.bulk):
-        return False
-    following = turn.bulk[turn.bulk_at].spec.wave
-    if following == turn.wave:
-        return True
+        return None
+    wave = turn.bulk[turn.bulk_at].spec.wave
+    # What was left behind must come before the later rows of its identities, so they wait for it.
+    return wave if wave <= turn.left_wave else None
+
+
+def _may_open_bulk(turn: Turn) -> bool:
+    following = _following_wave(turn)
+    if following is None or following == turn.wave:
+        return following is not None
     # A row of a later wave may look up the profile that an earlier one makes: where the service lets its operations be
     # followed, that one is applied first.
     return turn.open_sends == 0 and (following == 0 or turn.applying == 0)
@@ -196,13 +204,12 @@ def _send(turn: Turn, task: Task) -> None:
 
 def _request(task: Task) -> Request:
     batch, spec, number = task.batch, task.batch.spec, task.task_id
-    check = spec.digest if batch.unchecked else ""
     position = task.position if task.position is not None else -1
     match task.kind:
         case RequestKind.BULK:
-            return SendBulk(number, spec.batch_id, spec.start, spec.stop, batch.skip, check)
+            return SendBulk(number, spec.batch_id, spec.start, spec.stop, batch.skip, batch.check)
         case RequestKind.CREATE:
-            return CreateImport(number, spec.batch_id, spec.start, spec.stop, batch.trace.filename or "", check)
+            return CreateImport(number, spec.batch_id, spec.start, spec.stop, batch.trace.filename or "", batch.check)
         case RequestKind.UPLOAD:
             return Upload(number, spec.batch_id, spec.start, spec.stop, batch.trace.import_id or "")
         case RequestKind.GET_IMPORT:
@@ -212,7 +219,7 @@ def _request(task: Task) -> Request:
         case RequestKind.GET_OPERATION:
             return PollOperation(number, batch.trace.status_url or "")
         case RequestKind.LOOKUP:
-            return Lookup(number, position)
+            return Lookup(number, position, task.identifier)
         case RequestKind.PATCH:
             return Patch(number, position, task.profile_id or "")
 
@@ -225,11 +232,13 @@ def _wake(turn: Turn, at_s: float) -> None:
 
 
 def _watch_for_stall(turn: Turn) -> None:
-    """Stop when nothing succeeded for too long. Waiting because the service asked for it does not count."""
+    """Stop when nothing succeeded for too long; never while a wait that the service asked for is still to be tried."""
     uploading = any(task.kind is RequestKind.UPLOAD for task in turn.in_flight.values())
     if turn.pacer.failing_since_s == float("inf") or uploading:
         return
-    at_s = max(turn.pacer.failing_since_s, turn.pacer.asked_until_s) + turn.options.stall_s
+    at_s = turn.pacer.failing_since_s + turn.options.stall_s
+    if not turn.is_refused:  # what waits because it was asked to is not failing
+        at_s = max(at_s, turn.pacer.asked_until_s + turn.options.stall_s)
     if turn.now_s >= at_s:
         turn.stop(FinishReason.STALLED)
     else:

@@ -59,6 +59,7 @@ def created(turn: Turn, task: Task, answer: Created) -> None:
 def uploaded(turn: Turn, task: Task) -> None:
     """Take the bucket's 200."""
     turn.attempt(task, "uploaded")
+    turn.uploaded_s, turn.upload_failing_since_s = turn.now_s, float("inf")
     poll_import(turn, turn.move(task.batch, BatchState.IMPORTING))
 
 
@@ -75,7 +76,12 @@ def import_seen(turn: Turn, task: Task, answer: ImportSeen) -> None:
         case BatchState.CREATING:
             _candidate_seen(turn, batch, answer)
         case BatchState.UPLOADING if answer.status == "PENDING":
-            abandon(turn, task)
+            # The bucket is another service: it may be down while the API answers.
+            is_down = turn.now_s >= turn.upload_failing_since_s + turn.options.stall_s
+            if is_down or batch.blamed >= turn.options.attempts:
+                _stays_behind(turn, batch)
+            else:
+                abandon(turn, task)
         case BatchState.UPLOADING:
             _judge(turn, turn.move(batch, BatchState.IMPORTING), answer)
         case _:
@@ -117,11 +123,9 @@ def _over(turn: Turn, batch: Batch, state: BatchState, code: str | None) -> None
 
 def create_refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
     """Take a creation that did not succeed: where it may have happened, look for it before making another."""
-    batch = replace(task.batch, blamed=task.batch.blamed + 1)
+    batch = _failed(turn, task.batch, lost=failure.kind is FailureKind.AMBIGUOUS, success_s=turn.pacer.success_s)
     if batch.blamed >= turn.options.attempts:
-        # No rows of it are out: it stays behind for a resume, and the rest goes on.
-        turn.left_behind = True
-        turn.open_imports -= 1
+        _stays_behind(turn, batch)
         return
     failed = replace(task, batch=batch, failures=task.failures + 1, failed_at_s=turn.now_s)
     if not (failure.kind is FailureKind.RETRYABLE and failure.status in (None, 429, 503)):
@@ -133,13 +137,25 @@ def create_refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
 
 def upload_failed(turn: Turn, task: Task, failure: ApiFailure) -> None:
     """Take an upload that did not succeed: the import itself says whether the file arrived."""
-    batch = replace(task.batch, blamed=task.batch.blamed + 1)
-    if batch.blamed >= turn.options.attempts:
-        trace = replace(batch.trace, code=CODE_NO_ANSWER, http_status=failure.status)
-        turn.settled(turn.move(batch, BatchState.UNKNOWN, trace))
-        return
-    wait_s = backoff_s(batch.blamed, turn.jitter())
-    turn.send_at(turn.now_s + wait_s, Task(RequestKind.GET_IMPORT, batch, failures=batch.blamed))
+    batch = _failed(turn, task.batch, lost=failure.status == 403, success_s=turn.uploaded_s)
+    turn.upload_failing_since_s = min(turn.upload_failing_since_s, turn.now_s)
+    wait_s = backoff_s(batch.failures, turn.jitter())
+    turn.send_at(turn.now_s + wait_s, Task(RequestKind.GET_IMPORT, batch, failures=batch.failures))
+
+
+def _failed(turn: Turn, batch: Batch, *, lost: bool, success_s: float) -> Batch:
+    """Count a failure of a part; one that is down for everybody speaks against none."""
+    is_own = lost or success_s > batch.failed_at_s
+    return replace(batch, blamed=batch.blamed + is_own, failures=batch.failures + 1, failed_at_s=turn.now_s)
+
+
+def _stays_behind(turn: Turn, batch: Batch) -> None:
+    """Leave a part no row of which is with the service to a resume, and let the rest go on."""
+    if batch.state is BatchState.UPLOADING:
+        trace = replace(batch.trace, import_id=None, filename=None, size_bytes=None, code=CODE_NO_ANSWER)
+        turn.move(batch, BatchState.OPENED, trace)
+    turn.left_behind = True
+    turn.open_imports -= 1
 
 
 def abandon(turn: Turn, task: Task) -> None:
@@ -206,6 +222,6 @@ def part_too_large(turn: Turn, task: Task) -> None:
         child = replace(spec, batch_id=turn.next_batch_id, start=start, stop=stop, digest="", parent_id=spec.batch_id)
         turn.next_batch_id += 1
         turn.open_imports += 1
-        batch = Batch(child, root_id=task.batch.root_id)
+        batch = Batch(child, root_id=task.batch.root_id, check=task.batch.check)
         turn.write(batch)
         turn.send_next(Task(RequestKind.CREATE, batch))

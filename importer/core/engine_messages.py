@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from importer.core.delivery import ApiFailure, Changes
+from importer.core.delivery import ApiFailure, Changes, Pin
 from importer.core.lifecycle import FinishReason
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -69,9 +69,17 @@ class OperationSeen:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """Distinct canonical profiles that hold any identifier of a row."""
+    """Canonical profiles that hold one identifier of a row.
+
+    Attributes:
+        profile_ids: The profiles.
+        more: The row has further identifiers.
+        expected: There is none, and a row before this one holds one of its identifiers.
+    """
 
     profile_ids: tuple[str, ...]
+    more: bool = False
+    expected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +128,14 @@ class StopRequested:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailed:
-    """A worker failed in a way that is our own fault (a bug, a damaged package, a full disk)."""
+    """A worker failed in a way that is our own fault (a bug, a damaged package, a full disk).
+
+    `left` is False where that was before the request began to leave.
+    """
 
     now_s: float
     task_id: int
+    left: bool = True
 
 
 Event = Tick | Answered | Refused | StopRequested | WorkerFailed
@@ -142,7 +154,7 @@ class Record:
 class SendBulk:
     """Encode and send positions [start, stop) without those in `skip`.
 
-    `check` holds the digest the rows must still have, empty where that was checked or cannot be.
+    `check` is what must still hold before that, None where this process made the package.
     """
 
     task_id: int
@@ -150,7 +162,7 @@ class SendBulk:
     start: int
     stop: int
     skip: frozenset[int]
-    check: str = ""
+    check: Pin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +174,7 @@ class CreateImport:
     start: int
     stop: int
     filename: str
-    check: str = ""
+    check: Pin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +214,11 @@ class PollOperation:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Look up every identifier of a row."""
+    """Look up one identifier of a row; `identifier` counts them from 0."""
 
     task_id: int
     position: int
+    identifier: int = 0
 
 
 @dataclass(frozen=True, slots=True)

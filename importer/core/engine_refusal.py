@@ -36,9 +36,8 @@ PROFILE_ACCESS_DENIED: Final = 520008
 PROTOCOL_FAILURES: Final = 8
 """Answers in a row that break the contract, after which what answers is not the service."""
 
-_MAY_BE_APPLIED: Final = frozenset({500, 502, 504})
-_OWN_FAULT: Final = frozenset({409, 500, 502, 504})
-"""Statuses that speak against a batch if others succeed meanwhile."""
+UNAVAILABLE: Final = 20503
+"""Code of the service's own 503: the request was not taken. Any other may be a gateway's, after the service had it."""
 
 
 def refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
@@ -74,6 +73,7 @@ def _ends_run(task: Task, failure: ApiFailure) -> bool:
 
 
 def _pace(turn: Turn, task: Task, failure: ApiFailure) -> None:
+    turn.is_refused = not task.poll and task.kind is not RequestKind.UPLOAD
     retry_after_s = failure.retry_after_s
     if failure.kind is FailureKind.PROTOCOL:
         turn.protocol_failures += 1
@@ -89,6 +89,8 @@ def _pace(turn: Turn, task: Task, failure: ApiFailure) -> None:
         # A failing bucket says nothing about the API, and a failing poll must not slow down sending.
         if task.kind is not RequestKind.UPLOAD:
             turn.pacer = pacing.failed(turn.pacer, turn.now_s, task.sent_at_s, retry_after_s, turn.jitter())
+        elif retry_after_s is not None:
+            turn.pacer = pacing.told_to_wait(turn.pacer, turn.now_s, retry_after_s, turn.jitter())
     elif retry_after_s is not None:
         turn.pacer = pacing.told_to_wait(turn.pacer, turn.now_s, retry_after_s, turn.jitter())
 
@@ -133,8 +135,7 @@ def _request_refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
 
 def _again(turn: Turn, task: Task, failure: ApiFailure) -> None:
     blamed = task.blamed + _is_to_blame(turn, task, failure)
-    lost = failure.kind in (FailureKind.AMBIGUOUS, FailureKind.PROTOCOL) or failure.status in _MAY_BE_APPLIED
-    batch = replace(task.batch, may_be_applied=task.batch.may_be_applied or lost)
+    batch = replace(task.batch, may_be_applied=task.batch.may_be_applied or _may_be_applied(failure))
     failed = replace(task, batch=batch, failures=task.failures + 1, blamed=blamed, failed_at_s=turn.now_s)
     if blamed >= turn.options.attempts and task.kind in (RequestKind.BULK, RequestKind.LOOKUP, RequestKind.PATCH):
         if task.kind is RequestKind.BULK:
@@ -148,14 +149,31 @@ def _again(turn: Turn, task: Task, failure: ApiFailure) -> None:
     turn.send_at(turn.now_s + wait_s, failed)
 
 
+def _may_be_applied(failure: ApiFailure) -> bool:
+    if failure.kind in (FailureKind.AMBIGUOUS, FailureKind.PROTOCOL):
+        return True
+    if failure.status == 503:
+        return failure.code != UNAVAILABLE and failure.retry_after_s is None
+    return failure.status == 408 or (failure.status or 0) >= 500
+
+
 def _is_to_blame(turn: Turn, task: Task, failure: ApiFailure) -> bool:
     if failure.kind in (FailureKind.AMBIGUOUS, FailureKind.PROTOCOL):
         return True
     # A service that is down fails everybody; it is the batch only if others got through since it last failed.
-    return failure.status in _OWN_FAULT and turn.pacer.success_s > task.failed_at_s
+    return failure.status not in (None, 429) and turn.pacer.success_s > task.failed_at_s
 
 
 def _taken_back(turn: Turn, task: Task) -> None:
     """Note that a body was refused before it could be applied: its rows are not sent."""
     if task.kind is RequestKind.BULK and not task.batch.may_be_applied:
         turn.move(task.batch, BatchState.OPENED)
+
+
+def never_left(turn: Turn, task: Task) -> None:
+    """Note that a request did not leave although that was on record: rows that no earlier one carried are not sent."""
+    _taken_back(turn, task)
+    if task.kind in (RequestKind.CREATE, RequestKind.UPLOAD):
+        # An import that was made for the file stays PENDING; another attempt makes its own.
+        trace = replace(task.batch.trace, import_id=None, filename=None, size_bytes=None)
+        turn.move(task.batch, BatchState.OPENED, trace)

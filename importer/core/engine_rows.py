@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from importer.core import pacing
 from importer.core.delivery import ApiFailure, RequestKind, RowResult
-from importer.core.engine_bulk import follow, send_or_empty
+from importer.core.engine_bulk import follow, send_or_empty, set_aside
 from importer.core.engine_messages import LookedUp, Patched
-from importer.core.engine_state import Task
+from importer.core.engine_state import NEVER, RowWork, Task
 from importer.core.engine_turn import Turn
-from importer.core.lifecycle import CODE_AMBIGUOUS_PROFILE, CODE_NO_ANSWER, CODE_REFUSED, RowState
+from importer.core.lifecycle import (
+    CODE_AMBIGUOUS_PROFILE,
+    CODE_NO_ANSWER,
+    CODE_REFUSED,
+    CODE_REMOVAL_NOT_MADE,
+    RowState,
+)
 
 
 def begin_row(turn: Turn) -> Task | None:
@@ -28,15 +35,39 @@ def has_rows(turn: Turn) -> bool:
 
 
 def looked_up(turn: Turn, task: Task, answer: LookedUp) -> None:
-    """Take the profiles a row's identifiers belong to."""
+    """Take the profiles one of a row's identifiers belongs to; the next identifier's turn is a request of its own."""
+    profiles = tuple(dict.fromkeys((*task.profiles, *answer.profile_ids)))
+    if answer.more and len(profiles) < 2:
+        following = replace(task, identifier=task.identifier + 1, profiles=profiles, failures=0, blamed=0)
+        turn.send_next(following)
+        return
     position = _position(task)
-    match answer.profile_ids:
+    match profiles:
         case ():
-            _end_row(turn, task, RowResult(position, RowState.ABSENT))
+            _nobody(turn, task, is_expected=answer.expected)
         case (profile_id,):
             _end_row(turn, task, RowResult(position, RowState.FOUND, profile_id=profile_id))
         case _:
             _end_row(turn, task, RowResult(position, RowState.HELD, CODE_AMBIGUOUS_PROFILE))
+
+
+def _nobody(turn: Turn, task: Task, *, is_expected: bool) -> None:
+    """Take it that no profile holds any identifier of a row: then there is nothing to remove.
+
+    That is not sure while an earlier row with one of its identifiers was accepted, and the service does not say when
+    it applies what it accepted: the profile may be yet to come, so the row is looked up again for some time.
+    """
+    position = _position(task)
+    if task.batch.spec.wave <= 1 or not is_expected or turn.doubt_s == NEVER:
+        _end_row(turn, task, RowResult(position, RowState.ABSENT))
+        return
+    until_s = turn.doubt_s + turn.options.lookup_patience_s
+    if turn.now_s >= until_s:
+        _end_row(turn, task, RowResult(position, RowState.UNREMOVED, CODE_REMOVAL_NOT_MADE))
+        return
+    again = replace(task, identifier=0, profiles=(), looks=task.looks + 1, failures=0, blamed=0)
+    wait_s = pacing.poll_s(task.looks, turn.options.poll_first_s, turn.jitter())
+    turn.send_at(min(turn.now_s + wait_s, until_s), again)
 
 
 def patched(turn: Turn, task: Task, answer: Patched) -> None:
@@ -46,21 +77,17 @@ def patched(turn: Turn, task: Task, answer: Patched) -> None:
 
 
 def row_refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
-    """End a row whose own request was refused.
-
-    A lookup that answers 404 without naming the store may mean that no profile holds the value; a store that is really
-    gone refuses the body that follows.
-    """
-    if task.kind is RequestKind.LOOKUP and failure.status == 404:
-        looked_up(turn, task, LookedUp(()))
-        return
+    """End a row whose own request was refused."""
     _end_row(turn, task, _result(task, RowState.FAILED, CODE_REFUSED, failure))
 
 
 def row_exhausted(turn: Turn, task: Task, failure: ApiFailure) -> None:
-    """Give up on a row whose own request was lost once too often."""
-    state = RowState.NOT_SENT if task.kind is RequestKind.LOOKUP else RowState.UNKNOWN
-    _end_row(turn, task, _result(task, state, CODE_NO_ANSWER, failure))
+    """Give up on a row whose own request was lost once too often: without its lookup the row does not go."""
+    if task.kind is RequestKind.LOOKUP:
+        work = turn.rows_open[task.batch.spec.batch_id]
+        _end_work(turn, replace(work, unanswered=work.unanswered | {_position(task)}))
+    else:
+        _end_row(turn, task, _result(task, RowState.UNKNOWN, CODE_NO_ANSWER, failure))
 
 
 def _result(task: Task, state: RowState, code: str, failure: ApiFailure) -> RowResult:
@@ -83,24 +110,33 @@ def _position(task: Task) -> int:
 
 def _end_row(turn: Turn, task: Task, result: RowResult) -> None:
     turn.row(result)
-    batch_id = task.batch.spec.batch_id
-    work = turn.rows_open[batch_id]
+    work = turn.rows_open[task.batch.spec.batch_id]
     batch = work.batch
     match result.state:
         case RowState.FOUND:
             batch = replace(batch, found=(*batch.found, (result.position, result.profile_id or "")))
         case RowState.ABSENT:
             batch = replace(batch, looked_up=batch.looked_up | {result.position})
+        case RowState.UNREMOVED:
+            batch = replace(batch, unremoved=batch.unremoved | {result.position})
         case RowState.PATCHED:
             pass
         case _:
             batch = replace(batch, skip=batch.skip | {result.position})
-    work = replace(work, batch=batch, open=work.open - 1)
+    _end_work(turn, replace(work, batch=batch))
+
+
+def _end_work(turn: Turn, work: RowWork) -> None:
+    """Account for one row of a batch, and go on with the batch after its last."""
+    batch = work.batch
+    work = replace(work, open=work.open - 1)
     if work.open or work.following < len(work.todo):
-        turn.rows_open[batch_id] = work
+        turn.rows_open[batch.spec.batch_id] = work
         return
-    del turn.rows_open[batch_id]
-    if work.kind is RequestKind.LOOKUP:
-        send_or_empty(turn, batch)
-    else:
+    del turn.rows_open[batch.spec.batch_id]
+    if work.kind is RequestKind.PATCH:
         follow(turn, batch)
+    elif work.unanswered:
+        set_aside(turn, batch, work.unanswered)
+    else:
+        send_or_empty(turn, batch)

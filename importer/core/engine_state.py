@@ -17,6 +17,7 @@ from importer.core.delivery import (
     BatchEntry,
     BatchSpec,
     EngineOptions,
+    Pin,
     RequestKind,
     Tally,
     Trace,
@@ -38,13 +39,17 @@ class Batch:
         trace: What the service said.
         skip: Positions with a result of their own; left out of every body.
         found: Position and profile of rows whose removals are due.
-        looked_up: Positions whose lookup was answered by an earlier process.
-        blamed: Imports of this part that came to nothing.
+        looked_up: Positions whose lookup found nobody.
+        unremoved: Positions whose removals cannot be made: their profile was never found.
+        pointed: Refusals of this body whose pointers were followed.
+        blamed: Imports of this part that came to nothing though others got through.
+        failures: Creations and uploads of this part that did not succeed.
+        failed_at_s: When the last of them did not.
         may_be_applied: Whether some lost request may have carried its rows.
         root_id: The batch it was first planned as.
         polls: Polls since it is polled.
         deadline_s: When polling ends.
-        unchecked: Its digest must be checked before it is sent.
+        check: What must still hold before it is sent, of itself or of the batch it was split from.
         candidates: Import tasks still to look at for the one whose creation was not answered.
         page_token: Next page of them.
         scanned: Import tasks looked at.
@@ -57,12 +62,16 @@ class Batch:
     skip: frozenset[int] = frozenset()
     found: tuple[tuple[int, str], ...] = ()
     looked_up: frozenset[int] = frozenset()
+    unremoved: frozenset[int] = frozenset()
+    pointed: int = 0
     blamed: int = 0
+    failures: int = 0
+    failed_at_s: float = NEVER
     may_be_applied: bool = False
     root_id: int = -1
     polls: int = 0
     deadline_s: float = NEVER
-    unchecked: bool = False
+    check: Pin | None = None
     candidates: tuple[str, ...] = ()
     page_token: str | None = None
     scanned: int = 0
@@ -90,6 +99,9 @@ class Task:
         kind: Of the request.
         batch: What it is about; for a row's request its batch as it was, see `RowWork`.
         position: Of a row's request.
+        identifier: Of a lookup, which of the row's.
+        profiles: What the row's identifiers before that one were found to belong to.
+        looks: How often all of them were looked up in vain.
         profile_id: Of a patch.
         poll: It is a poll: paced and capped apart, so that polling does not hold up sending.
         sent_at_s: When it last left.
@@ -102,6 +114,9 @@ class Task:
     batch: Batch
     task_id: int = -1
     position: int | None = None
+    identifier: int = 0
+    profiles: tuple[str, ...] = ()
+    looks: int = 0
     profile_id: str | None = None
     poll: bool = False
     sent_at_s: float = NEVER
@@ -120,6 +135,7 @@ class RowWork:
         todo: Positions, with the profile to patch.
         following: Index into `todo` of the next to begin.
         open: Begun and not answered.
+        unanswered: Positions whose lookups were never answered.
     """
 
     batch: Batch
@@ -127,6 +143,7 @@ class RowWork:
     todo: tuple[tuple[int, str | None], ...]
     following: int = 0
     open: int = 0
+    unanswered: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +184,12 @@ class EngineState:
         alike: Status and code of the last rows refused alone.
         alike_rows: How many rows in a row were refused with that.
         protocol_failures: Answers in a row that broke the contract.
+        uploaded_s: When a file last arrived.
+        upload_failing_since_s: First upload that did not succeed since then; infinity without one.
+        accepted_s: When rows that others follow were last accepted, or perhaps accepted, and not known to be applied.
+        doubt_s: The same of the waves before this one.
         left_behind: Something could not be finished and is for a resume.
+        left_wave: Wave of rows that must be followed in order and were left behind: no later one is begun.
         stopping: Why no new work is begun.
         stop_failure: The failure behind it.
         drain_until_s: How long to wait for what is in flight.
@@ -200,7 +222,12 @@ class EngineState:
     alike: tuple[int | None, int | None] | None = None
     alike_rows: int = 0
     protocol_failures: int = 0
+    uploaded_s: float = NEVER
+    upload_failing_since_s: float = float("inf")
+    accepted_s: float = NEVER
+    doubt_s: float = NEVER
     left_behind: bool = False
+    left_wave: float = float("inf")
     stopping: FinishReason | None = None
     stop_failure: ApiFailure | None = None
     drain_until_s: float = NEVER

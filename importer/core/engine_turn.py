@@ -7,14 +7,18 @@ changes while the function they belong to stays pure.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from importer.core import pacing
 from importer.core.delivery import ApiFailure, Attempt, BatchEntry, Changes, RequestKind, RowResult, Tally, Trace
 from importer.core.engine_messages import Command, Discard, Finish, Record, Request, WakeAt
 from importer.core.engine_state import Batch, EngineState, Root, Task
-from importer.core.lifecycle import FINAL, OUTCOME, BatchState, FinishReason, RowState, moved
+from importer.core.lifecycle import FINAL, OUTCOME, ROW_OUTCOME, BatchState, FinishReason, moved
 from importer.core.route import Route
 from importer.core.waiting import put
+
+DOUBTFUL: Final = frozenset({BatchState.ACCEPTED, BatchState.UNKNOWN})
+"""States of batches that may be applied later, or never, and nobody will say so."""
 
 
 class Turn:
@@ -41,9 +45,13 @@ class Turn:
         self.next_poll_s = state.next_poll_s
         self.max_rows, self.refusals = state.max_rows, state.refusals
         self.alike, self.alike_rows = state.alike, state.alike_rows
-        self.protocol_failures, self.left_behind = state.protocol_failures, state.left_behind
+        self.protocol_failures = state.protocol_failures
+        self.uploaded_s, self.upload_failing_since_s = state.uploaded_s, state.upload_failing_since_s
+        self.accepted_s, self.doubt_s = state.accepted_s, state.doubt_s
+        self.left_behind, self.left_wave = state.left_behind, state.left_wave
         self.stopping, self.stop_failure = state.stopping, state.stop_failure
         self.drain_until_s = state.drain_until_s
+        self.is_refused = False
         self.finish: Finish | None = None
         self.wake_at_s = float("inf")
         self.requests: list[Request] = []
@@ -91,7 +99,12 @@ class Turn:
             alike=self.alike,
             alike_rows=self.alike_rows,
             protocol_failures=self.protocol_failures,
+            uploaded_s=self.uploaded_s,
+            upload_failing_since_s=self.upload_failing_since_s,
+            accepted_s=self.accepted_s,
+            doubt_s=self.doubt_s,
             left_behind=self.left_behind,
+            left_wave=self.left_wave,
             stopping=self.stopping,
             stop_failure=self.stop_failure,
             drain_until_s=self.drain_until_s,
@@ -137,8 +150,8 @@ class Turn:
     def row(self, result: RowResult) -> None:
         """Write a row's own result down."""
         self._rows.append(result)
-        if result.state not in (RowState.ABSENT, RowState.FOUND, RowState.PATCHED):
-            self.count(result.state.value, 1)
+        if result.state in ROW_OUTCOME:
+            self.count(ROW_OUTCOME[result.state], 1)
 
     def attempt(
         self, task: Task, outcome: str, failure: ApiFailure | None = None, request_id: str | None = None
@@ -197,6 +210,23 @@ class Turn:
 
     def answered(self, batch: Batch, *, accepted: bool) -> None:
         """Account for a Bulk batch the service has answered for good: the next wave may depend on it."""
+        self._closed(batch, accepted=accepted)
+        self.count(OUTCOME[batch.state], batch.live)
+        self.doubt(batch)
+
+    def doubt(self, batch: Batch) -> None:
+        """Note that nobody says when rows that others follow are applied, if that is so."""
+        if batch.spec.wave and batch.state in DOUBTFUL:
+            self.accepted_s = self.now_s
+
+    def left(self, batch: Batch) -> None:
+        """Leave a Bulk batch as it is to a resume; what must follow it is left with it."""
+        self._closed(batch, accepted=False)
+        self.left_behind = True
+        if batch.spec.wave:
+            self.left_wave = min(self.left_wave, batch.spec.wave)
+
+    def _closed(self, batch: Batch, *, accepted: bool) -> None:
         self.open_sends -= 1
         root = self.roots.get(batch.root_id)
         if root is not None:
@@ -204,7 +234,6 @@ class Turn:
                 self.roots[batch.root_id] = Root(root.open - 1, root.accepted or accepted)
             else:
                 del self.roots[batch.root_id]
-        self.count(OUTCOME[batch.state], batch.live)
 
     def settled(self, batch: Batch) -> None:
         """Account for an import part that is over."""

@@ -47,11 +47,12 @@ class RowState(StrEnum):
     """Looked up: no profile, so nothing to remove."""
     FOUND = "found"
     """Looked up: one profile, removals due."""
+    UNREMOVED = "unremoved"
+    """Looked up for long enough, and the profile an earlier row makes was not there: the values go, no removals."""
     PATCHED = "patched"
     HELD = "held"
     FAILED = "failed"
     UNKNOWN = "unknown"
-    NOT_SENT = "not_sent"
 
 
 class FinishReason(StrEnum):
@@ -63,6 +64,8 @@ class FinishReason(StrEnum):
     """The service refuses everything: credentials, permission, store, schema, or each row alike."""
     STALLED = "stalled"
     """No success for too long, or the service asked for too long a wait; resumable."""
+    INCOMPLETE = "incomplete"
+    """Some requests were never answered, and what depends on them was not sent; all else is settled. Resumable."""
     INTERRUPTED = "interrupted"
     """A signal; resumable."""
     FAULT = "fault"
@@ -127,12 +130,14 @@ ROW_OUTCOME: Final[dict[RowState, str]] = {
     RowState.HELD: "held",
     RowState.FAILED: "failed",
     RowState.UNKNOWN: "unknown",
-    RowState.NOT_SENT: "not_sent",
 }
-"""Row results that override the batch's outcome. `found` is `unknown` once the batch is final: its patch is missing."""
+"""Row results that override the batch's outcome. `found` is `unknown` where the batch stopped between values and
+removals."""
 
 CODE_REFUSED: Final = "refused-by-service"
 CODE_AMBIGUOUS_PROFILE: Final = "ambiguous-profile"
+CODE_LOOKUP_UNANSWERED: Final = "lookup-unanswered"
+CODE_REMOVAL_NOT_MADE: Final = "removal-not-made"
 CODE_NO_ANSWER: Final = "no-answer"
 CODE_NOT_SETTLED: Final = "not-settled"
 CODE_IMPORT_FAILED: Final = "import-failed"

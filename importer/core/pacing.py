@@ -107,6 +107,21 @@ def begun(max_rps: float | None, now_s: float) -> Pacer:
     return Pacer(max_rps=max_rps, window_s=now_s, grown_at_s=now_s, success_s=now_s)
 
 
+def handed_on(known: Pacer | None, max_rps: float | None, now_s: float) -> Pacer:
+    """Return a pacer for other requests to the same service: a wait it asked for holds, and so does a learned rate."""
+    pacer = begun(max_rps, now_s)
+    if known is None:
+        return pacer
+    return replace(
+        pacer,
+        rate=known.rate,
+        ceiling=known.ceiling,
+        slowed_at_s=known.slowed_at_s,
+        not_before_s=known.not_before_s,
+        asked_until_s=known.asked_until_s,
+    )
+
+
 def sent(pacer: Pacer, now_s: float) -> Pacer:
     """Return the pacer after a request left."""
     elapsed = now_s - pacer.window_s
@@ -140,12 +155,12 @@ def throttled(pacer: Pacer, now_s: float, sent_at_s: float, retry_after_s: float
         retry_after_s: What the service asked for, at most `MAX_RETRY_AFTER_S`; None when it named no wait.
         jitter: In [0, 1).
     """
-    if retry_after_s is None:
+    wait = 0.0
+    if retry_after_s is not None:
+        pacer = told_to_wait(pacer, now_s, retry_after_s, jitter)
+    elif sent_at_s >= pacer.slowed_at_s:  # requests that were out together and are all refused count once
         wait = THROTTLED_BASE_S + jitter * min(BACKOFF_CAP_S, THROTTLED_BASE_S * 2**pacer.waits)
         pacer = replace(pacer, waits=min(pacer.waits + 1, 16))
-    else:
-        wait = 0.0
-        pacer = told_to_wait(pacer, now_s, retry_after_s, jitter)
     pacer = replace(
         pacer,
         not_before_s=max(pacer.not_before_s, now_s + wait),

@@ -1,29 +1,24 @@
 """Delivery: drives the engine with real time, a durable ledger and threads that execute.
 
-One thread owns engine and ledger. It takes events, steps, commits what the steps want recorded in one transaction, and
-only then lets their requests leave. If the commit fails nothing leaves.
+One thread owns engine and ledger. It takes the events that are there, steps, commits what the step wants recorded, and
+only then lets its requests leave. If the commit fails nothing leaves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from importer.core.delivery import ApiFailure, Changes, EngineOptions, RequestKind, Tally
+from importer.core import pacing
+from importer.core.delivery import ApiFailure, EngineOptions, RequestKind, Tally
 from importer.core.engine import begin, step
 from importer.core.engine_messages import Command, Discard, Event, Finish, Record, StopRequested, Tick, WakeAt
 from importer.core.engine_state import EngineState
 from importer.core.lifecycle import FinishReason
-from importer.pipeline.executor import Executor
+from importer.errors import DiskError
+from importer.pipeline.carrier import Carrier
+from importer.pipeline.executor import Executor, Threads
 from importer.ports import Clock, Ledger, Payloads, ProfileWriter, StopSignal
-
-LOOK_S: Final = 0.2
-"""How often the stop signal is looked at while nothing happens."""
-
-_MOST_EVENTS: Final = 64
-"""Events taken into one commit; a bound, so that answers do not wait for it long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +41,14 @@ class DeliveryProgress:
         in_flight: Requests out.
         rate: Learned requests a second, None while nothing was refused.
         waiting_s: How long all requests still wait, because the service asked or fails.
+        applying: Batches and parts that the service has and has not finished.
     """
 
     tally: Tally
     in_flight: int
     rate: float | None
     waiting_s: float
+    applying: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,7 @@ class DeliveryResult:
         retries: Requests sent again.
         throttled: Answers 429.
         elapsed_s: How long it took.
+        pacer: What is known of the service's patience, for requests that follow.
     """
 
     reason: FinishReason
@@ -75,12 +73,16 @@ class DeliveryResult:
     retries: int = 0
     throttled: int = 0
     elapsed_s: float = 0.0
+    pacer: pacing.Pacer | None = None
 
 
 def deliver(
     ports: DeliveryPorts,
     options: EngineOptions,
     progress: Callable[[DeliveryProgress], None] = lambda _: None,
+    executor: Executor | None = None,
+    *,
+    known: pacing.Pacer | None = None,
 ) -> DeliveryResult:
     """Deliver, or go on delivering, every batch of the ledger.
 
@@ -88,23 +90,26 @@ def deliver(
         ports: What to talk to. The payloads are used from several threads, the ledger from this one only.
         options: How to deliver.
         progress: Called after every commit, from this thread.
+        executor: Executes the requests; threads if None.
+        known: What requests before these learned of the service's patience.
 
     Raises:
-        StateError: the ledger could not be written, or the package is not what was planned; nothing was sent after
-            that, and the run can be resumed.
+        StateError: ledger or package could not be written or read, or the package is not what was planned; nothing
+            was sent after that, and the run can be resumed.
     """
     started_s = ports.clock.monotonic_s()
-    events: SimpleQueue[Event] = SimpleQueue()
-    threads = options.concurrency + options.poll_concurrency
-    executor = Executor(ports.payloads, ports.writer, ports.clock, events, threads)
+    if executor is None:
+        carrier = Carrier(ports.payloads, ports.writer, ports.clock)
+        executor = Threads(carrier, options.concurrency + options.poll_concurrency)
     state = begin(options, ports.ledger.entries(), ports.ledger.open_rows(), started_s)
+    state = replace(state, pacer=pacing.handed_on(known, options.max_rps, started_s))
     try:
         with executor.running():
-            state, finish = _drive(_Loop(ports, executor, events, progress), state)
+            state, finish = _drive(_Loop(ports, executor, progress), state)
     finally:
         executor.discard_all()
     if executor.fault is not None:
-        raise executor.fault
+        raise _shown(executor.fault)
     return DeliveryResult(
         reason=finish.reason,
         failure=finish.failure,
@@ -113,14 +118,26 @@ def deliver(
         retries=state.tally.retries,
         throttled=state.tally.throttled,
         elapsed_s=ports.clock.monotonic_s() - started_s,
+        pacer=state.pacer,
     )
+
+
+def _shown(fault: BaseException) -> BaseException:
+    """Return what a worker's fault is for the caller: a file that cannot be used is no bug."""
+    if not isinstance(fault, OSError):
+        return fault
+    error = DiskError(
+        f"a file of the run could not be used: {fault.strerror or type(fault).__name__}",
+        hint="see to the disk of the runs folder, then resume the run; nothing more was sent",
+    )
+    error.__cause__ = fault
+    return error
 
 
 @dataclass(slots=True)
 class _Loop:
     ports: DeliveryPorts
     executor: Executor
-    events: SimpleQueue[Event]
     progress: Callable[[DeliveryProgress], None]
     wake_at_s: float = 0.0
     stop_seen: bool = False
@@ -128,11 +145,7 @@ class _Loop:
 
 def _drive(loop: _Loop, state: EngineState) -> tuple[EngineState, Finish]:
     while True:
-        commands: list[Command] = []
-        for event in _events(loop):
-            state, following = step(state, event)
-            commands += following
-        _commit(loop, commands)
+        state, commands = step(state, *_events(loop))
         finish = _execute(loop, commands)
         _report(loop, state)
         if finish is not None:
@@ -146,40 +159,19 @@ def _events(loop: _Loop) -> list[Event]:
     if not loop.stop_seen and loop.ports.stop.is_set():
         loop.stop_seen = True
         taken.append(StopRequested(now_s))
-    wait_s = 0.0 if taken else min(max(loop.wake_at_s - now_s, 0.0), LOOK_S)
-    try:
-        taken.append(loop.events.get(block=wait_s > 0, timeout=wait_s or None))
-        while len(taken) < _MOST_EVENTS:
-            taken.append(loop.events.get_nowait())
-    except Empty:
-        pass
+    taken += loop.executor.events(0.0 if taken else max(loop.wake_at_s - now_s, 0.0))
     return taken or [Tick(loop.ports.clock.monotonic_s())]
 
 
-def _commit(loop: _Loop, commands: list[Command]) -> None:
-    """Make everything the steps want recorded durable, at once; the last word about a batch counts."""
-    records = [command.changes for command in commands if isinstance(command, Record)]
-    if not records:
-        return
-    batches = {entry.spec.batch_id: entry for changes in records for entry in changes.batches}
-    loop.ports.ledger.apply(
-        Changes(
-            tuple(batches.values()),
-            tuple(row for changes in records for row in changes.rows),
-            tuple(attempt for changes in records for attempt in changes.attempts),
-        )
-    )
-
-
-def _execute(loop: _Loop, commands: list[Command]) -> Finish | None:
+def _execute(loop: _Loop, commands: Sequence[Command]) -> Finish | None:
     finish = None
     loop.wake_at_s = float("inf")
     for command in commands:
         match command:
             case Record():
-                pass
+                loop.ports.ledger.apply(command.changes)
             case WakeAt():
-                loop.wake_at_s = command.at_s  # a later step knows more than an earlier one
+                loop.wake_at_s = command.at_s
             case Discard():
                 loop.executor.discard(command.batch_id)
             case Finish():
@@ -191,4 +183,5 @@ def _execute(loop: _Loop, commands: list[Command]) -> Finish | None:
 
 def _report(loop: _Loop, state: EngineState) -> None:
     waiting_s = state.pacer.not_before_s - loop.ports.clock.monotonic_s()
-    loop.progress(DeliveryProgress(state.tally, len(state.in_flight), state.pacer.rate, max(waiting_s, 0.0)))
+    applying = state.applying + state.open_imports
+    loop.progress(DeliveryProgress(state.tally, len(state.in_flight), state.pacer.rate, max(waiting_s, 0.0), applying))

@@ -1,4 +1,7 @@
-"""A delivery that is killed at its worst moment loses no row: `resume` goes on, and sends little twice."""
+"""A run that is killed at a chosen moment loses no row: `resume` goes on, and sends little twice.
+
+Random moments, both routes and many kills are in `test_crashes.py`.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,9 @@ from importer.wiring.resuming import ResumeRequest, resume
 from tests.support.commands import kill_when, only_run, run, start
 from tests.support.runs import QUICK, Workbench, is_write, outcomes_of, workbench
 
-ROWS: Final = 100_000
+ROWS: Final = 50_000
 BATCHES: Final = ROWS // 1000
-PART_ROWS: Final = 10_000
 CONCURRENCY: Final = 8
-PARTS_AT_ONCE: Final = 4
 
 COLUMNS: Final[dict[str, Any]] = {
     "email": "Contact.email",
@@ -45,9 +46,9 @@ def write_source(path: Path, rows: int, bad: frozenset[int] = frozenset()) -> No
 
 
 @contextmanager
-def bench_of(folder: Path, settings: EmulatorSettings, **routing: int) -> Iterator[Workbench]:
+def bench_of(folder: Path, settings: EmulatorSettings) -> Iterator[Workbench]:
     """Start a local service for rows of `COLUMNS`."""
-    mapping = {"version": 1, "source": {"key": ["id"]}, "columns": COLUMNS, "routing": routing}
+    mapping = {"version": 1, "source": {"key": ["id"]}, "columns": COLUMNS}
     with workbench(folder, mapping, settings) as bench:
         yield bench
 
@@ -98,23 +99,6 @@ def test_killed_in_the_middle_of_bulk_batches(tmp_path: Path) -> None:
         check_outcomes(only_run(bench), report, {"accepted": ROWS - len(bad), "rejected": len(bad)})
         check_profiles(bench, ROWS, bad)
         assert BATCHES <= served(bench, "PUT", "/Bulk") <= BATCHES + CONCURRENCY
-
-
-def test_killed_in_the_middle_of_import_parts(tmp_path: Path) -> None:
-    """After SIGKILL between parts, `resume` adopts what was uploaded and makes anew only what was not."""
-    with bench_of(tmp_path, EmulatorSettings(), import_min_rows=1000, part_rows=PART_ROWS) as bench:
-        source = tmp_path / "source.csv"
-        write_source(source, ROWS)
-        process = start(bench, "import", str(source), "-m", str(bench.mapping), "--yes")
-        kill_when(process, lambda: served(bench, "PUT", ".csv") >= 2)
-        assert 2 <= served(bench, "PUT", ".csv") < ROWS // PART_ROWS, "it was not killed in the middle"
-
-        code, report = run(bench, "resume", "last", "--yes")
-        assert code == report["exit_code"] == 0, report["error"]
-        check_outcomes(only_run(bench), report, {"processed": ROWS})
-        check_profiles(bench, ROWS)
-        assert ROWS // PART_ROWS <= served(bench, "PUT", ".csv") <= ROWS // PART_ROWS + PARTS_AT_ONCE
-        assert not list((only_run(bench) / "parts").iterdir()), "cell values were left behind"
 
 
 @pytest.fixture

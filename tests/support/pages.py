@@ -81,7 +81,7 @@ def write_merges(
                 "row_number": pl.Series(range(1, count + 1), dtype=pl.UInt64),
                 "line": pl.Series(range(2, count + 2), dtype=pl.UInt64),
                 "id_types": [["email", "phone"]] * count,
-                "linking_value": pl.Series([value] * count, dtype=pl.String),
+                "linking_value": pl.Series([[value] if value else None] * count, dtype=pl.List(pl.String)),
             }
         ),
         [key],

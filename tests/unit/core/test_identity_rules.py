@@ -97,7 +97,8 @@ def test_without_keys_a_chain_with_conflicts_is_held() -> None:
     assert result.state.tolist() == [HELD, HELD, HELD, SEND]
     assert result.group.tolist() == [1, 1, 1, -1]
     assert result.code.tolist() == [RowCode.MERGE_GROUP] * 3 + [RowCode.NONE]
-    assert result.groups.rows() == [(1, 3, None, ["email", "phone"], "merge", False, False)]
+    told = ["group", "rows", "keys", "id_types", "kind", "allowed", "hub", "chain", "linking_values", "most_shared"]
+    assert result.groups.select(told).rows() == [(1, 3, None, ["email", "phone"], "merge", False, False, True, 2, 2)]
 
 
 def test_two_keys_linked_are_held() -> None:
@@ -140,7 +141,8 @@ def test_duplicate_key_all_sends_in_order() -> None:
     result = resolve([row("a"), row("c"), row("b")], ["k", "l", "k"], policy)
     assert result.state.tolist() == [SEQUENCE, SEND, SEQUENCE]
     assert result.wave.tolist() == [1, 0, 2]
-    assert result.groups.rows() == [(1, 2, 1, [], "sequence", True, False)]
+    told = ["group", "rows", "keys", "id_types", "kind", "allowed", "hub", "chain", "profiles", "decided_by"]
+    assert result.groups.select(told).rows() == [(1, 2, 1, [], "sequence", True, False, False, 2, "mapping")]
 
 
 def test_drop_value_takes_a_shared_value_from_all() -> None:

@@ -161,10 +161,34 @@ def test_next_steps_of_an_import() -> None:
     )
     assert steps == (
         "mend rejected.csv and import it again; see `memory-importer explain too-long`",
-        "the service refused 1 rows (outcomes.parquet); see `memory-importer explain refused-by-service`",
+        "the service refused 1 rows (outcomes.parquet); see `memory-importer explain refused-by-service`; "
+        "`memory-importer retry run-1` sends them again once the cause is mended",
         "held: `memory-importer resume run-1 --release all` (groups.parquet)",
         "`memory-importer resume run-1` sends the rest",
-        "what became of 2 rows is not known (outcomes.parquet); importing them again is safe",
+        "what became of 2 rows is not known: `memory-importer resume run-1 --settle lookup` reads them back, "
+        "`memory-importer retry run-1` sends them again",
+    )
+
+
+def test_next_steps_where_nobody_knows() -> None:
+    """Rows that were read back need no second look, those that were confirmed nothing, and a stopped run goes on."""
+    lost = {"unattributed": 2, "unknown": 1}
+    read = make_report(outcomes=lost, verified={"confirmed": 2, "mismatched": 0, "missing": 1})
+    assert next_steps(read, settled=2) == (
+        "what became of 1 rows is not known: `memory-importer retry run-1` sends them again",
+    )
+    assert next_steps(make_report(outcomes=lost, verified={"confirmed": 3}), settled=3) == ()
+    stopped = next_steps(make_report(outcomes=lost | {"failed": 1}, error=ErrorReport(message="stopped")))
+    assert not any("retry" in step for step in stopped)
+
+
+def test_next_steps_after_reading_back() -> None:
+    """Rows that are not in the store as they were sent are named in a file, whatever delivery knew of them."""
+    read = make_report(
+        outcomes={"processed": 9, "unknown": 1}, verified={"confirmed": 6, "mismatched": 1, "missing": 3}
+    )
+    assert next_steps(read, settled=1) == (
+        "missing in the store: 3 rows, different: 1 (mismatches.csv); importing them again is safe",
     )
 
 
@@ -184,3 +208,20 @@ def test_next_step_of_a_canary() -> None:
     """After `--limit` the rest is one command away."""
     steps = next_steps(make_report(outcomes={"accepted": 1, "skipped": 8}, skipped={"limit": 8}))
     assert steps == ("`memory-importer resume run-1 --all` sends the rest",)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "found", "code"),
+    [
+        ({"unattributed": 3, "processed": 2}, {"settled": 3}, ExitCode.OK),
+        ({"unattributed": 3, "unknown": 1}, {"settled": 3}, ExitCode.ROWS),
+        ({"unattributed": 3, "rejected": 1}, {"settled": 3}, ExitCode.ROWS),
+        ({"processed": 3}, {"not_verified": 1}, ExitCode.ROWS),
+        ({"unknown": 1, "not_sent": 1}, {"settled": 1}, ExitCode.STOPPED),
+    ],
+)
+def test_reading_back_settles_rows_for_the_exit_code(
+    outcomes: dict[str, int], found: dict[str, int], code: ExitCode
+) -> None:
+    """A row of unknown fate that is confirmed is fine; a row that is not in the store as it was sent is not."""
+    assert exit_code_of(outcomes, **found) is code

@@ -96,7 +96,7 @@ def test_outcomes_cover_every_position_once(path: Path) -> None:
 
 
 def test_rows_with_an_outcome_of_their_own_are_named(path: Path) -> None:
-    """Held, failed, unknown and unsent rows override their batch; a removal still due is unknown."""
+    """Held, failed and unknown rows override their batch; a removal still due is unknown."""
     with SqliteLedger.create(path, {}) as ledger:
         ledger.add_batches([spec(0, 0, 10, Route.BULK_PATCH), spec(1, 10, 20, Route.BULK_PATCH)])
         ledger.apply(
@@ -109,7 +109,7 @@ def test_rows_with_an_outcome_of_their_own_are_named(path: Path) -> None:
                     RowResult(3, RowState.ABSENT),
                     RowResult(12, RowState.FOUND, profile_id="p12"),
                     RowResult(13, RowState.HELD, "ambiguous-profile"),
-                    RowResult(14, RowState.NOT_SENT, "no-answer"),
+                    RowResult(14, RowState.UNKNOWN, "no-answer"),
                 ),
             )
         )
@@ -118,7 +118,7 @@ def test_rows_with_an_outcome_of_their_own_are_named(path: Path) -> None:
         (1, "unknown", "no-answer"),
         (9, "failed", "refused-by-service"),
         (13, "held", "ambiguous-profile"),
-        (14, "not_sent", "no-answer"),
+        (14, "unknown", "no-answer"),
     ]
 
 
