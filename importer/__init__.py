@@ -30,8 +30,10 @@ if TYPE_CHECKING:
         AmbiguousRequestError,
         ApiError,
         ConfigError,
+        DiskError,
         GuardError,
         ImporterError,
+        LedgerDamagedError,
         LockedError,
         MappingError,
         PackageChangedError,
@@ -49,8 +51,11 @@ if TYPE_CHECKING:
     from importer.settings import Settings
     from importer.wiring.requests import Hooks, RunRequest, SendOptions
     from importer.wiring.resuming import ResumeRequest, resume
+    from importer.wiring.retrying import RetryRequest, retry
+    from importer.wiring.run_status import status
     from importer.wiring.runs import plan, validate
     from importer.wiring.sending import run_import as run
+    from importer.wiring.verifying import VerifyRequest, verify
 
 _PLACES = {
     "importer.core.manifest": ("RunOptions",),
@@ -59,18 +64,23 @@ _PLACES = {
     "importer.settings": ("Settings",),
     "importer.wiring.requests": ("Hooks", "RunRequest", "SendOptions"),
     "importer.wiring.resuming": ("ResumeRequest", "resume"),
+    "importer.wiring.retrying": ("RetryRequest", "retry"),
+    "importer.wiring.run_status": ("status",),
     "importer.wiring.runs": ("plan", "validate"),
+    "importer.wiring.verifying": ("VerifyRequest", "verify"),
 }
 
 __all__ = [
     "AmbiguousRequestError",
     "ApiError",
     "ConfigError",
+    "DiskError",
     "ExitCode",
     "FinalState",
     "GuardError",
     "Hooks",
     "ImporterError",
+    "LedgerDamagedError",
     "LockedError",
     "MappingError",
     "PackageChangedError",
@@ -79,6 +89,7 @@ __all__ = [
     "RejectedRequestError",
     "Report",
     "ResumeRequest",
+    "RetryRequest",
     "RetryableApiError",
     "RunInterrupted",
     "RunOptions",
@@ -90,10 +101,14 @@ __all__ = [
     "SourceError",
     "SourceOptions",
     "StateError",
+    "VerifyRequest",
     "plan",
     "resume",
+    "retry",
     "run",
+    "status",
     "validate",
+    "verify",
 ]
 
 if not TYPE_CHECKING:

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import os
-import signal
+import select
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
-from threading import Event
-from types import FrameType
 from typing import Any, Final
 
-import orjson
 import rich_click as click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from importer.cli import logs, signals
 from importer.cli.exits import show_error
 from importer.core.manifest import RunOptions
 from importer.core.report import Report
 from importer.errors import ConfigError, RunInterrupted, SettingsError
 from importer.ports import SourceOptions
-from importer.reports.plain_text import printable
 from importer.reports.progress import ProgressSink, open_progress
 from importer.reports.report_file import report_text
 from importer.reports.terminal import render_summary
 from importer.settings import Settings
 from importer.wiring.clock import SystemClock
-from importer.wiring.looking import check_against_store, save_schema, store_schema
-from importer.wiring.opening import read_mapping
-from importer.wiring.requests import Hooks, RunRequest, SendOptions
+from importer.wiring.logged import LoggedProgress
+from importer.wiring.looking import save_schema, store_schema
+from importer.wiring.requests import Hooks, ReadOptions, RunRequest, SendOptions
 from importer.wiring.resuming import ResumeRequest, resume
-from importer.wiring.run_status import list_runs, run_report
+from importer.wiring.retrying import RETRIED, RetryRequest, retry
+from importer.wiring.verifying import VerifyRequest, verify
 
 _DELIMITERS: Final = {"tab": "\t", "\\t": "\t"}
 
@@ -50,18 +48,23 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     )
 
 
-def request_of(given: Mapping[str, Any]) -> RunRequest:
-    """Build the request of `validate`, `plan` and `import`."""
-    if given.get("emulator") and given.get("schema_file"):
-        raise SettingsError("--emulator and --schema name two stores", hint="give one of them")
+def read_options(given: Mapping[str, Any]) -> SourceOptions:
+    """Build the options of reading a source."""
     delimiter = given.get("delimiter")
     usual = SourceOptions()
-    read = SourceOptions(
+    return SourceOptions(
         delimiter=_DELIMITERS.get(delimiter, delimiter) if delimiter else usual.delimiter,
         encoding=given.get("encoding") or usual.encoding,
         skip_lines=given.get("skip_lines") or usual.skip_lines,
         allow_empty=bool(given.get("allow_empty")),
+        max_field_bytes=given["max_field"] * 1024 * 1024 if given.get("max_field") else usual.max_field_bytes,
     )
+
+
+def request_of(given: Mapping[str, Any]) -> RunRequest:
+    """Build the request of `validate`, `plan` and `import`."""
+    if given.get("emulator") and given.get("schema_file"):
+        raise SettingsError("--emulator and --schema name two stores", hint="give one of them")
     schema_file = given.get("schema_file")
     return RunRequest(
         source=tuple(given["source"]),
@@ -69,28 +72,35 @@ def request_of(given: Mapping[str, Any]) -> RunRequest:
         settings=settings_of(given),
         emulator=bool(given.get("emulator")),
         schema_file=Path(schema_file) if schema_file else None,
-        source_options=read,
+        source_options=read_options(given),
         options=RunOptions(
             via=given.get("via", "auto"),
             limit=given.get("limit"),
             allow_merges=given.get("allow_merges", 0),
+            reading=given.get("reading", "merge"),
+            lookup=bool(given.get("lookup")),
+            lookup_sample=None if given.get("lookup") else given.get("lookup_sample"),
             max_rejected_percent=given.get("max_rejected", 10.0),
+            fixes=tuple(given.get("fixes", ())),
+            max_operations=given.get("max_operations"),
+            **({"free_operations": free} if (free := given.get("free_operations")) is not None else {}),
         ),
         part_rows=given.get("part_rows"),
         show_values=bool(given.get("show_values")),
+        reads=ReadOptions(given.get("concurrency", 8), given.get("max_rps")),
     )
 
 
 def sending(given: Mapping[str, Any]) -> SendOptions:
     """Build the options of sending."""
-    return SendOptions(concurrency=given["concurrency"], max_rps=given["max_rps"])
+    return SendOptions(concurrency=given["concurrency"], max_rps=given["max_rps"], settle=given.get("settle", "report"))
 
 
 def call(given: Mapping[str, Any], run: Callable[[RunRequest, Hooks], Report]) -> Report:
     """Run a command that reads a source, with progress and signals."""
     request = request_of(given)
-    with _hooks(given) as hooks:
-        return run(request, hooks)
+    with hooks_of(given) as hooks:
+        return run(request, _cost_shown(given, hooks))
 
 
 def call_resume(given: Mapping[str, Any], *, command: str = "resume") -> Report:
@@ -98,71 +108,156 @@ def call_resume(given: Mapping[str, Any], *, command: str = "resume") -> Report:
     request = ResumeRequest(
         run=given["run"],
         settings=settings_of(given),
-        release=_released(given.get("release")),
+        release=_groups(given.get("release"), "--release"),
+        hold=_groups(given.get("hold"), "--hold"),
         rest=bool(given.get("rest")),
         stale_ok=bool(given.get("stale_ok")),
         max_rejected_percent=given.get("max_rejected"),
+        max_operations=given.get("max_operations"),
+        free_operations=given.get("free_operations"),
+        replan=bool(given.get("replan")),
+        rebuild_ledger=bool(given.get("rebuild_ledger")),
+        ignore_later=bool(given.get("ignore_later")),
         command=command,
     )
-    with _hooks(given) as hooks:
-        return resume(request, hooks, sending(given))
+    with hooks_of(given) as hooks:
+        return resume(request, _cost_shown(given, hooks), sending(given))
 
 
-def _released(text: str | None) -> frozenset[int] | None:
+def call_retry(given: Mapping[str, Any]) -> Report:
+    """Run `retry`."""
+    request = RetryRequest(
+        run=given["run"],
+        settings=settings_of(given),
+        states=tuple(dict.fromkeys(given["states"])) or RETRIED,
+        ignore_later=given["ignore_later"],
+        stale_ok=given["stale_ok"],
+        max_operations=given["max_operations"],
+        free_operations=given["free_operations"],
+    )
+    with hooks_of(given) as hooks:
+        return retry(request, _cost_shown(given, hooks), sending(given))
+
+
+def _cost_shown(given: Mapping[str, Any], hooks: Hooks) -> Hooks:
+    """Return hooks that say what a question is about also where `--yes` answers it."""
+
+    def confirm(question: str) -> bool:
+        if given.get("yes"):
+            hooks.progress.finish()
+            click.echo(question.removesuffix(" Go on?"), err=True)
+        return hooks.confirm(question)
+
+    return replace(hooks, confirm=confirm)
+
+
+def call_verify(given: Mapping[str, Any]) -> Report:
+    """Run `verify`; the cost is shown even where nobody is asked."""
+    request = VerifyRequest(
+        run=given["run"],
+        settings=settings_of(given),
+        sample=given["sample"],
+        everything=given["everything"],
+        rest=given["rest"],
+        wait_s=given["wait_s"],
+        show_values=given["show_values"],
+    )
+    with hooks_of(given) as hooks:
+        return verify(request, _cost_shown(given, hooks), sending(given))
+
+
+def _groups(text: str | None, option: str) -> frozenset[int] | None:
     if text is None:
         return None
     if text == "all":
         return frozenset()
-    path = Path(text)
-    if path.is_file():
-        text = ",".join(path.read_text(encoding="utf-8").split())
+    with suppress(ValueError):
+        return _numbers(text)
     try:
-        return frozenset(int(number) for number in text.split(",") if number.strip())
-    except ValueError:
+        return _numbers(Path(text).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # no such file, or no name of one; or what is in it is no text, or no numbers
         raise ConfigError(
-            "--release takes `all`, group numbers, or a file of them", hint="see groups.parquet"
+            f"{option} takes `all`, group numbers, or a file of them", hint="see groups.parquet"
         ) from None
 
 
+def _numbers(text: str) -> frozenset[int]:
+    """Read numbers between commas and blanks; none at all would mean every group, which is for `all` to say."""
+    numbers = frozenset(map(int, text.replace(",", " ").split()))
+    if not numbers:
+        raise ValueError
+    return numbers
+
+
 @contextmanager
-def _hooks(given: Mapping[str, Any]) -> Iterator[Hooks]:
+def hooks_of(given: Mapping[str, Any]) -> Iterator[Hooks]:
     """Connect a run to this terminal and to its signals: the first one drains, the second one ends at once."""
-    stop = Event()
-    seen: list[int] = []
-
-    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
-        if seen:
-            os._exit(128 + number)
-        seen.append(number)
-        stop.set()
-
-    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     console = Console(stderr=True)
-    progress = open_progress(console, SystemClock().monotonic_s)
-    try:
-        yield Hooks(
-            progress=progress,
-            confirm=lambda question: _confirm(question, progress, "--yes", yes=bool(given.get("yes"))),
-            confirm_stale=lambda question: _confirm(question, progress, "--stale-ok", yes=False),
-            stop=stop,
-            stop_signal=lambda: seen[0] if seen else 0,
-        )
-    except RunInterrupted as error:
-        error.context["exit_code"] = 128 + (seen[0] if seen else signal.SIGINT)
-        raise
-    finally:
-        progress.finish()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    monotonic_s = SystemClock().monotonic_s
+    # What redraws itself in place and a log would write over each other.
+    progress: ProgressSink = LoggedProgress(monotonic_s) if logs.is_shown() else open_progress(console, monotonic_s)
+    with signals.taken(lambda text: console.print(text, highlight=False)) as taken:
+
+        def confirm(question: str, flag: str, *, yes: bool) -> bool:
+            with taken.giving_up():
+                return ask(question, progress, flag, yes=yes)
+
+        try:
+            yield Hooks(
+                progress=progress,
+                confirm=lambda question: confirm(question, "--yes", yes=bool(given.get("yes"))),
+                confirm_stale=lambda question: confirm(question, "--stale-ok", yes=False),
+                stop=taken.stop,
+                stop_signal=lambda: taken.number,
+                begun=taken.begun,
+            )
+        except RunInterrupted as error:
+            error.context["exit_code"] = taken.exit_code
+            raise
+        finally:
+            progress.finish()
 
 
-def _confirm(question: str, progress: ProgressSink, flag: str, *, yes: bool) -> bool:
+def ask(question: str, progress: ProgressSink, flag: str, *, yes: bool) -> bool:
+    """Ask on the terminal, unless the flag was given.
+
+    Raises:
+        ConfigError: there is no terminal to ask.
+    """
     if yes:
         return True
     progress.finish()  # what is redrawn in place would cover the question
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigError(f"{question} There is no terminal to ask", hint=f"give {flag}")
-    return click.confirm(question, default=False, err=True)
+    while True:
+        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+        answer = _line()
+        match answer.strip().lower():
+            case "y" | "yes":
+                return True
+            case "" | "n" | "no":
+                return False
+            case _:
+                click.echo("please answer y or n", err=True)
+
+
+def _line() -> str:
+    """Read a line of the terminal; empty at the end of the input, which is no answer."""
+    try:
+        # Not one long read: a signal that comes at the wrong moment of it would wait for a key to be heard.
+        while not select.select([sys.stdin], [], [], _LISTEN_S)[0]:
+            pass
+    except RunInterrupted:
+        click.echo(err=True)  # what follows begins a line of its own
+        raise
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        click.echo(err=True)
+    return answer
+
+
+_LISTEN_S: Final = 0.2
+"""How often a question is left to listen for signals."""
 
 
 def show_report(report: Report, *, as_json: bool) -> None:
@@ -173,50 +268,6 @@ def show_report(report: Report, *, as_json: bool) -> None:
         render_summary(report.model_copy(update={"error": None}), Console())
     if report.error is not None:
         show_error(report.error)
-
-
-def show_run(name: str, runs_dir: str | None, *, as_json: bool) -> None:
-    """Print the report of one run."""
-    show_report(run_report(_runs_dir(runs_dir), name), as_json=as_json)
-
-
-def show_runs(runs_dir: str | None, *, as_json: bool) -> None:
-    """Print a line for each run, newest first."""
-    lines = list_runs(_runs_dir(runs_dir))
-    if as_json:
-        click.echo(orjson.dumps(lines, option=orjson.OPT_INDENT_2).decode())
-        return
-    if not lines:
-        click.echo(f"no runs in {_runs_dir(runs_dir)}")
-    for line in lines:
-        files = line.get("source") or [""]
-        name = files[0] + (" ..." if len(files) > 1 else "")
-        rows = f"{line.get('rows_read', 0):,}"
-        click.echo(
-            f"{line['run_id']}  {line.get('command', ''):<8}  {line['stage']:<9}  {rows:>11} rows  {printable(name)}"
-        )
-
-
-def _runs_dir(given: str | None) -> Path:
-    return Path(Settings.from_env(os.environ, runs_dir=given).runs_dir)
-
-
-def check_mapping(given: Mapping[str, Any]) -> list[str]:
-    """Check a mapping and return what to say about it."""
-    path = Path(given["mapping"])
-    mapping = read_mapping(path)
-    store = given.get("emulator") or given.get("schema_file") or given.get("store") or mapping.store
-    if not given["source"]:
-        if store:
-            raise SettingsError("a store alone says little about a mapping", hint="give --source FILE as well")
-        return [f"{path}: no problems in the file itself; --source and a store check more"]
-    plan = check_against_store(request_of(given))
-    lines = [f"{path}: fits the source and the store"]
-    lines += [
-        f"  {trait.column or 'computed' if trait.constant is None else 'constant'} -> {trait.ref}"
-        for trait in plan.traits
-    ]
-    return lines + [f"note: {note}" for note in plan.notes]
 
 
 def pull_schema(given: Mapping[str, Any]) -> None:

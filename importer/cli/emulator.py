@@ -42,6 +42,12 @@ from importer.cli.options import help_as_written
     default=0.0,
     help="Apply what was accepted so many seconds later.",
 )
+@click.option(
+    "--drop-every",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Silently lose every N-th profile behind a 202; `verify` finds them.",
+)
 @click.option("--max-rps", metavar="RATE", type=click.FloatRange(0, min_open=True), help="Answer 429 above this rate.")
 @help_as_written
 def emulator_command(
@@ -54,6 +60,7 @@ def emulator_command(
     error_pointers: bool,
     no_status_url: bool,
     apply_delay_s: float,
+    drop_every: int | None,
     max_rps: float | None,
 ) -> None:
     """Run the local Conversation Memory service until it is stopped.
@@ -80,6 +87,7 @@ def emulator_command(
         "error_pointers": error_pointers,
         "status_url": not no_status_url,
         "apply_delay_s": apply_delay_s,
+        "drop_every": drop_every,
         "max_requests_per_s": max_rps,
     }
     if store_id is not None:

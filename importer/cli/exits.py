@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import rich_click as click
 from importer.errors import (
     ApiError,
     ConfigError,
+    DiskError,
     GuardError,
     ImporterError,
     MappingError,
@@ -24,19 +24,18 @@ from importer.errors import (
     SourceError,
     StateError,
 )
+from importer.files import DISK_ERRORS
 
 if TYPE_CHECKING:
     from importer.core.report import ErrorReport
-
-
-_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
-"""What a disk answers when it is full or failing: a run stops and can be resumed."""
 
 
 def exit_code_for(error: ImporterError) -> int:
     """Return the exit code of an error that ended a command."""
     if isinstance(error, RunInterrupted):
         return int(str(error.context.get("exit_code", 130)))
+    if isinstance(error, DiskError):
+        return int(str(error.context.get("exit_code", 5)))
     if isinstance(error, StateError):
         return 7
     if isinstance(error, GuardError | SourceChangedError):
@@ -84,7 +83,7 @@ def exits(*, as_json: Callable[[], bool], debug: Callable[[], bool]) -> Iterator
 def _unforeseen(fault: BaseException) -> tuple[int, str, str]:
     """Return exit code, cause and fix. The text of an error that nobody foresaw may hold a cell's value."""
     if isinstance(fault, OSError):
-        full = fault.errno in _DISK
+        full = fault.errno in DISK_ERRORS
         hint = "free space, then resume the run" if full else "check the path, its permissions and the port"
         name = f": {fault.filename}" if fault.filename else ""
         return 5 if full else 2, f"{fault.strerror or type(fault).__name__}{name}", hint

@@ -13,18 +13,19 @@ from importer.cli.options import help_as_written
 def explain_command(code: str | None) -> None:
     """Say what an issue CODE means and how to mend it; alone it lists all codes.
 
-    Codes are those of issues.csv, issues.parquet and report.json; they never
-    change their meaning.
+    Codes are those of issues.csv, issues.parquet and report.json, the findings
+    of `inspect` and the repairs of --fix; they never change their meaning.
 
         memory-importer explain ambiguous-phone
     """
     from importer.errors import ConfigError  # noqa: PLC0415 - start-up stays quick
+    from importer.reports.inspect_codes import describe_inspect_code, list_inspect_codes  # noqa: PLC0415 - the same
     from importer.reports.terminal import describe_code, list_codes, nearest_codes  # noqa: PLC0415 - the same
 
     if code is None:
-        click.echo(list_codes())
+        click.echo(f"{list_codes()}\n\n{list_inspect_codes()}")
         return
-    text = describe_code(code)
+    text = describe_code(code) or describe_inspect_code(code)
     if text is None:
         near = ", ".join(nearest_codes(code))
         raise ConfigError(

@@ -9,20 +9,27 @@ from typing import Final
 import rich_click as click
 
 from importer.cli.exits import exits
-from importer.cli.options import help_as_written
+from importer.cli.options import help_as_written, verbose_option, with_verbose
 
 COMMANDS: Final[dict[str, str]] = {
+    "inspect": "importer.cli.inspect",
     "validate": "importer.cli.runs",
     "plan": "importer.cli.runs",
     "import": "importer.cli.runs",
     "resume": "importer.cli.runs",
-    "status": "importer.cli.runs",
+    "retry": "importer.cli.runs",
+    "status": "importer.cli.status",
+    "purge": "importer.cli.purge",
+    "verify": "importer.cli.verify",
     "mapping": "importer.cli.mapping",
     "schema": "importer.cli.schema",
     "explain": "importer.cli.explain",
     "emulator": "importer.cli.emulator",
 }
 """Command name -> module that holds it under ``<name>_command``, in the order of a first-time user's way."""
+
+SILENT: Final = frozenset({"explain", "emulator", "status", "purge"})
+"""Commands whose work is not logged, and which take no `-v` after their names."""
 
 
 class _LazyGroup(click.RichGroup):
@@ -38,11 +45,14 @@ class _LazyGroup(click.RichGroup):
             return None
         module = import_module(COMMANDS[cmd_name])
         command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        return command if cmd_name in SILENT else with_verbose(command)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="memory-importer", message="%(prog)s %(version)s")
+@verbose_option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error; it may hold cell values.")
 @help_as_written
 def cli(*, debug: bool) -> None:
@@ -74,6 +84,7 @@ def cli(*, debug: bool) -> None:
       MEMORY_STORE_ID      store to use        (--store)
       MEMORY_API_URL       address of the API  (--api-url)
       MEMORY_BUCKET_HOSTS  hosts that uploads may go to, default *.amazonaws.com
+      MEMORY_CA_BUNDLE     PEM file of authorities to trust beside the usual ones
       MEMORY_RUNS_DIR      folder of the runs  (--runs-dir)
     """
 

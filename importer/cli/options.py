@@ -45,6 +45,59 @@ show_values_option = click.option(
     "--show-values", is_flag=True, help="Write cell values into the issue files instead of masking them."
 )
 
+
+def _louder(context: click.Context, parameter: click.Parameter, count: int) -> None:  # noqa: ARG001 - click's signature
+    """Add up what was given before and after the command's name."""
+    if count:
+        from importer.cli.logs import configure  # noqa: PLC0415 - start-up stays quick
+
+        context.meta[_VERBOSITY] = context.meta.get(_VERBOSITY, 0) + count
+        configure(context.meta[_VERBOSITY])
+
+
+_VERBOSITY: Final = "importer.verbosity"
+_VERBOSE_HELP: Final = (
+    "Say more on standard error: -v a line a stage and batch, -vv also one a request. Never values or addresses."
+)
+
+verbose_option = click.option(
+    "-v", "--verbose", count=True, metavar=" ", expose_value=False, callback=_louder, help=_VERBOSE_HELP
+)
+
+
+def with_verbose(command: click.Command) -> click.Command:
+    """Let a command, or those of a group, take `-v` after their names as well."""
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            with_verbose(child)
+    elif all("--verbose" not in parameter.opts for parameter in command.params):
+        verbose_option(command)
+    return command
+
+
+run_address_option = click.option(
+    "--api-url",
+    metavar="URL",
+    envvar="MEMORY_API_URL",
+    show_envvar=True,
+    help="Another address of the run's own host, such as a port that changed; another host is refused.",
+)
+
+settle_option = click.option(
+    "--settle",
+    type=click.Choice(["report", "lookup", "redeliver"]),
+    default="report",
+    show_default=True,
+    help="Once all is sent, rows that are unattributed or unknown: report them; lookup reads them back; redeliver "
+    "sends them again by Bulk, once, and says no more of them than Bulk does. Both cost, and ask (--yes).",
+)
+
+ignore_later_option = click.option(
+    "--ignore-later",
+    is_flag=True,
+    help="Also send rows that a later run may have delivered: old values may take the place of new ones.",
+)
+
 proxy_option = click.option("--proxy", metavar="URL", help="Proxy; those of the environment are not used.")
 
 schema_file_option = click.option(
@@ -64,11 +117,27 @@ _PANELS: Final = {
         "--encoding",
         "--skip-lines",
         "--allow-empty",
+        "--max-field",
+        "--fix",
     ],
     "Store": ["--emulator", "--store", "--api-url", "--proxy", "--schema"],
-    "What is sent": ["--release", "--all", "--via", "--part-rows", "--limit", "--allow-merges", "--max-rejected"],
-    "Sending": ["--concurrency", "--max-rps", "--yes", "--stale-ok"],
-    "Output": ["--output", "--json", "--show-values", "--runs-dir", "--help"],
+    "What is sent": [
+        "--replan",
+        "--release",
+        "--hold",
+        "--all",
+        "--via",
+        "--part-rows",
+        "--limit",
+        "--allow-merges",
+        "--max-rejected",
+        "--state",
+        "--ignore-later",
+    ],
+    "What it may cost": ["--max-operations", "--free-operations"],
+    "Merge groups": ["--reading", "--lookup", "--lookup-sample"],
+    "Sending": ["--settle", "--concurrency", "--max-rps", "--yes", "--stale-ok"],
+    "Output": ["--output", "--json", "--show-values", "--runs-dir", "--verbose", "--help"],
 }
 
 
@@ -99,6 +168,69 @@ def source_options(function: F) -> F:
         ),
         click.option("--skip-lines", metavar="N", type=click.IntRange(0), help="Lines to pass over before the header."),
         click.option("--allow-empty", is_flag=True, help="A source without rows is fine."),
+        click.option(
+            "--max-field",
+            metavar="MIB",
+            type=click.IntRange(1, 1024),
+            help="Largest cell of a text file, in MiB; a larger one refuses the file. 16 if not given.",
+        ),
+    )(function)
+
+
+fix_option = click.option(
+    "--fix",
+    "fixes",
+    multiple=True,
+    metavar="CODE",
+    help="Repair what a spreadsheet did to values: CODE, CODE:COLUMN or CODE:COLUMN=VALUE, for example "
+    "date-order:birthday=dmy. May be given again. `inspect SOURCE` says which would repair what, `explain CODE` how.",
+)
+
+
+def forecast_options(function: F) -> F:
+    """Add the options of the identity forecast."""
+    return _all(
+        click.option(
+            "--reading",
+            type=click.Choice(["merge", "first-match", "skip"]),
+            default="merge",
+            show_default=True,
+            help="How the service is taken to treat a row that matches several profiles, for the forecast of how many "
+            "profiles a group becomes. Rows are held by the worst reading (merge) whatever is given.",
+        ),
+        click.option(
+            "--lookup",
+            is_flag=True,
+            help="Ask the store for every identifier of every row, and hold rows that would merge profiles it has. "
+            "Costs a billable read a value; the cost is shown and asked about first (--yes).",
+        ),
+        click.option(
+            "--lookup-sample",
+            metavar="N",
+            type=click.IntRange(1),
+            help="Ask for the identifiers of N rows only, and estimate; holds nothing. Costs, and asks, as --lookup.",
+        ),
+    )(function)
+
+
+def reading_pace_options(function: F) -> F:
+    """Add the options that bound the load of a command that only reads."""
+    return _all(
+        click.option(
+            "--concurrency",
+            metavar="N",
+            type=click.IntRange(1, 64),
+            default=8,
+            show_default=True,
+            help="Reads in flight at most, with --lookup.",
+        ),
+        click.option(
+            "--max-rps",
+            metavar="RATE",
+            type=click.FloatRange(0, min_open=True),
+            help="Reads a second at most, with --lookup; learned from the service if not given.",
+        ),
+        click.option("--yes", is_flag=True, help="Do not ask before billable reads of a live store."),
     )(function)
 
 
@@ -117,6 +249,26 @@ def target_options(function: F) -> F:
             "--api-url", metavar="URL", envvar="MEMORY_API_URL", show_envvar=True, help="Address of the service."
         ),
         proxy_option,
+    )(function)
+
+
+def cost_options(function: F) -> F:
+    """Add the options that bound what sending may cost."""
+    return _all(
+        click.option(
+            "--max-operations",
+            metavar="N",
+            type=click.IntRange(0),
+            help="Send nothing (exit 6) when it may cost more than N billable operations and reads. "
+            "A run keeps its limit; giving it again replaces it.",
+        ),
+        click.option(
+            "--free-operations",
+            metavar="N",
+            type=click.IntRange(0),
+            help="Operations of a month that cost nothing, 100000 if not given; shown beside what this runs folder "
+            "used of them.",
+        ),
     )(function)
 
 

@@ -1,4 +1,4 @@
-"""`validate`, `plan`, `import`, `resume`, `status`."""
+"""`validate`, `plan`, `import`, `resume`, `retry`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from importer.core.report import Report
 
 _WITH_PLAN: Final = frozenset(
-    {"plan_run", "proxy", "concurrency", "max_rps", "yes", "runs_dir", "as_json", "max_rejected"}
+    {"plan_run", "verbose", "proxy", "concurrency", "max_rps", "yes", "runs_dir", "as_json", "max_rejected", "settle"}
+    | {"max_operations", "free_operations", "stale_ok", "ignore_later"}
 )
 """Options of `import` that say something about a run that is planned already."""
 
@@ -24,6 +25,9 @@ _WITH_PLAN: Final = frozenset(
 @options.target_options
 @options.schema_file_option
 @options.source_options
+@options.fix_option
+@options.forecast_options
+@options.reading_pace_options
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
@@ -53,7 +57,11 @@ def validate_command(**given: Any) -> None:
 @options.mapping_option
 @options.target_options
 @options.sending_options
+@options.cost_options
 @options.source_options
+@options.fix_option
+@options.forecast_options
+@options.reading_pace_options
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
@@ -81,10 +89,16 @@ def plan_command(**given: Any) -> None:
 @click.argument("source", nargs=-1, metavar="[SOURCE]...")
 @click.option("-m", "--mapping", type=click.Path(dir_okay=False), help="Mapping file (YAML).")
 @click.option("--plan", "plan_run", metavar="RUN", help="Send a planned run; it needs no SOURCE and no --mapping.")
+@options.ignore_later_option
+@click.option("--stale-ok", is_flag=True, help="With --plan: send a package older than 24 hours without asking.")
 @options.target_options
 @options.sending_options
+@options.cost_options
+@options.settle_option
 @options.pace_options
 @options.source_options
+@options.fix_option
+@options.forecast_options
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
@@ -111,6 +125,8 @@ def import_command(context: click.RichContext, /, **given: Any) -> None:
         _refuse_beside_plan(context)
         guard = given["max_rejected"] if _is_given(context, "max_rejected") else None
         _end(call_resume(given | {"run": given["plan_run"], "max_rejected": guard}, command="import"), given)
+    if given["ignore_later"]:
+        raise click.UsageError("--ignore-later goes with --plan RUN: what is imported now is the newest.", context)
     if not given["source"] or not given["mapping"]:
         raise click.UsageError("Name a SOURCE and a --mapping, or a planned run with --plan RUN.", context)
     _end(call(given, lambda request, hooks: run_import(request, hooks, sending(given))), given)
@@ -141,11 +157,31 @@ def _refuse_beside_plan(context: click.Context) -> None:
     metavar="all|GROUP,...|FILE",
     help="Send held merge groups (groups.parquet has their numbers): their rows may become one profile for ever.",
 )
+@click.option(
+    "--hold",
+    metavar="all|GROUP,...|FILE",
+    help="Keep held merge groups held in later runs, too, whatever --allow-merges; --release GROUP takes it back.",
+)
 @click.option("--all", "rest", is_flag=True, help="Send the rows that --limit left out.")
 @click.option("--stale-ok", is_flag=True, help="Send a package older than 24 hours without asking.")
 @click.option(
     "--max-rejected", metavar="PCT", type=click.FloatRange(0, 100), help="Replace the run's own guard (exit 6)."
 )
+@click.option(
+    "--replan",
+    is_flag=True,
+    help="Check the package against the store's schema as it is now, and plan again what was not sent: for a run that "
+    "is refused because the store changed.",
+)
+@click.option(
+    "--rebuild-ledger",
+    is_flag=True,
+    help="Make a damaged ledger anew (exit 7 names it); every row that was planned is sent once more, and costs again.",
+)
+@options.ignore_later_option
+@options.cost_options
+@options.settle_option
+@options.run_address_option
 @options.proxy_option
 @options.pace_options
 @options.runs_dir_option
@@ -156,34 +192,56 @@ def resume_command(**given: Any) -> None:
     """Go on with RUN: send what was planned and is not settled yet.
 
     RUN is a run's id, the beginning of it, or `last`. Neither source nor mapping
-    is needed; nothing that was delivered is sent again.
+    is needed; nothing that was delivered is sent again. Where a later run to the
+    same store may have delivered some of the rows, nothing is sent (exit 6).
 
         memory-importer resume last
         memory-importer resume last --all
         memory-importer resume last --release all
+        memory-importer resume last --settle lookup
     """
     from importer.cli.calls import call_resume  # noqa: PLC0415 - start-up stays quick
 
     _end(call_resume(given), given)
 
 
-@click.command("status")
-@click.argument("run", metavar="[RUN]", required=False)
+@click.command("retry")
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(["failed", "unattributed", "unknown"]),
+    multiple=True,
+    help="Send only rows in this state; may be given again. All three if not given.",
+)
+@options.ignore_later_option
+@click.option("--stale-ok", is_flag=True, help="Send from a package older than 24 hours without asking.")
+@options.cost_options
+@options.settle_option
+@options.run_address_option
+@options.proxy_option
+@options.pace_options
 @options.runs_dir_option
 @options.json_option
 @options.in_panels
 @options.help_as_written
-def status_command(run: str | None, runs_dir: str | None, as_json: bool) -> None:
-    """List the runs, newest first, or show the report of RUN.
+def retry_command(**given: Any) -> None:
+    """Send rows of RUN again that failed, or of which nobody knows what became.
 
-    RUN is a run's id, the beginning of it, or `last`.
+    RUN is a run's id, the beginning of it, or `last`; it must have been sent to
+    its end (`resume` first). The rows go by Bulk, which names each bad row.
+    Later rows of the same merge group follow them, so that the newest counts.
+
+        memory-importer retry last
+        memory-importer retry last --state unattributed --state unknown
+
+    Rows that a later run to the same store may have delivered are left as they
+    are, and so are rows that `verify` or --settle lookup confirmed. A later run
+    that cannot be compared is a reason to send nothing (exit 6).
     """
-    from importer.cli.calls import show_run, show_runs  # noqa: PLC0415 - start-up stays quick
+    from importer.cli.calls import call_retry  # noqa: PLC0415 - start-up stays quick
 
-    if run is None:
-        show_runs(runs_dir, as_json=as_json)
-    else:
-        show_run(run, runs_dir, as_json=as_json)
+    _end(call_retry(given), given)
 
 
 def _end(report: Report, given: dict[str, Any]) -> None:

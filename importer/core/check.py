@@ -17,6 +17,7 @@ from importer.core.cast import cast_trait
 from importer.core.characters import TextBytes, text_bytes
 from importer.core.check_values import Checks, check_identifier, check_text, check_value_rule
 from importer.core.findings import Cell, Finding, nulls
+from importer.core.fixes_columns import repair
 from importer.core.issues import CATALOGUE, ISSUES_SCHEMA, Severity
 from importer.core.schema import DataType
 from importer.core.transform import NullIntent, OnInvalid, TraitPlan
@@ -67,10 +68,14 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """Columns of trimmed text (lists stay lists), null where missing, and what their bytes allow for."""
+    """Columns of trimmed text (lists stay lists), null where missing, and what their bytes allow for.
+
+    `changed` has a Boolean column, ``column: kind``, for each repair that `--fix` made in these rows.
+    """
 
     frame: pl.DataFrame
     seen: Mapping[str, TextBytes]
+    changed: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def evaluate(self, expr: pl.Expr) -> pl.Series:
         """Evaluate an expression of the mapping, which sees a list as text; a constant gives a value a row too."""
@@ -96,7 +101,8 @@ def check_rows(checks: Checks, frame: pl.DataFrame, row_number: pl.Series, blank
     source, numbers = frame, row_number
     positions = pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
     if not active.all():
-        text = _Text(text.frame.filter(active), text.seen)
+        changed = text.changed.filter(active) if text.changed.width else text.changed
+        text = _Text(text.frame.filter(active), text.seen, changed)
         source, numbers, positions = frame.filter(active), row_number.filter(active), active.arg_true()
 
     casts = [_cast(checks, trait, text) for trait in checks.plan.traits]
@@ -121,10 +127,26 @@ def _read_text(checks: Checks, frame: pl.DataFrame) -> _Text:
     text = frame.select(checks.columns or frame.columns[:1])
     seen = {column.name: text_bytes(column) for column in text if column.dtype == pl.String}
     text = text.with_columns(pl.col(name).str.strip_chars() for name, bytes_ in seen.items() if bytes_.spaced)
+    text, changed = _fix(checks, text, seen)
     tokens = pl.Series(sorted(checks.plan.null_tokens | {""}), dtype=pl.String).implode()
     found = text.select(pl.col(list(seen)).is_in(tokens).any())
     holed = [column.name for column in found if column.any()]
-    return _Text(text.with_columns(pl.when(~pl.col(name).is_in(tokens)).then(name).alias(name) for name in holed), seen)
+    return _Text(
+        text.with_columns(pl.when(~pl.col(name).is_in(tokens)).then(name).alias(name) for name in holed), seen, changed
+    )
+
+
+def _fix(checks: Checks, text: pl.DataFrame, seen: Mapping[str, TextBytes]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Make the repairs of `--fix`; return the text, and which cells changed by ``column: kind``."""
+    changed: list[pl.Series] = []
+    for name in checks.fixes:
+        if name not in seen:
+            continue
+        repaired, masks = repair(text[name], checks.fixes[name])
+        if masks:
+            text = text.with_columns(repaired.alias(name))
+            changed += [mask.alias(f"{name}: {code}") for code, mask in masks.items()]
+    return text, pl.DataFrame(changed)
 
 
 def _skipped(checks: Checks, text: _Text, blank: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
@@ -268,9 +290,13 @@ def _typed_frame(casts: Sequence[_CastTrait], positions: pl.Series) -> pl.DataFr
 
 def _repairs(casts: Sequence[_CastTrait], source: pl.DataFrame, text: _Text) -> dict[str, int]:
     repairs = {}
+    fixed = {mask.name.rpartition(": ")[0] for mask in text.changed}
     for name in (name for name, seen in text.seen.items() if seen.spaced):
-        trimmed = source[name].str.len_bytes() != text.frame[name].str.len_bytes()
-        repairs[f"{name}: trimmed"] = int(trimmed.sum())
+        # a text that --fix repaired says nothing about the spaces that were around it
+        bare = source[name].str.strip_chars() if name in fixed else text.frame[name]
+        repairs[f"{name}: trimmed"] = int((source[name].str.len_bytes() != bare.str.len_bytes()).sum())
+    for mask in text.changed:
+        repairs[mask.name] = int(mask.sum())
     for cast in casts:
         for kind, count in cast.cell.repairs.items():
             repairs[f"{cast.trait.column or cast.trait.ref}: {kind}"] = count

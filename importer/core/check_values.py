@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
@@ -13,6 +13,7 @@ from importer.core.cast import TYPED, change_text, refuse_list
 from importer.core.characters import CONTROL, INVISIBLE, TextBytes, longer_than
 from importer.core.emails import normalise_identifier
 from importer.core.findings import Cell, nulls
+from importer.core.fixes_columns import FixPlan
 from importer.core.json_text import json_plain, json_strings
 from importer.core.phones import is_placeholder_phone
 from importer.core.schema import DataType, Normalization, ValidationRule
@@ -32,6 +33,7 @@ class Checks:
         denied: Denied values by trait, raw and normalised.
         unchecked: Traits whose store pattern does not compile here.
         constants: Typed one-value columns by trait.
+        fixes: Repairs of `--fix`, made before anything else looks at a value.
     """
 
     plan: TransformPlan
@@ -39,6 +41,7 @@ class Checks:
     denied: Mapping[str, pl.Series]
     unchecked: frozenset[str]
     constants: Mapping[str, pl.Series]
+    fixes: FixPlan = field(default_factory=dict)
 
     def constant(self, trait: TraitPlan, height: int) -> pl.Series:
         """Return a constant trait's column."""

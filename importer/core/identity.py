@@ -14,10 +14,22 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from importer.core.apart import apart_numbers, conflict_colours
+from importer.core.forecast import StoreRules
 from importer.core.identity_links import LinkedGroups
+from importer.core.identity_members import (
+    LINKS_SCHEMA,
+    ListedGroups,
+    describe_groups,
+    group_units,
+    linking_entries,
+    shapes_of,
+)
+from importer.core.identity_profiles import forecast_profiles
 from importer.core.identity_result import (
     DROPS_SCHEMA,
     GROUPS_SCHEMA,
+    DecidedBy,
     IdentityResult,
     RowCode,
     RowState,
@@ -35,12 +47,13 @@ from importer.core.identity_values import (
 )
 from importer.core.schema import IdentifierConfig
 from importer.core.transform import IdentityPolicy, OnDuplicateKey, OnShared
-from importer.core.union_find import Positions, union
+from importer.core.union_find import Positions
 
 __all__ = [
     "DROPS_SCHEMA",
     "GROUPS_SCHEMA",
     "KEY_COLUMN",
+    "DecidedBy",
     "IdentityResult",
     "IdentityRows",
     "ReadValues",
@@ -52,15 +65,12 @@ __all__ = [
 ]
 
 
-_HUB_ROWS: Final = 2
-"""A value in more rows than this makes its group a hub."""
-
-
 def resolve_identity(
     rows: IdentityRows,
     policy: IdentityPolicy,
     configs: Mapping[str, IdentifierConfig],
     read_values: ReadValues,
+    rules: StoreRules | None = None,
 ) -> IdentityResult:
     """Decide what happens to each row of a run, by the rows it is linked with.
 
@@ -74,7 +84,10 @@ def resolve_identity(
         policy: What to do where identity is unclear.
         configs: The store's settings by idType; an idType without has the defaults.
         read_values: Reads the texts of candidates back.
+        rules: The reading under which profiles are forecast, and the store's priorities; merge, and no priorities, if
+            None. No row's fate depends on it.
     """
+    rules = rules or StoreRules(configs)
     values = IdentityValues.read(rows, read_values)
     drops = _drop_shared(values, policy)
     linked = LinkedGroups.find(values, configs)
@@ -83,16 +96,24 @@ def resolve_identity(
         _drop_older(values, linked, verdict.duplicate, drops)
     frame = drops.frame()
     draft = _settle(values, linked, verdict, frame)
-    apart = _apart(values, draft, configs)
+    shares = _loose_entries(values, draft, rules)
+    apart = apart_numbers(draft.group, *shares)
+    listed = ListedGroups(verdict.number, verdict.merge, verdict.action == RowState.SEQUENCE)
+    links = linking_entries(values, linked, listed)
+    shapes = shapes_of(links, group_units(values, linked, listed), rules)
+    profile = forecast_profiles(values, linked, verdict.number >= 0, rules)
     return IdentityResult(
         state=draft.state,
         carried_by=draft.carried_by,
         group=draft.group,
         apart=apart,
-        wave=number_waves(draft.state, apart),
+        wave=np.where(apart >= 0, number_waves(draft.state, apart), _colours(values, draft, shares)),
         code=draft.code,
+        profile=profile,
         drops=frame,
-        groups=_summary(values, linked, verdict),
+        groups=describe_groups(values, linked, listed, profile, shapes),
+        links=links.select(LINKS_SCHEMA.names()),
+        loose=shares,
         dropped=dict(frame.group_by("id_type").len().sort("id_type").iter_rows()),
         notes=tuple(
             f"identifier type {name} is matched by the service's fuzzy rules: its merges cannot be forecast"
@@ -229,22 +250,27 @@ def _settle(values: IdentityValues, linked: LinkedGroups, verdict: _Verdict, dro
     return draft
 
 
-def _apart(values: IdentityValues, draft: _Draft, configs: Mapping[str, IdentifierConfig]) -> Positions:
-    """Number the rows that may not go in one body: those of one group, and those that share a value that links nobody.
+def _loose_entries(values: IdentityValues, draft: _Draft, rules: StoreRules) -> tuple[Positions, Positions]:
+    """Return payloads and their values of idTypes that link nobody alone, each value with a number of its own.
 
     A combined row's values go with the row that carries it, so that row stands for it.
     """
     payload = np.where(draft.carried_by >= 0, draft.carried_by, np.arange(values.n))
-    grouped = np.flatnonzero(draft.group >= 0)
-    grouped = grouped[np.argsort(draft.group[grouped], kind="stable")]
-    same = draft.group[grouped][1:] == draft.group[grouped][:-1]
-    edges = [(grouped[:-1][same], grouped[1:][same])]
+    rows, numbers, first = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)], 0
     for id_type, shared in values.shared.items():
-        if id_type in configs and not configs[id_type].enforce_unique:
-            left, right = shared.edges()
-            edges.append((payload[left], payload[right]))
-    root = union(values.n, *(np.concatenate(ends) for ends in zip(*edges, strict=True)))
-    return np.where(np.bincount(root, minlength=values.n)[root] > 1, root, -1)
+        if not rules.config(id_type).enforce_unique:
+            rows.append(payload[shared.row])
+            numbers.append(shared.value + first)
+            first += shared.count
+    return np.concatenate(rows), np.concatenate(numbers)
+
+
+def _colours(values: IdentityValues, draft: _Draft, shares: tuple[Positions, Positions]) -> npt.NDArray[np.uint32]:
+    """Keep payloads that share a value and belong to no group in different bodies, in any order."""
+    row, value = (
+        entries[(draft.group[shares[0]] < 0) & (draft.state[shares[0]] == RowState.SEND)] for entries in shares
+    )
+    return conflict_colours(values.n, row, value)
 
 
 def _stuck(values: IdentityValues, linked: LinkedGroups, combined: BoolArray, drops: pl.DataFrame) -> BoolArray:
@@ -257,35 +283,3 @@ def _stuck(values: IdentityValues, linked: LinkedGroups, combined: BoolArray, dr
     whole = np.logical_or.reduceat(lost[rows], linked.starts) & ~np.logical_or.reduceat(identified[rows], linked.starts)
     lost[rows] = np.where(combined, whole, 0)[at] | (lost[rows] & ~combined[at])
     return lost
-
-
-def _summary(values: IdentityValues, linked: LinkedGroups, verdict: _Verdict) -> pl.DataFrame:
-    """Describe the listed groups, `GROUPS_SCHEMA`."""
-    listed = np.flatnonzero(verdict.number >= 0)
-    hub = np.zeros(linked.starts.size, dtype=np.bool_)
-    for shared in values.shared.values():
-        of = linked.of[shared.row[shared.starts[shared.sizes > _HUB_ROWS]]]
-        hub[of[of >= 0]] = True
-    names = np.array(list(values.types))
-    patterns, pattern = np.unique(linked.linking[listed], axis=0, return_inverse=True)
-    id_types = pl.Series([names[used].tolist() for used in patterns], dtype=pl.List(pl.String))
-    frame = pl.DataFrame(
-        {
-            "group": verdict.number[listed],
-            "rows": linked.sizes[listed],
-            "id_types": id_types.gather(pattern.ravel()),
-            "kind": pl.Series(["sequence", "merge"]).gather(verdict.merge[listed].astype(np.int8)),
-            "allowed": verdict.action[listed] == RowState.SEQUENCE,
-            "hub": hub[listed],
-        }
-    )
-    frame = frame.join(_key_counts(values, linked, verdict), on="group", how="left", maintain_order="left")
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in GROUPS_SCHEMA.items())
-
-
-def _key_counts(values: IdentityValues, linked: LinkedGroups, verdict: _Verdict) -> pl.DataFrame:
-    """Count the different keys of each group; no line where there are no key columns."""
-    if values.keys is None:
-        return pl.DataFrame(schema={"group": pl.Int64, "keys": pl.Int64})
-    frame = pl.DataFrame({"group": verdict.number[linked.at], "key": values.keys[linked.rows]})
-    return frame.group_by("group").agg(keys=pl.col("key").n_unique())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 import numpy as np
@@ -31,6 +31,7 @@ class RowCode(IntEnum):
     SHARED_IDENTIFIER = 1
     MERGE_GROUP = 2
     DUPLICATE_KEY = 3
+    MERGE_WITH_STORED = 4
 
     @property
     def code(self) -> str | None:
@@ -50,11 +51,35 @@ GROUPS_SCHEMA: Final = pl.Schema(
         "kind": pl.String(),
         "allowed": pl.Boolean(),
         "hub": pl.Boolean(),
+        "chain": pl.Boolean(),
+        "linking_values": pl.Int64(),
+        "most_shared": pl.Int64(),
+        "profiles": pl.Int64(),
+        "decided_by": pl.String(),
+        "fingerprint": pl.String(),
     }
 )
 """``kind``: ``merge`` or ``sequence`` (one key, all rows sent in order). ``keys``: null without key columns.
 ``id_types``: what links different keys (without key columns: rows). ``allowed``: sent in order without a decision.
-``hub``: a value of the group is in more than two of its rows."""
+``hub``, ``chain``, ``linking_values``, ``most_shared``: see `importer.core.identity_members.SHAPE_SCHEMA`.
+``profiles``: what its rows would become under the reading that was asked for. ``decided_by``: `DecidedBy`, null while
+nobody decided. ``fingerprint``: tells the same group in a later run; null where nobody asked for it."""
+
+
+class DecidedBy(StrEnum):
+    """Who said what is done about a group."""
+
+    MAPPING = "mapping"
+    """All that links it is allowed by `on_shared`, or `on_duplicate_key` sends all."""
+    ALLOW_MERGES = "allow-merges"
+    RELEASE = "release"
+    HOLD = "hold"
+    EARLIER = "earlier"
+    """A decision about the same group in an earlier run."""
+
+
+RELEASABLE: Final = (RowCode.MERGE_GROUP, RowCode.MERGE_WITH_STORED)
+"""Why a row of a group is held that may be let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +90,16 @@ class IdentityResult:
         state: u8, `RowState`.
         carried_by: i64, the row whose payload carries this one; -1 for none.
         group: i64, number of the row's merge or sequence group, from 1 in order of first rows; -1 for none.
-        apart: i64; rows with the same number share an identifier, linked by it or not, and may not go in one body; -1
-            for rows that share none.
-        wave: u32; rows of a wave may go together, waves one after the other; 0 for ordinary rows.
+        apart: i64; listed rows with the same number share an identifier, linked by it or not, and go one after the
+            other; -1 for rows of no group.
+        wave: u32; rows of one wave share no identifier, so they may go in one body. Those of a group's rows follow each
+            other. 0 for ordinary rows.
         code: u8, `RowCode`.
+        profile: i64, which profile of those that its group would become the row is in, from 1; -1 without a group.
         drops: `DROPS_SCHEMA`, by row.
         groups: `GROUPS_SCHEMA`, by group.
+        links: `importer.core.identity_members.LINKS_SCHEMA`, by row.
+        loose: Rows that go out and their values of idTypes that link nobody alone, an entry each.
         dropped: Dropped values by idType.
         notes: What a person should know.
     """
@@ -81,20 +110,26 @@ class IdentityResult:
     apart: Positions
     wave: npt.NDArray[np.uint32]
     code: npt.NDArray[np.uint8]
+    profile: Positions
     drops: pl.DataFrame
     groups: pl.DataFrame
+    links: pl.DataFrame
+    loose: tuple[Positions, Positions]
     dropped: Mapping[str, int]
     notes: tuple[str, ...] = ()
 
 
-def release(result: IdentityResult, groups: Collection[int] | None = None) -> IdentityResult:
+def release(
+    result: IdentityResult, groups: Collection[int] | None = None, by: DecidedBy = DecidedBy.RELEASE
+) -> IdentityResult:
     """Let held merge groups go: their rows are sent one after the other.
 
     Args:
         result: What was decided before.
         groups: Numbers of the groups to let go; None for all. Rows held for want of an identifier stay held.
+        by: Who decided so.
     """
-    chosen = (result.state == RowState.HELD) & (result.code == RowCode.MERGE_GROUP)
+    chosen = (result.state == RowState.HELD) & np.isin(result.code, RELEASABLE)
     numbers = result.groups["group"]
     released = numbers.is_not_null() if groups is None else numbers.is_in(list(groups))
     chosen &= np.isin(result.group, numbers.filter(released).to_numpy())
@@ -102,8 +137,11 @@ def release(result: IdentityResult, groups: Collection[int] | None = None) -> Id
     return replace(
         result,
         state=state,
-        wave=number_waves(state, result.apart),
-        groups=result.groups.with_columns(pl.col("allowed") | released),
+        wave=np.where(result.apart >= 0, number_waves(state, result.apart), result.wave),
+        groups=result.groups.with_columns(
+            pl.col("allowed") | released,
+            decided_by=pl.when(released & ~pl.col("allowed")).then(pl.lit(by.value)).otherwise("decided_by"),
+        ),
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 INDEX_STATES: Final = ("send", "sequence", "held", "combined", "rejected")
@@ -30,8 +32,11 @@ INDEX_SCHEMA: Final = pl.Schema(
     }
 )
 """``row``: position in the run's rows. ``carried_by``: line of the carrying row, -1 for none. ``group``: -1 for none.
-``apart``: rows with the same number may not go in one body, -1 for none. ``wave``: 0 for ordinary rows.
+``apart``: rows of groups with the same number go one after the other, -1 for none. ``wave``: 0 for ordinary rows.
 ``position``: -1 while the row is not in the send order."""
+
+RELEASABLE_CODES: Final = ("merge-group", "merge-with-stored")
+"""Why a row of a group is held that may be let go."""
 
 
 def release_groups(index: pl.DataFrame, groups: Collection[int] | None = None) -> pl.DataFrame:
@@ -44,7 +49,7 @@ def release_groups(index: pl.DataFrame, groups: Collection[int] | None = None) -
     Returns:
         The index with those rows in state `sequence` and their waves numbered from 1 in source order.
     """
-    chosen = (pl.col("state") == "held") & (pl.col("code") == "merge-group")
+    chosen = (pl.col("state") == "held") & pl.col("code").is_in(RELEASABLE_CODES)
     if groups is not None:
         chosen &= pl.col("group").is_in(list(groups))
     marked = index.with_columns(chosen.alias("chosen"))
@@ -53,3 +58,17 @@ def release_groups(index: pl.DataFrame, groups: Collection[int] | None = None) -
         state=pl.when("chosen").then(pl.lit("sequence", dtype=INDEX_SCHEMA["state"])).otherwise("state"),
         wave=pl.when("chosen").then(wave).otherwise("wave").cast(pl.UInt32),
     ).drop("chosen")
+
+
+def queue_again(index: pl.DataFrame, lines: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """Take rows out of their place in the send order, so that they get another one behind all others.
+
+    Their waves stay: rows of a group that go again keep their order, whichever of them do.
+
+    Args:
+        index: `INDEX_SCHEMA`.
+        lines: Of rows in state `send` or `sequence`.
+    """
+    position = index["position"].to_numpy().copy()
+    position[lines] = -1
+    return index.with_columns(pl.Series("position", position))

@@ -235,6 +235,15 @@ _ENTRIES = (
         "See groups.parquet. Correct the identifiers, or allow it: `--allow-merges N`, or "
         "`memory-importer resume RUN --release GROUP`.",
     ),
+    IssueCode(
+        "merge-with-stored",
+        _W,
+        "Row would merge profiles of the store",
+        "By `--lookup`, the row's identifiers belong to two or more profiles of the store, or rows of different keys "
+        "would go to one stored profile; the service may merge them, and nothing undoes a merge.",
+        "See groups.parquet. Correct the identifiers, or allow it: `--allow-merges N`, or "
+        "`memory-importer resume RUN --release GROUP`.",
+    ),
     # text damage
     IssueCode(
         "excel-damage",
@@ -264,7 +273,8 @@ _ENTRIES = (
         _E,
         "Refused by the service",
         "The service answered this row, sent alone, with an error; the message has its status and code.",
-        "Look the code up, correct the row, and import it again.",
+        "Look the code up, correct the row, and import it again; where the store was at fault and is mended, "
+        "`retry RUN` sends the row as it is.",
     ),
     IssueCode(
         "ambiguous-profile",
@@ -274,53 +284,71 @@ _ENTRIES = (
         "Merge or correct the profiles, or use `on_missing: keep` for the column.",
     ),
     IssueCode(
+        "lookup-unanswered",
+        _W,
+        "Looked up, and never answered",
+        "A removal needs the profile of this row, and the lookups for it were not answered. Nothing of the row was "
+        "sent.",
+        "Resume the run: it looks the row up again.",
+    ),
+    IssueCode(
+        "removal-not-made",
+        _W,
+        "Removal not made",
+        "The values of this row were accepted. The profile to remove its empty traits from should have come from an "
+        "earlier row, and was not there for a minute; so they were not removed, if there is anything to remove.",
+        "Look the profile up; where the traits are still there, import the row again.",
+    ),
+    IssueCode(
         "no-answer",
         _W,
         "Sent, and never answered",
         "The batch of this row was sent several times without an answer. The service may have applied it.",
-        "Look the profile up, or import the row again: the same values change nothing.",
+        "`resume RUN --settle lookup` looks the row up; `retry RUN` sends it again: the same values change nothing.",
     ),
     IssueCode(
         "not-settled",
         _W,
         "Not settled in time",
         "The import of this row was still pending or processing when the wait for it ended.",
-        "Ask the service for the import by its ID in outcomes.parquet; the row may be applied later.",
+        "The row may be applied later: `resume RUN --settle lookup` looks for it, `retry RUN` sends it again by Bulk.",
     ),
     IssueCode(
         "import-failed",
         _W,
         "Import part failed",
         "The import of this row's part FAILED. The service does not say which rows it applied.",
-        "Import the part's rows again, or look them up; the import ID is in outcomes.parquet.",
+        "`resume RUN --settle lookup` looks its rows up; `retry RUN` sends them again by Bulk, which names a bad one.",
     ),
     IssueCode(
         "import-errors",
         _W,
         "Import part completed with errors",
         "The part of this row COMPLETED with errors or warnings, as counts: no row was named.",
-        "Smaller parts (`--part-rows`) narrow it down; `--via bulk` names refused rows.",
+        "`retry RUN` sends its rows again by Bulk, which names a bad one; smaller parts (`--part-rows`) narrow it "
+        "down.",
     ),
     IssueCode(
         "import-no-summary",
         _W,
         "Import part completed without counts",
         "The part of this row COMPLETED, and the service gave no count of errors and warnings.",
-        "Look a sample of the rows up.",
+        "`resume RUN --settle lookup` looks its rows up.",
     ),
     IssueCode(
         "operation-failed",
         _W,
         "Operation failed",
         "The batch of this row was accepted, and its operation FAILED or was CANCELLED later.",
-        "Import the rows again; the operation ID is in outcomes.parquet.",
+        "`retry RUN` sends its rows again; the operation ID is in outcomes.parquet.",
     ),
     IssueCode(
         "operation-errors",
         _W,
         "Operation completed with errors",
         "The batch of this row was accepted, and its operation COMPLETED with errors or warnings, as counts.",
-        "Look the rows up; the service's own log has the request ID of outcomes.parquet.",
+        "`resume RUN --settle lookup` finds those that are missing, `retry RUN` sends them again; the service's own "
+        "log has the request ID of outcomes.parquet.",
     ),
 )
 

@@ -11,7 +11,9 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from importer.core.filled import FilledSet
+from importer.core.forecast import Reading
 from importer.core.schema import DataType
+from importer.core.stored_lookup import StoredLookup
 from importer.core.wire import WireTrait
 
 MANIFEST_VERSION: Final = 1
@@ -93,7 +95,16 @@ class TraitRecord(_Frozen):
 
 
 class RunOptions(_Frozen):
-    """Options that decide what is sent; kept, so that a resumed run decides the same."""
+    """Options that decide what is sent; kept, so that a resumed run decides the same.
+
+    Attributes:
+        fixes: Arguments of ``--fix``.
+        free_operations: Operations of a month that cost nothing.
+        max_operations: Send nothing that may cost more billable operations than this; None for no such limit.
+        reading: Under which the profiles of merge groups are forecast, a `Reading`; what is held does not depend on it.
+        lookup: Look all rows up in the store before they are planned.
+        lookup_sample: Look so many of them up instead.
+    """
 
     via: str = "auto"
     part_rows: int = 50_000
@@ -101,6 +112,20 @@ class RunOptions(_Frozen):
     limit: int | None = None
     allow_merges: int = 0
     max_rejected_percent: float = 10.0
+    fixes: tuple[str, ...] = ()
+    free_operations: int = 100_000
+    max_operations: int | None = None
+    reading: str = Reading.MERGE.value
+    lookup: bool = False
+    lookup_sample: int | None = None
+
+    def forecast_reading(self) -> Reading:
+        """Return the reading.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return Reading(self.reading)
 
 
 class RouteCounts(_Frozen):
@@ -148,14 +173,17 @@ class RunManifest(_Frozen):
     """The record of one run, kept as ``run.json``.
 
     Attributes:
+        sequence: Number among the runs of its folder, whatever the clock said; None for a run of an older version.
         working_folder: Where the command was given: source and mapping are named from there.
         sets: Filled sets by number: filled traits, removed traits.
+        stored: What `--lookup` found; None where nothing was looked up.
     """
 
     version: int = MANIFEST_VERSION
     run_id: str
     command: str
     created_at: str
+    sequence: int | None = None
     working_folder: str = "."
     stage: Stage
     target: Target
@@ -169,6 +197,7 @@ class RunManifest(_Frozen):
     sets: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
     options: RunOptions = Field(default_factory=RunOptions)
     counts: Counts = Field(default_factory=Counts)
+    stored: StoredLookup | None = None
     notes: tuple[str, ...] = ()
 
     def filled_sets(self) -> tuple[FilledSet, ...]:

@@ -186,6 +186,44 @@ class RoutingSection(_Section):
     part_rows: int = Field(50_000, ge=1, le=IMPORT_MAX_ROWS, description="Rows of one import file, at most.")
 
 
+def _as_expected(value: Any) -> Any:
+    if value is None:
+        return None
+    return () if value == [] else checks.check_constant(value)
+
+
+Refs = Annotated[tuple[TraitRef, ...], BeforeValidator(checks.as_tuple, json_schema_input_type=str | list[str])]
+Expected = Annotated[
+    Scalar | tuple[Scalar, ...] | None,
+    PlainValidator(_as_expected, json_schema_input_type=Scalar | list[Scalar] | None),
+]
+
+
+class Case(_Section):
+    """A row and what is to become of it, run by `mapping test`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="Shown with the result; unique.")
+    given: dict[Text, str | None] = Field(
+        min_length=1, description="Source column: cell, as text. Columns that are not named are empty."
+    )
+    expect: dict[TraitRef, Expected] = Field(
+        default_factory=dict, description="Trait: the value that is sent; null where none is. Others are not looked at."
+    )
+    removed: Refs = Field((), description="Traits that are removed from the stored profile.")
+    issues: Texts | None = Field(
+        None, description="Codes of all issues of the row, [] for none; without it, the row must not be rejected."
+    )
+    skipped: bool = Field(default=False, description="The row is skipped by `where`.")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.skipped and (self.expect or self.removed or self.issues is not None):
+            raise checks.refuse("a row that is skipped has no values and no issues", "keep `skipped` alone")
+        if not (self.skipped or self.expect or self.removed or self.issues is not None):
+            raise checks.refuse("the test expects nothing", "add `expect`, `removed`, `issues` or `skipped`")
+        return self
+
+
 Targets = Annotated[
     tuple[Annotated[ColumnTarget, BeforeValidator(_as_target, json_schema_input_type=str | ColumnTarget)], ...],
     Field(min_length=1),
@@ -229,6 +267,7 @@ class MappingFile(_Section):
     identity: IdentitySection = Field(default_factory=IdentitySection, description="Where it is unclear who a row is.")
     rules: tuple[Rule, ...] = Field((), strict=False, description="Checks over whole rows.")
     routing: RoutingSection = Field(default_factory=RoutingSection, description="Which rows go by which route.")
+    tests: tuple[Case, ...] = Field((), strict=False, description="Rows and what is to become of them.")
 
     _lines: Mapping[Path, int] = PrivateAttr(default_factory=dict)
     _name: str = PrivateAttr(default="mapping")
@@ -240,8 +279,8 @@ class MappingFile(_Section):
 
     @property
     def fingerprint(self) -> str:
-        """Hash over what the mapping means: shorthand, comments, quoting and spelt-out defaults do not change it."""
-        meaning = self.model_dump(mode="json", exclude_defaults=True)
+        """Hash over what the mapping means: shorthand, comments, quoting, spelt-out defaults and tests are no part."""
+        meaning = self.model_dump(mode="json", exclude_defaults=True, exclude={"tests"})
         return hashlib.blake2b(orjson.dumps(meaning), digest_size=16).hexdigest()
 
     def placed(self, lines: Mapping[Path, int], name: str) -> Self:

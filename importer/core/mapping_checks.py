@@ -54,6 +54,11 @@ def did_you_mean(name: str, candidates: Iterable[str], otherwise: str = "") -> s
     return f"did you mean {quoted(close)}?" if close is not None else otherwise
 
 
+def quote_it(text: str) -> str:
+    """Return the fix for a text that YAML reads as something else; a long one is not repeated."""
+    return f'quote it: "{text}"' if len(text) <= 100 else "put it between quotes"
+
+
 def quoted(name: str) -> str:
     """Show a name between backticks, with what cannot be seen escaped and long names cut."""
     shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)

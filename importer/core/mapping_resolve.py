@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -11,7 +12,7 @@ import polars as pl
 from importer.core.cast import TYPED
 from importer.core.expressions import Result, compile_expression
 from importer.core.mapping import MappingFile
-from importer.core.mapping_checks import did_you_mean, quoted
+from importer.core.mapping_checks import did_you_mean, nearest, quoted
 from importer.core.mapping_conflicts import find_conflicts
 from importer.core.mapping_traits import Entry, find_trait, normalization_of
 from importer.core.mapping_values import constant_fault
@@ -28,6 +29,9 @@ from importer.errors import MappingError, Problem
 
 _NAMED_COLUMNS: Final = 20
 """Unmapped columns that a note names before it only counts them."""
+
+_ESCAPED: Final = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+"""How a name shows a character that cannot be seen."""
 
 
 def resolve_mapping(
@@ -108,10 +112,21 @@ class _Resolver:
         """Say it once when nothing matches; column names may then be a first row of data and are not shown."""
         mapped = self.mapping.columns
         self.headless = not (self.known | self.unsupported.keys()) & mapped.keys()
+        # A column like a mapped one that only cannot be read is a name of its own, not a row of data.
+        self.headless = self.headless and not any(self._odd_like(column) for column in mapped)
         if self.headless:
             message = f"the source has none of the {len(mapped)} mapped columns"
             fix = "is it the right file? has it a header row with these names? is the delimiter right (--delimiter)?"
             self._problem(("columns",), message, fix)
+
+    def _odd_like(self, column: str) -> str | None:
+        """Return the column that `column` was probably meant to be, where it is one that cannot be read."""
+        if not self.unsupported:
+            return None
+        odd = {_ESCAPED.sub("", name): name for name in self.unsupported}
+        others = (name for name in self.columns if name not in self.unsupported)
+        seen = "".join(char for char in column if char.isprintable())
+        return odd.get(nearest(seen, (*others, *odd)) or "")
 
     def _check_column(self, column: str, *path: str | int) -> bool:
         reason = self.unsupported.get(column)
@@ -121,6 +136,8 @@ class _Resolver:
             self._problem(path, f"the column {quoted(column)} cannot be read: {reason}", "leave it out of the mapping")
         elif not self.headless:
             fix = did_you_mean(column, self.columns, "check the spelling against the source's header")
+            if (odd := self._odd_like(column)) is not None:
+                fix = f"there is {quoted(odd)}, which cannot be read: {self.unsupported[odd]}"
             self._problem(path, f"the source has no column {quoted(column)}", fix)
         return False
 

@@ -8,10 +8,13 @@ from typing import Any, Final
 from importer.core.mapping import MappingFile
 from importer.core.mapping_traits import default_normalization
 from importer.core.mapping_values import type_of_constant
-from importer.core.schema import DataType
+from importer.core.schema import DataType, StoreSchema
 
 PROMOTED: Final = {"Contact.email": "email", "Contact.phone": "phone"}
 """Traits that are identifiers without the mapping saying so, and their identifier types."""
+
+NO_STORE: Final = f"mem_store_{'0' * 26}"
+"""ID of a store that does not exist."""
 
 SCHEMA_ID: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -37,6 +40,16 @@ def seed_for(mapping: MappingFile) -> dict[str, Any]:
         ],
         "matchingRules": list(id_types),
     }
+
+
+def seeded_schema(mapping: MappingFile) -> StoreSchema:
+    """Return a store that has what `seed_for` names and nothing else, for looking at a mapping without a store."""
+    seed = seed_for(mapping)
+    return StoreSchema.from_api(
+        {"id": mapping.store or NO_STORE, "displayName": "the mapping's own types"},
+        [{**group, "version": 1} for group in seed["traitGroups"]],
+        seed,
+    )
 
 
 def _traits(mapping: MappingFile) -> Iterator[tuple[str, DataType, str | None]]:

@@ -25,7 +25,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from importer.core.mapping_checks import quoted
+from importer.core.mapping_checks import quote_it, quoted
 from importer.errors import Problem
 
 MAX_BYTES: Final = 1_000_000
@@ -205,7 +205,7 @@ class _Reader:
             self._problem(line, "YAML merge key `<<` is not taken", "write the entries out")
             self.tree.flagged.add(path)
         elif plain and (what := _read_as(key)) is not None:
-            self._problem(line, f"the key {quoted(key)} is read as {what}", f'quote it: "{key}"')
+            self._problem(line, f"the key {quoted(key)} is read as {what}", quote_it(key))
         self._refuse_characters(key, line)
         first = top.first_lines.setdefault(key, line)
         if key in top.value:
@@ -223,7 +223,7 @@ class _Reader:
             self.tree.raw[path] = text
             return plain
         if (what := _read_as(text)) is not None:
-            fix = f'quote it: "{text}"'
+            fix = quote_it(text)
             if text in {"yes", "no", "on", "off"}:
                 fix += f", or write {'true' if text in {'yes', 'on'} else 'false'} if you mean that"
             self._problem(line, f"{quoted(text)} is read as {what}", fix)

@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 from importer.core import mapping as model
 from importer.core.expressions import syntax_problem
-from importer.core.mapping_checks import did_you_mean, quoted
+from importer.core.mapping_cases import case_problems
+from importer.core.mapping_checks import did_you_mean, quote_it, quoted
 from importer.core.mapping_conflicts import find_conflicts
 from importer.core.mapping_tree import MAX_BYTES, Path, Tree, read_tree
 from importer.errors import MappingError, Problem
@@ -23,13 +24,15 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "identity": model.IdentitySection,
     "rules": model.Rule,
     "routing": model.RoutingSection,
+    "tests": model.Case,
 }
 _NEEDED: Final = {
     "version": f"add `version: {model.MAPPING_VERSION}` as the first line",
     "columns": "add `columns:` with at least one `column: Group.trait`",
     "to": "add `to: Group.trait`",
     "expr": "add `expr:` with the expression",
-    "name": "give the rule a `name:`",
+    "name": "give it a `name:`",
+    "given": "add `given:` with the cells of the row, `column: text`",
     "check": 'give the rule a `check:`, for example `check: "points >= 0"`',
 }
 _KINDS: Final = {
@@ -68,7 +71,7 @@ def parse_mapping(text: bytes, name: str) -> model.MappingFile:
         mapping = model.MappingFile.model_validate(sections).placed(tree.lines, name)
     except ValidationError as exc:
         raise MappingError(_ordered([*tree.problems, *_translate(exc, tree)]), name=name) from None
-    problems = [*tree.problems, *find_conflicts(mapping), *_syntax_problems(mapping)]
+    problems = [*tree.problems, *find_conflicts(mapping), *_syntax_problems(mapping), *case_problems(mapping)]
     if problems:
         raise MappingError(_ordered(problems), name=name)
     return mapping
@@ -172,7 +175,7 @@ def _type_fix(kind: str, path: Path, tree: Tree) -> str:
     if kind == "model_type" and path[0] == "columns":
         return "write `Group.trait`, or {to: Group.trait, ...}"
     if kind in {"string_type", "tuple_type"} and raw:
-        return f'quote it: "{raw}"'
+        return quote_it(raw)
     if kind == "bool_type":
         return "write true or false, without quotes"
     if kind == "int_type":

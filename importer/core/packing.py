@@ -94,6 +94,11 @@ def _malformed_rows(chunk: ChunkRows) -> pl.DataFrame:
     )
 
 
+def key_text_expr(names: Sequence[str]) -> pl.Expr:
+    """Join key columns to the one text that a packaged row has as its key; null where one of them is null."""
+    return pl.concat_str([pl.col(name) for name in names], separator=_KEY_SEPARATOR)
+
+
 def _key_text(keys: Sequence[pl.Series], checked: CheckedRows, plan: TransformPlan) -> pl.Series:
     rows = checked.typed["row"]
     if not keys:

@@ -125,6 +125,16 @@ def merged_results(earlier: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([earlier, later]).unique("position", keep="last").sort("position")
 
 
+def without_ranges(results: pl.DataFrame, ranges: Sequence[tuple[int, int]]) -> pl.DataFrame:
+    """Leave out the results of positions in any of the ranges (first, one past the last), which do not overlap."""
+    starts, stops = np.array(sorted(ranges), dtype=np.int64).reshape(-1, 2).T
+    positions = results["position"].to_numpy()
+    at = np.searchsorted(starts, positions, side="right") - 1
+    inside = np.zeros(len(positions), dtype=np.bool_)
+    inside[at >= 0] = positions[at >= 0] < stops[at[at >= 0]]
+    return results.filter(~pl.Series(inside, dtype=pl.Boolean))
+
+
 def counts_of(results: pl.DataFrame) -> dict[str, int]:
     """Count results by their name; every result is there, zero where there is none."""
     found = dict(results["result"].cast(pl.String).value_counts().iter_rows())

@@ -8,18 +8,24 @@ from importer.core.report import FinalState, Report
 _SENDS_NOTHING = frozenset({"validate", "plan"})
 
 
-def next_steps(report: Report) -> tuple[str, ...]:
+def next_steps(report: Report, *, settled: int = 0) -> tuple[str, ...]:
     """Return what someone should do next, the most useful first; empty when every row is fine.
 
     A report of a run that ended with an error has its hint there, so the steps speak of rows only.
+
+    Args:
+        report: Complete but for its hints.
+        settled: Unattributed and unknown rows that reading back confirmed: nothing is left to do about them.
     """
     rows = report.outcomes
+    unsettled = rows[FinalState.UNATTRIBUTED.value] + rows[FinalState.UNKNOWN.value] - settled
     steps = [
         _mend(report),
-        _refused(rows[FinalState.FAILED.value]),
+        _refused(report, rows[FinalState.FAILED.value]),
         _release(report, rows[FinalState.HELD.value]),
         _resume(report, rows[FinalState.NOT_SENT.value] + report.skipped.get("limit", 0)),
-        _look(rows[FinalState.UNATTRIBUTED.value] + rows[FinalState.UNKNOWN.value]),
+        _settle(report, unsettled),
+        _unlike(report, unsettled),
         _send(report, rows[FinalState.PLANNED.value]),
     ]
     return tuple(step for step in steps if step is not None)
@@ -41,10 +47,14 @@ def _commonest_error(report: Report) -> str | None:
     return max(errors, key=lambda code: report.issues[code], default=None)
 
 
-def _refused(failed: int) -> str | None:
+def _refused(report: Report, failed: int) -> str | None:
     if not failed:
         return None
-    return f"the service refused {failed} rows (outcomes.parquet); see `memory-importer explain refused-by-service`"
+    said = f"the service refused {failed} rows (outcomes.parquet); see `memory-importer explain refused-by-service`"
+    # A run that is not over is resumed first.
+    if report.error is not None:
+        return said
+    return f"{said}; `memory-importer retry {report.run_id}` sends them again once the cause is mended"
 
 
 def _release(report: Report, held: int) -> str | None:
@@ -63,10 +73,27 @@ def _resume(report: Report, left: int) -> str | None:
     return f"`memory-importer resume {report.run_id}{every}` sends the rest"
 
 
-def _look(open_rows: int) -> str | None:
+def _settle(report: Report, open_rows: int) -> str | None:
     if not open_rows:
         return None
-    return f"what became of {open_rows} rows is not known (outcomes.parquet); importing them again is safe"
+    said = f"what became of {open_rows} rows is not known"
+    steps = []
+    if report.error is None and not report.verified:
+        steps.append(f"`memory-importer resume {report.run_id} --settle lookup` reads them back")
+    # What a retry leaves it would leave again.
+    if report.error is None and report.command != "retry":
+        steps.append(f"`memory-importer retry {report.run_id}` sends them again")
+    return f"{said}: {', '.join(steps)}" if steps else f"{said} (outcomes.parquet)"
+
+
+def _unlike(report: Report, unsettled: int) -> str | None:
+    missing, mismatched = report.verified.get("missing", 0), report.verified.get("mismatched", 0)
+    # Of rows that are not settled either somebody speaks above.
+    if missing + mismatched <= unsettled:
+        return None
+    return (
+        f"missing in the store: {missing} rows, different: {mismatched} (mismatches.csv); importing them again is safe"
+    )
 
 
 def _send(report: Report, planned: int) -> str | None:

@@ -27,6 +27,9 @@ PATCHED_BATCH_ROWS: Final = 200
 _BODY_FRAME_BYTES: Final = 64
 """Bytes of a Bulk body around its profiles."""
 
+BODY_ROOM: Final = (limits.BULK_MAX_PROFILES, limits.BULK_MAX_BODY_BYTES - _BODY_FRAME_BYTES)
+"""Profiles of a Bulk body, and bytes of them."""
+
 
 class Route(StrEnum):
     """The way a row goes."""
@@ -55,6 +58,8 @@ class Reason(StrEnum):
     COLUMNS = "more than 100 columns"
     MERGE_GROUP = "belongs to an allowed merge group"
     REMOVAL = "removes a trait, which Bulk cannot"
+    AGAIN = "sent again"
+    BEFORE = "sent before it was planned again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import orjson
 
@@ -135,7 +135,11 @@ class StoreSchema:
             identifiers={config["idType"]: _config_from_api(config) for config in identity["identifierConfigs"]},
             matching_rules=tuple(identity["matchingRules"]),
             identity_version=identity.get("version", 1),
-            raw={"store": dict(store), "traitGroups": [dict(g) for g in trait_groups], "identity": dict(identity)},
+            raw={
+                "store": _known(store, _STORE_FIELDS),
+                "traitGroups": [_known(group, _GROUP_FIELDS) for group in trait_groups],
+                "identity": _known(identity, _IDENTITY_FIELDS),
+            },
         )
 
     @classmethod
@@ -174,6 +178,16 @@ class StoreSchema:
             [name for name in self.matching_rules if name in id_types],
         ]
         return hashlib.blake2b(orjson.dumps(parts), digest_size=16).hexdigest()
+
+
+_STORE_FIELDS: Final = ("id", "displayName", "description", "status", "version", "intelligenceServiceId")
+_GROUP_FIELDS: Final = ("displayName", "description", "version", "traits")
+_IDENTITY_FIELDS: Final = ("identifierConfigs", "matchingRules", "version")
+
+
+def _known(answer: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Keep what the service documents: an answer is written down, and may hold anything beside that."""
+    return {name: answer[name] for name in names if name in answer}
 
 
 def _trait_from_api(group: str, name: str, definition: Mapping[str, Any]) -> TraitDefinition:

@@ -9,6 +9,8 @@ Positions = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
 _BUCKET_BITS = 24
+_FEW = 8
+"""A table of all nodes pays where every so many-th has an edge."""
 
 
 def union(n: int, left: Positions, right: Positions) -> Positions:
@@ -30,9 +32,21 @@ def union(n: int, left: Positions, right: Positions) -> Positions:
     if left.size == 0:
         return root
     # only nodes with an edge take part in the rounds: usually few of many
-    nodes = np.unique(np.concatenate([left, right]))
-    root[nodes] = nodes[_hook(nodes.size, np.searchsorted(nodes, left), np.searchsorted(nodes, right))]
+    touched = np.zeros(n, dtype=np.bool_)
+    touched[left] = True
+    touched[right] = True
+    nodes = np.flatnonzero(touched)
+    root[nodes] = nodes[_hook(nodes.size, *_places(nodes, n, left, right))]
     return root
+
+
+def _places(nodes: Positions, n: int, *ends: Positions) -> tuple[Positions, ...]:
+    """Return where in `nodes` each end is: by search where they are few, else by a table of all nodes."""
+    if nodes.size * _FEW < n:
+        return tuple(np.searchsorted(nodes, end) for end in ends)
+    table = np.zeros(n, dtype=np.int64)
+    table[nodes] = np.arange(nodes.size)
+    return tuple(table[end] for end in ends)
 
 
 def _hook(n: int, left: Positions, right: Positions) -> Positions:

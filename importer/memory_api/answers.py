@@ -15,6 +15,10 @@ from typing import Any, Final
 import orjson
 
 _POINTER: Final = re.compile(r"^#?/?profiles[/.\[](\d{1,7})(?:[/.\]]|$)")
+_MAPPING_POINTER: Final = re.compile(
+    r"#?/?(columnMappings)(?:[/.\[](\d{1,3})\]?(?:[/.](columnName|traitGroup|traitName))?)?"
+)
+"""What an answer may name of an import's columns: words of the contract and a number, nothing of a row."""
 _RETRY_AFTER_CEILING_S: Final = 10.0 * 365 * 86400
 _S3_CODE: Final = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
 
@@ -26,10 +30,12 @@ class ErrorDetail:
     Attributes:
         code: The service's error code.
         rows: Indices into the body's profiles that it names.
+        mappings: Pointers to columns of an import that it names, such as ``columnMappings/3/traitName``.
     """
 
     code: int | None = None
     rows: tuple[int, ...] = ()
+    mappings: tuple[str, ...] = ()
 
 
 def error_detail(body: bytes) -> ErrorDetail:
@@ -43,8 +49,13 @@ def error_detail(body: bytes) -> ErrorDetail:
     errors = parsed.get("errors")
     entries = [entry for entry in errors if isinstance(entry, dict)] if isinstance(errors, list) else []
     codes = [parsed.get("code"), *(entry.get("code") for entry in entries)]
-    rows = {row for entry in entries if (row := _row_of(entry)) is not None}
-    return ErrorDetail(next((code for code in map(_code, codes) if code is not None), None), tuple(sorted(rows)))
+    pointers = [pointer for entry in entries if (pointer := _pointer_of(entry)) is not None]
+    rows = {int(found.group(1)) for found in map(_POINTER.match, pointers) if found}
+    mappings = dict.fromkeys(
+        "/".join(filter(None, found.groups())) for found in map(_MAPPING_POINTER.fullmatch, pointers) if found
+    )
+    code = next((code for code in map(_code, codes) if code is not None), None)
+    return ErrorDetail(code, tuple(sorted(rows)), tuple(mappings))
 
 
 def _code(value: object) -> int | None:
@@ -53,13 +64,12 @@ def _code(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9 else None
 
 
-def _row_of(entry: Mapping[str, Any]) -> int | None:
+def _pointer_of(entry: Mapping[str, Any]) -> str | None:
     pointer = entry.get("pointer")
     source = entry.get("source")
     if pointer is None and isinstance(source, dict):
         pointer = source.get("pointer")
-    found = _POINTER.match(pointer) if isinstance(pointer, str) else None
-    return int(found.group(1)) if found else None
+    return pointer if isinstance(pointer, str) else None
 
 
 def bucket_code(body: bytes) -> str | None:

@@ -26,6 +26,9 @@ BASE_S: Final = 60.0
 BYTES_PER_S: Final = 128 * 1024
 """A body may add a second for each of these."""
 
+_SLICE_BYTES: Final = 16 * 1024
+"""Written without a look at the deadline; a record of TLS holds as much."""
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -88,8 +91,10 @@ class _Stream(httpcore.NetworkStream):
         return self._inner.read(max_bytes, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        _check(httpcore.WriteTimeout)
-        self._inner.write(buffer, _left(timeout))
+        # In slices: a write goes on for as long as the other side takes a little of it now and then.
+        for start in range(0, len(buffer), _SLICE_BYTES):
+            _check(httpcore.WriteTimeout)
+            self._inner.write(buffer[start : start + _SLICE_BYTES], _left(timeout))
 
     def close(self) -> None:
         self._inner.close()

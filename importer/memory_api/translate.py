@@ -31,6 +31,9 @@ _HINTS: Final = {
     404: "check the store ID (--store or MEMORY_STORE_ID) and the API URL",
 }
 
+_MOST_MAPPINGS: Final = 5
+"""Columns that a message names."""
+
 _BETWEEN: Final = "is the API URL right, and does nothing stand between (a proxy, a captive portal)?"
 
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -49,8 +52,9 @@ def status_error(
     else:
         kind = ProtocolError
     code = f" (code {detail.code})" if detail.code is not None else ""
+    place = f" about {', '.join(detail.mappings[:_MOST_MAPPINGS])}" if detail.mappings else ""
     error = kind(
-        f"{endpoint} answered {status}{code}",
+        f"{endpoint} answered {status}{code}{place}",
         endpoint=endpoint,
         status=status,
         code=detail.code,
@@ -60,6 +64,8 @@ def status_error(
     error.hint = _HINTS.get(status, _BETWEEN if kind is ProtocolError else "")
     if detail.rows:
         error.context["rows"] = detail.rows
+    if detail.mappings:
+        error.context["mappings"] = detail.mappings[:_MOST_MAPPINGS]
     return error
 
 

@@ -15,8 +15,10 @@ import polars as pl
 
 from importer.core.combine import combine_rows
 from importer.core.filled import FilledSet, FilledSets
+from importer.core.forecast import Reading, StoreRules
 from importer.core.identity import (
     KEY_COLUMN,
+    DecidedBy,
     IdentityResult,
     IdentityRows,
     RowCode,
@@ -24,7 +26,7 @@ from importer.core.identity import (
     release,
     resolve_identity,
 )
-from importer.core.index import INDEX_SCHEMA
+from importer.core.index import INDEX_SCHEMA, RELEASABLE_CODES
 from importer.core.limits import MIN_VALUES_PER_ROW
 from importer.core.packing import KEY_TEXT, with_measures
 from importer.core.schema import StoreSchema
@@ -54,8 +56,33 @@ class Decided:
     identity: IdentityResult
 
 
+Revise = Callable[[IdentityResult, Prepared, PackageAccess], IdentityResult]
+"""Returns what is to be done, given what identity decided: what the store has, and earlier decisions, count too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """How a run's groups are decided about.
+
+    Attributes:
+        allow_merges: Merge groups that nobody decided about are sent if there are at most so many.
+        reading: Of a clash; says what profiles groups would become, and holds nothing.
+        revise: Has a say before groups are allowed.
+    """
+
+    allow_merges: int = 0
+    reading: Reading = Reading.MERGE
+    revise: Revise | None = None
+
+
 def decide(
-    prepared: Prepared, plan: TransformPlan, schema: StoreSchema, package: PackageAccess, *, allow_merges: int = 0
+    prepared: Prepared,
+    plan: TransformPlan,
+    schema: StoreSchema,
+    package: PackageAccess,
+    *,
+    allow_merges: int = 0,
+    deciding: Deciding | None = None,
 ) -> Decided:
     """Decide about every valid row.
 
@@ -64,12 +91,16 @@ def decide(
         plan: Policies and the traits that are identifiers.
         schema: Identity settings of the store.
         package: Read for the texts behind equal hashes only: a spill of identifiers and keys is enough.
-        allow_merges: Merge groups are sent if there are at most so many.
+        allow_merges: Merge groups are sent if there are at most so many; `deciding` replaces it.
+        deciding: How groups are decided about.
     """
-    identity = forecast(prepared, plan, schema, read_values(package))
-    merges = identity.groups.filter((pl.col("kind") == "merge") & ~pl.col("allowed"))
-    if 0 < merges.height <= allow_merges:
-        identity = release(identity, merges["group"].to_list())
+    deciding = deciding or Deciding(allow_merges)
+    identity = forecast(prepared, plan, schema, read_values(package), deciding.reading)
+    if deciding.revise is not None:
+        identity = deciding.revise(identity, prepared, package)
+    merges = identity.groups.filter((pl.col("kind") == "merge") & ~pl.col("allowed") & pl.col("decided_by").is_null())
+    if 0 < merges.height <= deciding.allow_merges:
+        identity = release(identity, merges["group"].to_list(), DecidedBy.ALLOW_MERGES)
     states = pl.Series([_STATE_NAMES[RowState(number)] for number in range(len(RowState))])
     codes = pl.Series([code.code for code in RowCode], dtype=pl.String)
     index = pl.DataFrame(
@@ -103,6 +134,7 @@ def forecast(
     plan: TransformPlan,
     schema: StoreSchema,
     read: Callable[[str, npt.NDArray[np.int64]], pl.Series],
+    reading: Reading = Reading.MERGE,
 ) -> IdentityResult:
     """Group the valid rows by identity, without changing anything."""
     rows = IdentityRows(
@@ -111,7 +143,8 @@ def forecast(
         hashes=prepared.hashes,
         id_types={trait.ref: trait.id_type for trait in plan.identifiers if trait.id_type is not None},
     )
-    return resolve_identity(rows, plan.identity, schema.identifiers, read)
+    rules = StoreRules(schema.identifiers, schema.matching_rules, reading)
+    return resolve_identity(rows, plan.identity, schema.identifiers, read, rules)
 
 
 def read_values(package: PackageAccess) -> Callable[[str, npt.NDArray[np.int64]], pl.Series]:
@@ -188,7 +221,7 @@ def write_changed(decided: Decided, sets: FilledSets, package: PackageAccess) ->
     changed = np.zeros(index.height, dtype=np.bool_)
     changed[identity.carried_by[identity.carried_by >= 0]] = True
     changed[carriers[identity.drops["row"].to_numpy()]] = True
-    releasable = (pl.col("state") == "held") & (pl.col("code") == RowCode.MERGE_GROUP.code)
+    releasable = (pl.col("state") == "held") & pl.col("code").is_in(RELEASABLE_CODES)
     changed &= index.select(pl.col("state").is_in(["send", "sequence"]) | releasable).to_series().to_numpy()
     members = np.flatnonzero(changed[carriers])
     if not len(members):

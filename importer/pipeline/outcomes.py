@@ -47,7 +47,12 @@ class Delivered:
 
 
 def outcome_frames(
-    package: PackageAccess, index: pl.DataFrame, delivered: Delivered, *, sending_state: FinalState
+    package: PackageAccess,
+    index: pl.DataFrame,
+    delivered: Delivered,
+    *,
+    sending_state: FinalState,
+    verified: pl.DataFrame | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Yield every row read with its final state, in source order.
 
@@ -56,12 +61,15 @@ def outcome_frames(
         index: `INDEX_SCHEMA`.
         delivered: What the ledger knows; empty for a dry run.
         sending_state: State of rows in the send order that no batch speaks for: `planned` or `not_sent`.
+        verified: What reading back found, `importer.core.read_back.READ_BACK_SCHEMA` by position; a row that another
+            one carries has that one's result.
 
     Yields:
         ``file``, ``key:`` columns, ``row_number``, ``line``, ``state``, ``code``, ``route``, ``batch_id``,
         ``request_id``, ``operation_id``, ``import_id``, ``carried_by`` (row number), ``group``, ``verified``.
     """
     carriers = _carrier_numbers(package, index)
+    results = _Results(index, verified)
     start = 0
     rows_of_index = index["row"].to_numpy()
     for frame in package.rows_frames():
@@ -69,7 +77,9 @@ def outcome_frames(
         # The joins are made for a stretch of rows at a time: over all of them they would be the run's peak of memory.
         lines = index.slice(int(first), int(last - first))
         part = _decided(lines, delivered, sending_state).with_columns(
-            at=(pl.col("row") - start).cast(pl.UInt32), carrier=pl.Series(carriers[first:last], dtype=pl.UInt64)
+            at=(pl.col("row") - start).cast(pl.UInt32),
+            carrier=pl.Series(carriers[first:last], dtype=pl.UInt64),
+            verified=results.of(int(first), int(last)),
         )
         yield _joined(frame, part)
         start += frame.height
@@ -88,13 +98,33 @@ def _joined(frame: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
         **{name: pl.col(name) for name in _TRACE},
         carried_by=pl.when(pl.col("carried_by") >= 0).then("carrier"),
         group=pl.when(pl.col("group") >= 0).then(pl.col("group").cast(pl.String)),
-        verified=pl.lit(None, dtype=pl.String),
+        verified="verified",
     )
+
+
+class _Results:
+    """What reading back found, by line of the index."""
+
+    def __init__(self, index: pl.DataFrame, verified: pl.DataFrame | None) -> None:
+        position, carried_by = index["position"].to_numpy(), index["carried_by"].to_numpy()
+        self._position = np.where(carried_by >= 0, position[np.maximum(carried_by, 0)], position)
+        known = pl.DataFrame(schema={"position": pl.Int64, "result": pl.String}) if verified is None else verified
+        self._known = known["position"].to_numpy()
+        self._result = known["result"].cast(pl.String)
+
+    def of(self, first: int, last: int) -> pl.Series:
+        """Return the results of lines ``[first, last)``; null where a row was not read back."""
+        if not len(self._known):
+            return pl.Series([None], dtype=pl.String).new_from_index(0, last - first)
+        wanted = self._position[first:last]
+        found = np.minimum(np.searchsorted(self._known, wanted), len(self._known) - 1)
+        hit = pl.Series(self._known[found] == wanted)
+        return self._result.gather(pl.select(pl.when(hit).then(pl.Series(found))).to_series())
 
 
 def _decided(index: pl.DataFrame, delivered: Delivered, sending_state: FinalState) -> pl.DataFrame:
     """Give lines of the index their final state and the trace of their batch."""
-    batch = _batch_of_line(index, delivered.ranges)
+    batch = batch_of_position(index["position"].to_numpy(), delivered.ranges)
     ranges = delivered.ranges.with_row_index("batch").select(
         pl.col("batch").cast(pl.Int64), *_TRACE, batch_state="state", batch_code="code"
     )
@@ -121,9 +151,8 @@ def _decided(index: pl.DataFrame, delivered: Delivered, sending_state: FinalStat
     )
 
 
-def _batch_of_line(index: pl.DataFrame, ranges: pl.DataFrame) -> pl.Series:
+def batch_of_position(position: npt.NDArray[np.int64], ranges: pl.DataFrame) -> pl.Series:
     """Return the line of `ranges` that holds each position; -1 for none."""
-    position = index["position"].to_numpy()
     if ranges.is_empty():
         return pl.Series(np.full(len(position), -1, dtype=np.int64))
     order = np.argsort(ranges["start"].to_numpy(), kind="stable")

@@ -47,11 +47,13 @@ class Pace:
         max_rps: Most reads a second; None leaves it to what the service bears.
         stall_s: Without any success for so long no further read is made.
         seed: Of the jitter.
+        known: What requests before these learned of the service's patience.
     """
 
     max_rps: float | None = None
     stall_s: float = 600.0
     seed: int = 0
+    known: pacing.Pacer | None = None
 
 
 class PacedReads:
@@ -75,7 +77,7 @@ class PacedReads:
         self._wait = wait
         self._pace = pace
         self._lock = threading.Lock()
-        self._pacer = pacing.begun(pace.max_rps, clock.monotonic_s())
+        self._pacer = pacing.handed_on(pace.known, pace.max_rps, clock.monotonic_s())
         self._in_flight = 0
         self._jitters = 0
         self._protocol_failures = 0
@@ -90,6 +92,11 @@ class PacedReads:
         """Requests made so far, by kind."""
         with self._lock:
             return dict(self._requests)
+
+    @property
+    def pacer(self) -> pacing.Pacer:
+        """What is known of the service's patience."""
+        return self._pacer
 
     @property
     def waiting_s(self) -> float:

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from importer.core.pacing import asked, backoff_s, jitter_at
 from importer.errors import AmbiguousRequestError, RetryableApiError, RunInterrupted
+from importer.ports.request_context import RequestContext, in_context
 
 READ_ATTEMPTS: Final = 5
 """Tries of one read, the first included."""
@@ -31,7 +32,8 @@ def patiently(read: Callable[[], _T], wait: Callable[[float], bool], *, seed: in
     """
     for failures in range(1, READ_ATTEMPTS):
         try:
-            return read()
+            with in_context(RequestContext(failures)):
+                return read()
         except (RetryableApiError, AmbiguousRequestError) as error:
             jitter = jitter_at(seed, failures)
             asked_s = error.retry_after_s
@@ -40,4 +42,5 @@ def patiently(read: Callable[[], _T], wait: Callable[[float], bool], *, seed: in
                 raise
         if wait(delay_s):
             raise RunInterrupted("stopped while waiting for the service; nothing was sent", hint="start it again")
-    return read()
+    with in_context(RequestContext(READ_ATTEMPTS)):
+        return read()

@@ -16,6 +16,7 @@ import polars as pl
 from importer.core.comparison import Found, compare, only_last_words, sent_frame, stored_frame
 from importer.core.filled import FilledSet
 from importer.core.lifecycle import FinishReason
+from importer.core.pacing import Pacer
 from importer.core.read_back import IdentifierTrait
 from importer.core.wire import WireTrait
 from importer.errors import ApiError
@@ -88,12 +89,14 @@ class ReadBack:
         unread: Rows that could not be read, though reading went on.
         requests: Reads by kind.
         error: What the service said, where it ended the reading.
+        pacer: What is known of the service's patience, for requests that follow.
     """
 
     reason: FinishReason
     unread: int = 0
     requests: dict[str, int] = field(default_factory=dict)
     error: ApiError | None = None
+    pacer: Pacer | None = field(default=None, compare=False)
 
 
 def read_back(ports: ReadingPorts, rows: RowsToRead, *, concurrency: int, pace: Pace | None = None) -> ReadBack:
@@ -118,7 +121,7 @@ def read_back(ports: ReadingPorts, rows: RowsToRead, *, concurrency: int, pace: 
             )
             unread += typed.height - len(seen) if reads.reason is None else 0
             _judge(ports, rows, typed, seen)
-    return ReadBack(reads.reason or FinishReason.COMPLETED, unread, reads.requests, reads.error)
+    return ReadBack(reads.reason or FinishReason.COMPLETED, unread, reads.requests, reads.error, reads.pacer)
 
 
 def _typed(package: PackageAccess, rows: RowsToRead, start: int, stop: int) -> pl.DataFrame:

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from importer.core.apart import fill_up
 from importer.core.filled import FilledSet
 from importer.core.manifest import RouteCounts
 from importer.core.route import (
+    BODY_ROOM,
     REASONS,
     ROUTES,
     Cut,
@@ -121,6 +123,7 @@ def schedule_rows(
     # Only the profiles of one Bulk body must not share an identifier; an import file may hold them together.
     wave = np.where(routed.route == ROUTES.index(Route.IMPORT), np.uint32(0), wave)
     size = lines["size"].to_numpy()
+    wave = fill_up(wave, (routed.route == ROUTES.index(Route.BULK)) & ~grouped, size, BODY_ROOM)
     rows = RowsToCut(routed.route, set_ids, wave, grouped, size, size)
     order, cuts = cut_batches(rows, layout.sets, layout.policy.part_rows, start=first)
     position = np.empty(len(order), dtype=np.int64)

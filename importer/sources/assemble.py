@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LONGEST_BAD_ROW_LINES = 100
 _QUOTE_FIX = "close the quote; a quote inside a cell is written as two"
+_SIZE_FIX = "close the quote if one is open, or give --max-field (MiB) if the cell is meant to be so large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Assembler:
         if stretch.lost:
             size = f"{self._max_field_bytes / 1024 / 1024:.4g} MiB"
             raise self._lost(
-                self._next_line, f"a row begins here that does not end within {size}; is a quote not closed?"
+                self._next_line, f"a row begins here that does not end within {size}; is a quote not closed?", _SIZE_FIX
             )
         columns = _columns(stretch, self._plan.layout.field_count)
         count = len(columns[0])
@@ -78,8 +79,8 @@ class Assembler:
             extra.append((pairs[:, 0], pairs[:, 1]))
         return first_lines(stretch.first, stretch.end, self._next_line, extra)
 
-    def _lost(self, line: int, what: str) -> SourceError:
-        return SourceError(f"{shown(self._plan.file.name)}: line {line}: {what}", hint=_QUOTE_FIX)
+    def _lost(self, line: int, what: str, fix: str = _QUOTE_FIX) -> SourceError:
+        return SourceError(f"{shown(self._plan.file.name)}: line {line}: {what}", hint=fix)
 
     def _refuse_lost_structure(self, stretch: Stretch, columns: list[pa.Array], lines: Ints) -> None:
         """Refuse a quote that swallows the rest of the file, or a good part of it."""
@@ -117,14 +118,17 @@ class Assembler:
             sizes = np.diff(offsets)
             if sizes.max() > self._max_field_bytes:
                 line = int(lines[int(sizes.argmax())])
-                raise self._lost(line, f"a field is larger than {self._max_field_bytes / 1024 / 1024:.4g} MiB")
+                size = f"{self._max_field_bytes / 1024 / 1024:.4g} MiB"
+                raise self._lost(line, f"a field is larger than {size}", _SIZE_FIX)
 
     def _chunk(
         self, stretch: Stretch, frame: pl.DataFrame, numbers: Ints, lines: Ints, faults: list[Fault]
     ) -> SourceChunk:
         encoding = self._plan.encoding
         layout = self._plan.layout
-        found = [_wrong_width(row, encoding) for row in stretch.bad]
+        # Between rows of several columns, a line of nothing but white space is a blank line.
+        blank = np.array([row.number for row in stretch.bad if not row.text.strip()], np.int64)
+        found = [_wrong_width(row, encoding) for row in stretch.bad if row.text.strip()]
         if faults:
             found += [
                 _Malformed(
@@ -138,13 +142,18 @@ class Assembler:
             keep = np.ones(frame.height, np.bool_)
             keep[[fault.row for fault in faults]] = False
             frame, numbers = frame.filter(pl.Series(keep)), numbers[keep]
+        if blank.size:
+            numbers = np.concatenate([numbers, blank])
+            order = np.argsort(numbers)
+            numbers = numbers[order]
+            frame = pl.concat([frame, frame.clear(blank.size)])[order]
         found.sort(key=lambda row: row.number)
         return SourceChunk(
             file_index=self._file_index,
             frame=frame,
             row_number=_u64("row_number", numbers),
             line=_u64("line", lines[numbers - stretch.first]),
-            blank=_blank(frame),
+            blank=_blank(frame, only_column=layout.field_count == 1),
             malformed=_malformed_frame(found, lines, stretch.first),
         )
 
@@ -166,7 +175,9 @@ def _frame(columns: list[pa.Array], names: tuple[str, ...]) -> pl.DataFrame:
     return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
 
 
-def _blank(frame: pl.DataFrame) -> pl.Series:
+def _blank(frame: pl.DataFrame, *, only_column: bool) -> pl.Series:
+    if only_column:
+        return frame.select((pl.nth(0).is_null() | pl.nth(0).str.contains(r"^\s+$")).alias("blank")).to_series()
     if any(column.null_count() == 0 for column in frame):
         return pl.Series("blank", np.zeros(frame.height, np.bool_))
     return frame.select(pl.all_horizontal(pl.all().is_null()).alias("blank")).to_series()

@@ -12,7 +12,7 @@ from importer.sources.assemble import Assembler
 from importer.sources.csv_pass import CsvPass, FilePlan, ReadLimits
 from importer.sources.decode import BAD_BYTES, UNDECODABLE, open_bytes, read_up_to
 from importer.sources.files import check_unchanged, fingerprint_of, hash_file, shown
-from importer.sources.header import find_layout
+from importer.sources.header import find_layout, looks_like_data
 from importer.sources.readahead import read_ahead
 from importer.sources.sniff import Doubt, check_utf8, choose_encoding, refuse_other_formats, refuse_other_text
 
@@ -67,6 +67,7 @@ class CsvSource:
                 has_bom=first.has_bom,
             ),
             notes=self._notes,
+            unsupported=dict(first.layout.odd),
         )
 
     def chunks(self) -> Iterator[SourceChunk]:
@@ -162,6 +163,8 @@ def _check_alike(plans: Sequence[FilePlan]) -> None:
 
 def column_difference(expected: Sequence[str], found: Sequence[str]) -> str:
     """Say in words how columns differ, nothing if they do not."""
+    if looks_like_data(expected) or looks_like_data(found):
+        return "" if tuple(expected) == tuple(found) else "other columns"
     missing = [name for name in expected if name not in found]
     if missing:
         return f"column '{missing[0]}' is missing"

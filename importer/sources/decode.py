@@ -37,6 +37,8 @@ UNDECODABLE = "importer-stand-in"
 
 _RATIO_CAP = 200
 _RATIO_FREE_BYTES = 64 * 1024 * 1024
+_DENSE_RATIO = 32
+_MEASURED_BYTES = 4 * 1024 * 1024
 _CODECS = {"gz": "gzip", "zst": "zstd"}
 _WIDEST_GROWTH = 4
 _MAX_TAIL = 3
@@ -83,6 +85,7 @@ class RawFile:
         try:
             self._content = Path(file.path).open("rb", buffering=0)  # noqa: SIM115 - closed by close()
         except OSError as exc:
+            check_unchanged(file)
             raise io_failure(file, exc) from None
         self.read_bytes = 0
 
@@ -136,6 +139,9 @@ class _PythonFile(io.RawIOBase):
 class Decompressed:
     """What a gz or zst file holds, member after member, under a cap.
 
+    Where it grows faster than a table does, the whole of it is measured at once: many rows of a bomb would be read and
+    checked before the cap is met.
+
     Raises:
         SourceError: from `read_buffer`, when it is truncated, damaged, or grows beyond the caps.
     """
@@ -144,9 +150,27 @@ class Decompressed:
         self._raw, self._file, self._compression, self._cap_bytes = raw, file, compression, cap_bytes
         self._inner = pa.CompressedInputStream(pa.PythonFile(_PythonFile(raw), "r"), _CODECS[compression])
         self._count = 0
+        self._measured = False
 
     def read_buffer(self, size: int) -> pa.Buffer:
         """Decompress the next bytes."""
+        buffer = self._read(size)
+        if not self._measured and self._count > max(_MEASURED_BYTES, _DENSE_RATIO * self._raw.read_bytes):
+            self._measured = True
+            self._measure()
+        return buffer
+
+    def _measure(self) -> None:
+        """Decompress the file to its end, or to where it meets a cap."""
+        whole = Decompressed(RawFile(self._file), self._file, self._compression, self._cap_bytes)
+        try:
+            whole._measured = True
+            while whole._read(_MEASURED_BYTES).size:
+                pass
+        finally:
+            whole.close()
+
+    def _read(self, size: int) -> pa.Buffer:
         try:
             buffer = self._inner.read_buffer(size)
         except OSError as exc:

@@ -144,7 +144,7 @@ class Feed(io.RawIOBase):
 
     def _whole_line_end(self, size: int) -> pa.Buffer:
         """Read a block that does not end between CR and LF: the engine drops that LF, also inside a quoted cell."""
-        buffer = self._stream.read_buffer(size - len(self._held))
+        buffer = self._full(size - len(self._held))
         while self._held or _ends_in_cr(buffer):
             if not buffer.size:
                 break
@@ -153,10 +153,25 @@ class Feed(io.RawIOBase):
             buffer = pa.py_buffer(content[: len(content) - len(self._held)])
             if buffer.size:
                 return buffer
-            buffer = self._stream.read_buffer(size - 1)
+            buffer = self._full(size - 1)
         if not buffer.size and self._held:
             buffer, self._held = pa.py_buffer(self._held), b""
         return buffer
+
+    def _full(self, size: int) -> pa.Buffer:
+        """Read a whole block: a row that goes over more than two of them is lost to the engine.
+
+        A stream gives less at the end of a gz member, for example, and members may be small.
+        """
+        buffer = self._stream.read_buffer(size)
+        if not buffer.size or buffer.size == size:
+            return buffer
+        parts = [buffer]
+        missing = size - buffer.size
+        while missing and (buffer := self._stream.read_buffer(missing)).size:
+            parts.append(buffer)
+            missing -= buffer.size
+        return parts[0] if len(parts) == 1 else pa.py_buffer(b"".join(parts))
 
     def _watch(self, buffer: pa.Buffer) -> None:
         if not buffer.size:

@@ -1,24 +1,28 @@
 """Where the rows of a text begin and what its columns are called: pure functions over its first lines.
 
-A header is never repaired silently: a name nobody can type, or two columns of one name, would map the wrong cells.
+A header is never repaired silently: two columns of one name would map the wrong cells. A column that nobody can name,
+because its name is missing or holds what cannot be seen, is read and can only not be mapped.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from importer.sources import delimiter as delimiters
 from importer.sources.sniff import Doubt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from importer.ports import SourceOptions
 
+_HEADER_FIX = "rename the columns so that each is one; is there a header line?"
+_DATA = re.compile(r"[^\s@]@[^\s@]|^[\s+(-]*\d[\d\s().,:/+-]*$|^\d{4}-\d\d-\d\d")
 _INVISIBLE_CATEGORIES = {"Cf", "Cc", "Co", "Cn", "Cs", "Zl", "Zp"}
 _ODD_SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\u2800\u3164"
 
@@ -29,13 +33,14 @@ class Layout:
 
     Attributes:
         delimiter: One character.
-        columns: Named columns, in order.
+        columns: Columns in order, those of `odd` by a name that can be shown.
         has_unnamed_last: One more column without a name follows; it must stay empty.
         data_start: Characters before the first row.
         data_line: Physical line on which the first row begins, the file's first being 1.
         line_terminator: As the header ends.
         has_rows: Anything follows the header.
         notes: What was sniffed or dropped, for people.
+        odd: Columns that cannot be mapped, and why.
     """
 
     delimiter: str
@@ -46,6 +51,7 @@ class Layout:
     line_terminator: str
     has_rows: bool
     notes: tuple[str, ...]
+    odd: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def field_count(self) -> int:
@@ -81,7 +87,7 @@ def find_layout(text: str, options: SourceOptions, *, at_end: bool) -> Layout:
     delimiters.refuse_ragged_start(sample, delimiter, already_skipped=start.lines)
     fields, size, lines = _first_record(body, delimiter)
     records = delimiters.read_records(sample, delimiter, 200)
-    columns, has_unnamed_last, dropped = name_columns(fields, records[1:], trim=options.trim_headers)
+    columns, has_unnamed_last, odd, dropped = name_columns(fields, records[1:], trim=options.trim_headers)
     end = start.chars + size
     header = body[:size]
     terminator = "\r\n" if header.endswith("\r\n") else "\r" if header.endswith("\r") else "\n"
@@ -94,6 +100,7 @@ def find_layout(text: str, options: SourceOptions, *, at_end: bool) -> Layout:
         line_terminator=terminator,
         has_rows=bool(text[end:].strip("\r\n")) or not at_end,
         notes=(*start.notes, note, *dropped),
+        odd=odd,
     )
 
 
@@ -154,7 +161,7 @@ def _first_record(text: str, delimiter: str) -> tuple[list[str], int, int]:
 
 def name_columns(
     fields: Sequence[str], rows: Sequence[Sequence[str]], *, trim: bool
-) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+) -> tuple[tuple[str, ...], bool, dict[str, str], tuple[str, ...]]:
     """Check header names.
 
     Args:
@@ -163,17 +170,18 @@ def name_columns(
         trim: Trim white space around names instead of refusing it.
 
     Returns:
-        The names, whether a column without a name follows them, and notes for people.
+        The names, whether a column without a name follows them, columns that cannot be mapped and why, and notes for
+        people.
 
     Raises:
-        Doubt: a name is missing, doubled, or holds what cannot be seen.
+        Doubt: a name is doubled, or has white space around it.
     """
-    names = [field.strip() for field in fields] if trim else list(fields)
+    names = [name.strip() for name in fields] if trim else list(fields)
     notes: list[str] = []
     unnamed_last = len(names) > 1 and not names[-1].strip()
     if unnamed_last:
         names.pop()
-    check_names(names)
+    names, odd = check_names(names)
     widths = {len(row) for row in rows}
     if unnamed_last and widths == {len(names)}:
         unnamed_last = False
@@ -182,36 +190,58 @@ def name_columns(
         unnamed_last = True
     if unnamed_last:
         notes.append("the last column has no name and is left out")
-    return tuple(names), unnamed_last, tuple(notes)
+    if odd:
+        notes.append(f"{len(odd)} column(s) cannot be mapped: the name is missing or holds what cannot be seen")
+    return tuple(names), unnamed_last, odd, tuple(notes)
 
 
-def check_names(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Check the names of columns.
 
+    Returns:
+        The names, with those that are missing or hold what cannot be seen replaced by ones that can be shown, and for
+        each of these why it cannot be mapped.
+
     Raises:
-        Doubt: one is missing, doubled, or holds what cannot be seen.
+        Doubt: a name is doubled, or has white space around it.
     """
-    for position, name in enumerate(names, 1):
-        _check_name(name, position)
+    odd: dict[str, str] = {}
+    may_show = not looks_like_data(names)
+    names = [_shown_name(name, position, odd, may_show=may_show) for position, name in enumerate(names, 1)]
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
-        raise Doubt(f"the header names {_quoted(doubled)} more than once", "rename the columns so that each is one")
+        what = _quoted(doubled)
+        if looks_like_data(names):
+            places = [str(position) for position, name in enumerate(names, 1) if name == doubled[0]]
+            what = f"columns {', '.join(places[:5])} alike, one name"
+        raise Doubt(f"the header names {what} more than once", _HEADER_FIX)
+    return names, odd
 
 
-def _check_name(name: str, position: int) -> None:
+def looks_like_data(names: Sequence[str]) -> bool:
+    """Tell whether what should be a header may be a row: one of its names looks like an address, number or date.
+
+    What such a header says is not shown to anybody.
+    """
+    return any(_DATA.search(name) for name in names)
+
+
+def _shown_name(name: str, position: int, odd: dict[str, str], *, may_show: bool) -> str:
     if not name.strip():
-        raise Doubt(f"column {position} of the header has no name", "name it in the file")
-    hidden = [char for char in name if unicodedata.category(char) in _INVISIBLE_CATEGORIES or char in _ODD_SPACES]
-    if hidden:
-        raise Doubt(
-            f"the name of column {position} holds characters that cannot be seen: {_quoted([name])}",
-            "type the name anew in the file",
-        )
+        shown = f"unnamed column {position}"
+        odd[shown] = f"column {position} of the header has no name; name it in the file"
+        return shown
+    if any(unicodedata.category(char) in _INVISIBLE_CATEGORIES or char in _ODD_SPACES for char in name):
+        shown = _visible(name)
+        odd[shown] = f"its name holds characters that cannot be seen: {_quoted([name])}; type it anew in the file"
+        return shown
     if name != name.strip():
+        shown, fix = (f": {_quoted([name])}", f"write {_quoted([name.strip()])}") if may_show else ("", "trim it")
         raise Doubt(
-            f"the name of column {position} has white space around it: {_quoted([name])}",
-            f"write {_quoted([name.strip()])}, or set trim_headers under `source:` in the mapping",
+            f"the name of column {position} has white space around it{shown}",
+            f"{fix}, or set trim_headers under `source:` in the mapping",
         )
+    return name
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -220,6 +250,6 @@ def _quoted(names: Sequence[str]) -> str:
 
 def _visible(name: str) -> str:
     return "".join(
-        char if char.isprintable() and char not in _ODD_SPACES else char.encode("ascii", "backslashreplace").decode()
+        char if char.isprintable() and char not in _ODD_SPACES else char.encode("unicode_escape").decode()
         for char in name
     )

@@ -73,6 +73,7 @@ def _open_stdin(options: SourceOptions) -> Source:
     handle, path = tempfile.mkstemp(prefix="memory-importer-")  # made with mode 0600
     try:
         with os.fdopen(handle, "wb") as spool:
+            os.fchmod(handle, 0o600)  # a umask can take the owner's own bits away
             shutil.copyfileobj(sys.stdin.buffer, spool, 1024 * 1024)
         source = _open_files([inspect_file(STDIN, path)], options)
     except OSError as exc:

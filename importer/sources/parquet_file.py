@@ -17,6 +17,7 @@ from importer.ports import MALFORMED_SCHEMA, SourceChunk, SourceDescription
 from importer.sources.csv_file import column_difference
 from importer.sources.files import check_unchanged, fingerprint_of, hash_file, shown
 from importer.sources.header import check_names
+from importer.sources.parquet_size import pieces_of, reason_too_dense, swollen_columns, text_columns
 from importer.sources.readahead import read_ahead
 from importer.sources.render import is_list, is_naive_timestamp, reason_unsupported, render_column
 from importer.sources.sniff import Doubt
@@ -44,6 +45,7 @@ class _Shape:
     unsupported: tuple[tuple[str, str], ...]
     naive: tuple[str, ...]
     row_count: int
+    texts: tuple[str, ...]
 
 
 class ParquetSource:
@@ -109,7 +111,7 @@ class ParquetSource:
         for index, (file, shape) in enumerate(zip(self._files, self._shaped(), strict=True)):
             check_unchanged(file)
             first = 1
-            for frame in self._frames(file, shape):
+            for frame in self._frames(file, shape, unpacked):
                 unpacked += int(frame.estimated_size())
                 self._check_size(file, unpacked)
                 yield _chunk(index, frame, first)
@@ -124,19 +126,22 @@ class ParquetSource:
                 hint="write it again with fewer rows a file if it is genuine",
             )
 
-    def _frames(self, file: SourceFile, shape: _Shape) -> Generator[pl.DataFrame, None, None]:
+    def _frames(self, file: SourceFile, shape: _Shape, unpacked: int) -> Generator[pl.DataFrame, None, None]:
         batch_rows = min(self._batch_rows, max(_FEWEST_ROWS, _BATCH_CELLS // len(shape.kept)))
         # A dot in a name means a path to the engine, which would then pick other columns: such a file is read whole.
         dotted = any("." in name for name in shape.names)
         wanted = None if dotted else [shape.names[position] for position in shape.positions]
         places = shape.positions if dotted else range(len(shape.positions))
-        with _translated(file), pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES) as content:
+        with _translated(file), _opened(file, shape.texts, batch_rows) as content:
             for batch in content.iter_batches(batch_size=batch_rows, columns=wanted, use_threads=False):
-                columns = [
-                    render_column(batch.column(place), self._options).alias(name)
-                    for place, name in zip(places, shape.kept, strict=True)
-                ]
-                yield pl.DataFrame(columns)
+                for piece, text_bytes in pieces_of(batch):
+                    unpacked += text_bytes
+                    self._check_size(file, unpacked)
+                    columns = [
+                        render_column(piece.column(place), self._options).alias(name)
+                        for place, name in zip(places, shape.kept, strict=True)
+                    ]
+                    yield pl.DataFrame(columns)
 
     def _shaped(self) -> tuple[_Shape, ...]:
         if self._shapes is None:
@@ -150,6 +155,15 @@ class ParquetSource:
                 )
             self._shapes = shapes
         return self._shapes
+
+
+@contextmanager
+def _opened(file: SourceFile, texts: tuple[str, ...], batch_rows: int) -> Iterator[pq.ParquetFile]:
+    """Open a file so that no batch of it takes more memory than there may be."""
+    with pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES, read_dictionary=list(texts)) as content:
+        swollen = swollen_columns(content, texts, batch_rows)
+    with pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES, read_dictionary=swollen) as content:
+        yield content
 
 
 def _chunk(file_index: int, frame: pl.DataFrame, first: int) -> SourceChunk:
@@ -167,16 +181,20 @@ def _chunk(file_index: int, frame: pl.DataFrame, first: int) -> SourceChunk:
 def _shape(file: SourceFile, *, trim: bool) -> _Shape:
     with _translated(file), pq.ParquetFile(file.path) as content:
         schema = content.schema_arrow
-        row_count = content.metadata.num_rows
-    names = [name.strip() if trim else name for name in schema.names]
+        footer = content.metadata
+        row_count = footer.num_rows
+        too_dense = reason_too_dense(footer, file.size_bytes)
+    if too_dense is not None:
+        raise SourceError(f"{shown(file.name)}: {too_dense}", hint="write it again if it is genuine")
     try:
-        check_names(names)
+        names, odd = check_names([name.strip() if trim else name for name in schema.names])
     except Doubt as doubt:
         raise SourceError(f"{shown(file.name)}: {doubt.cause}", hint=doubt.fix) from None
-    whys = [reason_unsupported(one.type) for one in schema]
+    whys = [odd.get(name) or reason_unsupported(one.type) for name, one in zip(names, schema, strict=True)]
     kept = [position for position, why in enumerate(whys) if why is None]
     if not kept:
         raise SourceError(f"{shown(file.name)}: no column can be read as text", hint="write the table anew")
+    kept_names = {schema.names[position] for position in kept}
     return _Shape(
         names=tuple(schema.names),
         positions=tuple(kept),
@@ -185,6 +203,7 @@ def _shape(file: SourceFile, *, trim: bool) -> _Shape:
         unsupported=tuple((name, why) for name, why in zip(names, whys, strict=True) if why is not None),
         naive=tuple(names[position] for position in kept if is_naive_timestamp(schema.field(position).type)),
         row_count=row_count,
+        texts=tuple(name for name in text_columns(schema) if name in kept_names),
     )
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _DATE = "%Y-%m-%d"
 _INSTANT = "%Y-%m-%dT%H:%M:%S%.f"
 _TIME = "%H:%M:%S%.f"
+_MOST_DAYS = 95_000_000
+_DAY_NS = 86_400 * 10**9
+_UNITS_PER_S = {"ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def reason_unsupported(kind: pa.DataType) -> str | None:
@@ -66,8 +69,11 @@ def render_column(column: pa.Array, options: SourceOptions) -> pl.Series:
         return _series(column.cast(pa.string()))
     values = _series(column)
     if pa.types.is_date(kind):
-        return values.cast(pl.Date).dt.to_string(_DATE)
+        days = values.cast(pl.Date)
+        _check_range(days.to_physical(), -_MOST_DAYS, _MOST_DAYS)
+        return days.dt.to_string(_DATE)
     if pa.types.is_time(kind):
+        _check_range(values.to_physical(), 0, _DAY_NS - 1)
         return values.dt.to_string(_TIME)
     if pa.types.is_boolean(kind):
         words = pl.Series(["false", "true"])
@@ -75,10 +81,19 @@ def render_column(column: pa.Array, options: SourceOptions) -> pl.Series:
     return values.cast(pl.String)
 
 
+def _check_range(numbers: pl.Series, least: int, most: int) -> None:
+    """Refuse a moment that is none before the engine does: it panics, and prints that on standard error."""
+    low, high = numbers.min(), numbers.max()
+    if low is not None and not (least <= int(low) and int(high) <= most):  # type: ignore[arg-type]
+        raise pa.ArrowInvalid("a date or time out of range")
+
+
 def _render_timestamp(column: pa.Array, options: SourceOptions) -> pl.Series:
     zone = column.type.tz
     # Stored as instants in UTC whatever the zone's name, which not every engine knows.
     instants = _series(column.view(pa.timestamp(column.type.unit)))
+    most = _MOST_DAYS * 86_400 * _UNITS_PER_S[instants.dtype.time_unit]  # type: ignore[attr-defined]
+    _check_range(instants.to_physical(), -most, most)
     text = instants.dt.to_string(_INSTANT)
     if zone is not None:
         return text + "Z"

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
+
+import orjson
 
 from importer.core.delivery import Attempt, BatchEntry, BatchSpec, Changes, RowResult
 from importer.core.lifecycle import CODE_NO_ANSWER, FINAL, OUTCOME, ROW_OUTCOME, BatchState, RowState
@@ -38,6 +40,8 @@ from importer.state.ledger_schema import (
 )
 
 _Made = TypeVar("_Made")
+_REQUESTS: Final = "requests"
+"""Name of the fact that `SqliteLedger.requests` reads."""
 
 
 class SqliteLedger:
@@ -131,7 +135,23 @@ class SqliteLedger:
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
+    def set_requests(self, requests: Mapping[str, int]) -> None:
+        """Keep how many HTTP requests all sessions so far made, by kind."""
+        self.set_meta(_REQUESTS, orjson.dumps(dict(requests)).decode())
+
     # --- reading ---
+
+    def requests(self) -> dict[str, int]:
+        """Return the HTTP requests of all sessions so far, by kind; those of a session that was killed are not in it.
+
+        Raises:
+            LedgerDamagedError: they are not what `set_requests` writes.
+        """
+        try:
+            kept = orjson.loads(self.meta().get(_REQUESTS, "{}"))
+            return {str(kind): int(count) for kind, count in kept.items()}
+        except (ValueError, TypeError, AttributeError) as exc:
+            raise damaged(self.path, "is damaged (its counts of requests)") from exc
 
     def meta(self) -> dict[str, str]:
         """Return the facts about the run."""

@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from importer.files import storage_error, sync_folder
-from importer.state.run_folder import PACKAGE_FOLDER, RUN_NAME, RunsFolder
+from importer.state.run_folder import PACKAGE_FOLDER, PARTS_FOLDER, RUN_NAME, RunsFolder
 
 ASIDE: Final = ".purged-"
-PARTS_FOLDER: Final = "parts"
-"""Where import parts are while they are uploaded."""
-
 EMULATOR_FOLDER: Final = "emulator"
 """Where the stores of the local emulator are, beside the runs."""
 
@@ -53,6 +50,8 @@ def size_of(path: Path) -> int:
 def remove(path: Path) -> None:
     """Delete a file or folder by way of a name that marks it as deleted.
 
+    From the moment it has that name somebody else may be deleting it as well: what is gone by then is done.
+
     Raises:
         DiskError, StateError: it cannot be deleted; it may be set aside by then, or gone in part.
     """
@@ -76,8 +75,6 @@ def remove_leftovers(runs_dir: Path) -> int:
         size_bytes = size_of(path)
         try:
             _delete(path)
-        except FileNotFoundError:  # somebody else is at it
-            continue
         except OSError as exc:
             raise storage_error(exc, path) from exc
         freed += size_bytes
@@ -86,17 +83,30 @@ def remove_leftovers(runs_dir: Path) -> int:
 
 def leftovers(runs_dir: Path) -> Iterator[Path]:
     """Yield what an earlier deletion that was killed left."""
-    if not runs_dir.is_dir():
-        return
-    yield from runs_dir.glob(f"{ASIDE}*")
-    yield from (runs_dir / EMULATOR_FOLDER).glob(f"{ASIDE}*")
+    yield from _aside_in(runs_dir)
+    yield from _aside_in(runs_dir / EMULATOR_FOLDER)
     for run in RunsFolder(runs_dir).all():
         if is_run_folder(run.path):
-            yield from run.path.glob(f"{ASIDE}*")
+            yield from _aside_in(run.path)
+
+
+def _aside_in(folder: Path) -> list[Path]:
+    """Return what was set aside in a folder; nothing where it went meanwhile, or may not be looked into."""
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if entry.name.startswith(ASIDE)]
+    except OSError:
+        return []
 
 
 def _delete(path: Path) -> None:
+    """Delete a file or folder, or what is left of it: two may be deleting the same."""
     if path.is_symlink() or not path.is_dir():
-        path.unlink()
+        path.unlink(missing_ok=True)
     else:
-        shutil.rmtree(path)
+        shutil.rmtree(path, onerror=_unless_gone)
+
+
+def _unless_gone(_: object, __: str, error: tuple[type[BaseException], BaseException, object]) -> None:
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]

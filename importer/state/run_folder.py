@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,9 @@ from importer.state.sealed import damaged, unreadable
 
 MANIFEST_FILE: Final = "run.json"
 PACKAGE_FOLDER: Final = "package"
+PARTS_FOLDER: Final = "parts"
+"""Where import parts are while they are uploaded."""
+
 LEDGER_FILE: Final = "ledger.db"
 INDEX_FILE: Final = "index.arrow"
 ORDER_FILE: Final = "order.arrow"
@@ -48,6 +51,11 @@ class RunFolder:
     def run_id(self) -> str:
         """The run's name."""
         return self.path.name
+
+    @property
+    def seed(self) -> int:
+        """The number that samples and jitter of the run are made from."""
+        return int(self.run_id.rpartition("-")[2], 16)
 
     @property
     def package(self) -> Path:
@@ -170,12 +178,9 @@ class RunsFolder:
             StateError: there is, and its record is lost.
         """
         runs = self.all()
-        if name == "last" and runs:
-            return runs[-1]
-        matches = [run for run in runs if run.run_id.startswith(name)]
-        exact = [run for run in matches if run.run_id == name]
-        if len(exact or matches) == 1:
-            return (exact or matches)[0]
+        matches = called([run.path for run in runs], name)
+        if len(matches) == 1:
+            return RunFolder(matches[0])
         if not matches:
             self._refuse_lost(name)
         found = "no run" if not matches else "more than one run"
@@ -221,6 +226,14 @@ class RunsFolder:
             if not self.path.exists():
                 make_private_folder(self.path)
                 keep_out_of_git(self.path)
+
+
+def called(folders: Sequence[Path], name: str) -> list[Path]:
+    """Return which folders of runs, oldest first, a name means: an id, the beginning of one, or ``last``."""
+    if name == "last" and folders:
+        return [folders[-1]]
+    matches = [folder for folder in folders if folder.name.startswith(name)]
+    return [folder for folder in matches if folder.name == name] or matches
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from importer.core.read_back import READ_BACK_SCHEMA
+from importer.core.read_back import READ_BACK_SCHEMA, without_ranges
 from importer.errors import StateError
 from importer.state.package import read_frame, write_frame
 
@@ -30,6 +31,18 @@ def read_verified(package: Path) -> pl.DataFrame:
             f"what was read back cannot be read ({path.name}: {type(exc).__name__})",
             hint=f"delete {path} and read back again: `memory-importer verify`",
         ) from None
+
+
+def forget_verified(package: Path, ranges: Sequence[tuple[int, int]]) -> None:
+    """Drop what was read back of positions in any of the ranges (first, one past the last), which do not overlap.
+
+    Raises:
+        StateError: the file is damaged, or cannot be written.
+    """
+    found = read_verified(package)
+    left = without_ranges(found, ranges)
+    if left.height < found.height:
+        write_verified(package, left)
 
 
 def write_verified(package: Path, results: pl.DataFrame) -> None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-import orjson
-
-from importer.core.delivery import EngineOptions, FailureKind
+from importer.core.delivery import ApiFailure, EngineOptions, FailureKind
 from importer.core.lifecycle import FINAL, BatchState, FinishReason
 from importer.core.manifest import Stage
+from importer.core.pacing import Pacer
 from importer.core.report import ErrorReport, ExitCode, FinalState, Report, highest_exit_code
 from importer.errors import (
     ApiError,
@@ -27,7 +26,8 @@ from importer.pipeline.deliver import DeliveryPorts, DeliveryProgress, DeliveryR
 from importer.pipeline.outcomes import Delivered
 from importer.state.ledger import SqliteLedger
 from importer.state.run_folder import RunFolder
-from importer.wiring.disk import resumable
+from importer.state.verified_file import forget_verified
+from importer.wiring.disk import sending_from
 from importer.wiring.finishing import Ending, delivered_by, error_report, finish
 from importer.wiring.logged import logged_ledger
 from importer.wiring.requests import Hooks, SendOptions
@@ -66,6 +66,19 @@ class Occasion:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What went before a delivery.
+
+    Attributes:
+        resumed: The batches come from an earlier process: it is checked that their rows are still the same.
+        pacer: What requests of this process learned of the service's patience.
+    """
+
+    resumed: bool = False
+    pacer: Pacer | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """How a delivery ended.
 
@@ -76,6 +89,7 @@ class Delivery:
         code: What it comes to, whatever the rows come to.
         error: What ended it early.
         notes: What else should be known.
+        pacer: What is known of the service's patience, for requests that follow.
     """
 
     completed: bool
@@ -84,6 +98,7 @@ class Delivery:
     code: ExitCode = ExitCode.OK
     error: ErrorReport | None = None
     notes: tuple[str, ...] = ()
+    pacer: Pacer | None = None
 
 
 def left_to_send(folder: RunFolder) -> int:
@@ -93,7 +108,7 @@ def left_to_send(folder: RunFolder) -> int:
 
 
 def deliver_run(
-    run: Run, store: OpenTarget, ledger: SqliteLedger, hooks: Hooks, options: SendOptions, *, resumed: bool
+    run: Run, store: OpenTarget, ledger: SqliteLedger, hooks: Hooks, options: SendOptions, earlier: Earlier
 ) -> Delivery:
     """Deliver every batch that is not over.
 
@@ -103,15 +118,16 @@ def deliver_run(
         ledger: Of the run.
         hooks: Progress and stopping.
         options: How hard.
-        resumed: The batches come from an earlier process: check that their rows are still the same.
+        earlier: What went before it.
     """
-    with resumable(run.folder.run_id):
+    with sending_from(run.folder.run_id):
         set_stage(run, Stage.SENDING)
-        result, error = _deliver(run, store, ledger, hooks, options, resumed=resumed)
+        result, error = _deliver(run, store, ledger, hooks, options, earlier)
     completed = result is not None and result.reason is FinishReason.COMPLETED
     requests = _requests_so_far(ledger, result)
     code = _exit_code(result, error, hooks)
-    return Delivery(completed, delivered_by(ledger), requests, code, _why(run, result, error))
+    pacer = result.pacer if result is not None else earlier.pacer
+    return Delivery(completed, delivered_by(ledger), requests, code, _why(run, result, error), pacer=pacer)
 
 
 def delivery_report(run: Run, hooks: Hooks, occasion: Occasion, delivery: Delivery) -> Report:
@@ -129,7 +145,7 @@ def delivery_report(run: Run, hooks: Hooks, occasion: Occasion, delivery: Delive
     )
     hooks.progress.finish()
     try:
-        with resumable(run.folder.run_id):
+        with sending_from(run.folder.run_id):
             report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
             if delivery.completed:
                 # After its report: killed before that, the run is unfinished, and nobody takes an older report for
@@ -146,7 +162,7 @@ def delivery_report(run: Run, hooks: Hooks, occasion: Occasion, delivery: Delive
 def standing(run: Run, *, code: ExitCode = ExitCode.OK, error: ErrorReport | None = None) -> Delivery:
     """Return how a run stands without anything sent."""
     with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
-        return Delivery(False, delivered_by(ledger), recorded_requests(ledger), code, error)  # noqa: FBT003
+        return Delivery(False, delivered_by(ledger), ledger.requests(), code, error)  # noqa: FBT003
 
 
 def refusal_report(run: Run, hooks: Hooks, occasion: Occasion, refusal: ImporterError) -> Report:
@@ -156,7 +172,7 @@ def refusal_report(run: Run, hooks: Hooks, occasion: Occasion, refusal: Importer
 
 
 def _deliver(
-    run: Run, store: OpenTarget, ledger: SqliteLedger, hooks: Hooks, options: SendOptions, *, resumed: bool
+    run: Run, store: OpenTarget, ledger: SqliteLedger, hooks: Hooks, options: SendOptions, earlier: Earlier
 ) -> tuple[DeliveryResult | None, StateError | None]:
     order = run.folder.read_order()
     payloads = payloads_of(run, order)
@@ -164,34 +180,32 @@ def _deliver(
     ports = DeliveryPorts(payloads, store.client, logged_ledger(ledger), CLOCK, hooks.stop)
     engine = EngineOptions(
         run_id=run.folder.run_id,
-        seed=int(run.folder.run_id.rpartition("-")[2], 16),
+        seed=run.folder.seed,
         concurrency=options.concurrency,
         max_rps=options.max_rps,
         poll_first_s=min(options.poll_first_s, _EMULATOR_POLL_S) if store.target.emulator else options.poll_first_s,
-        resumed=resumed,
+        resumed=earlier.resumed,
     )
     # A batch that is only polled any more was counted when the service took it.
     over = (*FINAL, BatchState.APPLYING)
     hooks.progress.stage("send", sum(entry.spec.rows for entry in ledger.entries() if entry.state not in over))
     try:
-        with resumable(run.folder.run_id):
-            return deliver(ports, engine, _advance(hooks)), None
+        with sending_from(run.folder.run_id):
+            # What was read back before its batch was over is of a store that did not have its rows yet.
+            coming = [(entry.spec.start, entry.spec.stop) for entry in ledger.entries() if entry.state not in FINAL]
+            forget_verified(run.folder.package, coming)
+            return deliver(ports, engine, _advance(hooks), known=earlier.pacer), None
     except StateError as error:
         return None, error
 
 
-def recorded_requests(ledger: SqliteLedger) -> dict[str, int]:
-    """Return the HTTP requests of all sessions so far, by kind."""
-    return {name: int(count) for name, count in orjson.loads(ledger.meta().get("requests", "{}")).items()}
-
-
 def _requests_so_far(ledger: SqliteLedger, result: DeliveryResult | None) -> dict[str, int]:
     """Add this session's requests to those of earlier ones; a session that was killed is not in the sum."""
-    total = recorded_requests(ledger)
+    total = ledger.requests()
     for kind, count in (result.requests if result is not None else {}).items():
         total[kind.value] = total.get(kind.value, 0) + count
     with suppress(DiskError):  # what stopped the delivery may keep this from being written as well; it only counts
-        ledger.set_meta("requests", orjson.dumps(total).decode())
+        ledger.set_requests(total)
     return total
 
 
@@ -220,14 +234,14 @@ def _exit_code(result: DeliveryResult | None, error: StateError | None, hooks: H
     if result is None:
         return ExitCode.STOPPED
     if result.reason is FinishReason.INTERRUPTED:
-        return _signal_code(hooks)
+        return hooks.stopped_code()
     return _REASON_CODES[result.reason]
 
 
 def refusal_code(refusal: ImporterError, hooks: Hooks) -> ExitCode:
     """Return the exit code of what kept a run from being sent."""
     if isinstance(refusal, RunInterrupted):
-        return _signal_code(hooks)
+        return hooks.stopped_code()
     if isinstance(refusal, StateError):
         return ExitCode.STOPPED if isinstance(refusal, DiskError) else ExitCode.STATE
     if isinstance(refusal, ApiError):
@@ -235,11 +249,6 @@ def refusal_code(refusal: ImporterError, hooks: Hooks) -> ExitCode:
     return ExitCode.GUARD if isinstance(refusal, GuardError) else ExitCode.REFUSED
 
 
-def _signal_code(hooks: Hooks) -> ExitCode:
-    return ExitCode.TERMINATED if hooks.stop_signal() == _SIGTERM else ExitCode.INTERRUPTED
-
-
-_SIGTERM: Final = 15
 _EMULATOR_POLL_S: Final = 0.05
 """The local service has applied a small batch by then, and a person is waiting."""
 
@@ -251,16 +260,34 @@ _MEND: Final = {
 }
 """What comes first where a request was refused, by HTTP status; None where it was not even sent."""
 
+_OF_WHAT_IS_SENT: Final = frozenset({400, 422})
+"""Statuses that speak against the rows or columns themselves: the same ones would be refused once more."""
+
+_CHECK: Final = (
+    "check the store's traits against the mapping (outcomes.parquet has what was refused and its code; "
+    "`memory-importer explain refused-by-service`)"
+)
+
 
 def _why(run: Run, result: DeliveryResult | None, error: StateError | None) -> ErrorReport | None:
     if error is not None:
         return error_report(error)
     if result is None or result.reason is FinishReason.COMPLETED:
         return None
+    run_id = run.folder.run_id
     failure = result.failure
-    status = f" (HTTP {failure.status}, code {failure.code})" if failure is not None and failure.status else ""
-    mend = _MEND.get(failure.status, "") if failure is not None and failure.kind is FailureKind.REJECTED else ""
-    return ErrorReport(
-        message=_REASON_TEXTS[result.reason] + status,
-        hint=f"{mend}`memory-importer resume {run.folder.run_id}` goes on where it stopped",
-    )
+    said = _said(failure) if failure is not None and failure.status else ""
+    mend = ""
+    if failure is not None and failure.kind is FailureKind.REJECTED:
+        if failure.status in _OF_WHAT_IS_SENT:
+            hint = f"{_CHECK}; then `memory-importer resume {run_id} --replan` checks and plans what is left anew"
+            return ErrorReport(message=_REASON_TEXTS[result.reason] + said, hint=hint)
+        mend = _MEND.get(failure.status, "")
+    hint = f"{mend}`memory-importer resume {run_id}` goes on where it stopped"
+    return ErrorReport(message=_REASON_TEXTS[result.reason] + said, hint=hint)
+
+
+def _said(failure: ApiFailure) -> str:
+    code = f", code {failure.code}" if failure.code is not None else ""
+    about = f", about {', '.join(failure.mappings)}" if failure.mappings else ""
+    return f" (HTTP {failure.status}{code}{about})"

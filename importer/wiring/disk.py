@@ -155,3 +155,22 @@ def resumable(run_id: str) -> Iterator[None]:
     except DiskError as error:
         error.hint = f"free space there, then `memory-importer resume {run_id}` goes on where it stopped"
         raise
+
+
+@contextmanager
+def sending_from(run_id: str) -> Iterator[None]:
+    """Say how to go on with a run that is being sent, when a file of it cannot be used any more.
+
+    Raises:
+        DiskError: the one that came, or one for whatever else the system said of a file.
+    """
+    try:
+        with resumable(run_id):
+            yield
+    except BrokenPipeError:  # nobody reads what is shown any more
+        raise
+    except OSError as exc:
+        raise DiskError(
+            f"a file of the run could not be used: {exc.strerror or type(exc).__name__}",
+            hint=f"see to the disk of the runs folder, then `memory-importer resume {run_id}` goes on where it stopped",
+        ) from exc

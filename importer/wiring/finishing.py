@@ -10,14 +10,14 @@ from typing import Final
 
 import polars as pl
 
+from importer.core.cost import Cost
 from importer.core.manifest import RunManifest
+from importer.core.read_back import Verified
 from importer.core.report import (
     ErrorReport,
     ExitCode,
     FinalState,
     MappingReport,
-    MergeGroups,
-    Operations,
     Report,
     RouteReport,
     SourceReport,
@@ -28,6 +28,7 @@ from importer.core.report import (
 )
 from importer.core.report_hints import next_steps
 from importer.errors import ImporterError
+from importer.pipeline.cost import Made, cost_left, operations_of
 from importer.pipeline.outcomes import (
     OVERRIDES_SCHEMA,
     RANGES_SCHEMA,
@@ -35,23 +36,33 @@ from importer.pipeline.outcomes import (
     outcome_frames,
     place_findings,
 )
+from importer.pipeline.report_rows import group_lines, merge_groups, unlike_lines
+from importer.pipeline.sent_again import History, history
 from importer.ports import PackageAccess
-from importer.reports.outcome_files import OutcomesSink, write_groups
+from importer.reports.html_page import write_page
+from importer.reports.mismatch_file import MISMATCHES_CAP, write_mismatches
+from importer.reports.outcome_files import GROUP_FACTS, OutcomesSink, write_groups
+from importer.reports.progress_file import drop_progress
 from importer.reports.report_file import write_report
 from importer.state.ledger import SqliteLedger
 from importer.state.run_folder import RunFolder
+from importer.state.verified_file import read_verified
+from importer.wiring.grouping import read_members
+from importer.wiring.month import allowance_now
 
 REPORT_FILES: Final = (
     "report.json",
+    "report.html",
     "issues.csv",
     "issues.parquet",
     "rejected.csv",
     "rejected-malformed.txt",
     "outcomes.parquet",
     "groups.parquet",
+    "mismatches.csv",
 )
 
-
+_ALWAYS: Final = frozenset({"report.json", "report.html"})
 _REFUSALS: Final = frozenset({ExitCode.REFUSED, ExitCode.GUARD})
 
 
@@ -69,6 +80,7 @@ class Ending:
         exit_codes: Codes beside the one the rows come to.
         error: What ended the run early.
         notes: What else should be known.
+        coming: What is still to be sent costs; worked out by what was delivered if None.
     """
 
     command: str
@@ -80,6 +92,7 @@ class Ending:
     error: ErrorReport | None = None
     notes: tuple[str, ...] = ()
     started_at: str | None = None
+    coming: Cost | None = None
 
 
 def error_report(error: ImporterError) -> ErrorReport:
@@ -105,32 +118,47 @@ def finish(
         groups: ``group``, ``kind``, ``id_types``, ``decision``.
         end: How the command ended.
     """
+    past = history(index, run.read_order(), end.delivered) if run.has_order() else History(index)
+    verified = read_verified(run.package)
     sink = OutcomesSink(run.path, manifest.key, manifest.source.files)
     skipped: Counter[str] = Counter()
     try:
-        for frame in outcome_frames(package, index, end.delivered, sending_state=end.sending_state):
+        for frame in outcome_frames(
+            package, past.index, end.delivered, sending_state=end.sending_state, verified=verified
+        ):
             sink.append(frame)
             reasons = frame.filter(pl.col("state") == FinalState.SKIPPED.value).group_by("code").len()
             skipped.update({code: count for code, count in reasons.iter_rows() if count})
         sink.close()
     finally:
         sink.abort()
-    _write_groups(run.path, manifest, package, index, groups)
+    _write_groups(run, manifest, package, index, groups)
+    _write_mismatches(run.path, manifest, package, past.index, verified)
+    coming = end.coming
+    if coming is None:
+        coming = cost_left(index, end.delivered, Made(manifest.filled_sets(), manifest.wire_traits()))
     report = _report(run, manifest, index, groups, end).model_copy(
         update={
             "outcomes": sink.counts,
             "skipped": dict(skipped),
-            "operations": _operations(sink.counts, index, manifest, end.requests),
+            "operations": operations_of(sink.counts, past, end.requests, coming),
+            "allowance": allowance_now(run.path.parent, manifest.options.free_operations, coming)
+            if run.has_order()
+            else None,
+            "verified": {result.value: sink.verified[result.value] for result in Verified} if sink.verified else {},
         }
     )
-    report = _judged(report, run.path, end)
+    report = _judged(report, run.path, end, settled=sink.settled)
     write_report(run.path, report)
+    drop_progress(run.path)
+    write_page(run.path, report)  # last: what goes wrong with it must not cost the report
     return report
 
 
-def _judged(report: Report, folder: Path, end: Ending) -> Report:
+def _judged(report: Report, folder: Path, end: Ending, *, settled: int) -> Report:
     differences = reconcile(report)
-    codes = [exit_code_of(report.outcomes), *end.exit_codes]
+    not_verified = sum(report.verified.get(result.value, 0) for result in (Verified.MISMATCHED, Verified.MISSING))
+    codes = [exit_code_of(report.outcomes, not_verified=not_verified, settled=settled), *end.exit_codes]
     if _REFUSALS.intersection(end.exit_codes):
         # The rows that were not sent have their reason: the run did not stop early, it never began to send.
         codes = [code for code in codes if code != ExitCode.STOPPED]
@@ -140,10 +168,10 @@ def _judged(report: Report, folder: Path, end: Ending) -> Report:
         update={
             "exit_code": int(highest_exit_code(codes)),
             "notes": (*report.notes, *differences),
-            "files": tuple(name for name in REPORT_FILES if name == "report.json" or (folder / name).exists()),
+            "files": tuple(name for name in REPORT_FILES if name in _ALWAYS or (folder / name).exists()),
         }
     )
-    return report.model_copy(update={"hints": next_steps(report)})
+    return report.model_copy(update={"hints": next_steps(report, settled=settled)})
 
 
 def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: pl.DataFrame, end: Ending) -> Report:
@@ -152,10 +180,11 @@ def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: 
         update={
             "command": end.command,
             "requests": dict(end.requests),
-            "merge_groups": _merge_groups(index, groups),
+            "merge_groups": merge_groups(index, groups, manifest.options.reading),
+            "stored": manifest.stored,
             "started_at": end.started_at or manifest.created_at,
             "finished_at": end.finished_at,
-            "notes": (*manifest.notes, *end.notes),
+            "notes": (*end.notes, *manifest.notes),
             "error": end.error,
         }
     )
@@ -203,46 +232,23 @@ def report_base(run: RunFolder, manifest: RunManifest) -> Report:
     )
 
 
-def _merge_groups(index: pl.DataFrame, groups: pl.DataFrame) -> MergeGroups:
-    merges = groups.filter(pl.col("kind") == "merge")
-    rows = index.filter(pl.col("group").is_in(merges["group"].implode())).height if merges.height else 0
-    held = merges.filter(pl.col("decision") == "held").height
-    return MergeGroups(groups=merges.height, rows=rows, held=held, allowed=merges.height - held)
-
-
-def _operations(
-    outcomes: Mapping[str, int], index: pl.DataFrame, manifest: RunManifest, requests: Mapping[str, int]
-) -> Operations:
-    """Count billable operations: rows that were sent, or would be, and nothing for rows that stay here.
-
-    Every such row creates or updates a profile; a removal patches it again, a row of a merge group may merge it, and
-    whether a row without an answer or in a part with errors was applied is not known.
-    """
-    planned = outcomes[FinalState.PLANNED.value]
-    sure = planned + outcomes[FinalState.ACCEPTED.value] + outcomes[FinalState.PROCESSED.value]
-    doubtful = outcomes[FinalState.UNATTRIBUTED.value] + outcomes[FinalState.UNKNOWN.value]
-    if not sure + doubtful:
-        return Operations()
-    merging = index.filter((pl.col("state") == "sequence") & (pl.col("position") >= 0)).height
-    removing = [number for number, entry in enumerate(manifest.filled_sets()) if entry.removed]
-    patches = index.filter((pl.col("position") >= 0) & pl.col("set").is_in(removing)).height if planned else 0
-    return Operations(at_least=sure, at_most=sure + doubtful + merging + patches + requests.get("patch", 0))
-
-
 def _write_groups(
-    folder: Path, manifest: RunManifest, package: PackageAccess, index: pl.DataFrame, groups: pl.DataFrame
+    run: RunFolder, manifest: RunManifest, package: PackageAccess, index: pl.DataFrame, groups: pl.DataFrame
 ) -> None:
-    lines = (
-        index.select("group")
-        .with_row_index("line")
-        .filter(pl.col("group") >= 0)
-        .join(groups, on="group", how="inner", maintain_order="left")
-        .select(pl.col("line").cast(pl.Int64), "group", "kind", "decision", "id_types")
-    )
+    lines = group_lines(index, groups, read_members(run.package), GROUP_FACTS, manifest.options.reading)
     if lines.is_empty():
         return
     placed = pl.concat(list(place_findings(package, index, lines))).sort("group", "row_number")
-    write_groups(folder, placed.with_columns(pl.col("group").cast(pl.String)), manifest.key, manifest.source.files)
+    write_groups(run.path, placed.with_columns(pl.col("group").cast(pl.String)), manifest.key, manifest.source.files)
+
+
+def _write_mismatches(
+    folder: Path, manifest: RunManifest, package: PackageAccess, index: pl.DataFrame, verified: pl.DataFrame
+) -> None:
+    lines = unlike_lines(index, verified, MISMATCHES_CAP)
+    placed = list(place_findings(package, index, lines))
+    frame = pl.concat(placed).explode("traits", "sent", "stored") if placed else lines
+    write_mismatches(folder, frame.rename({"traits": "trait"}), manifest.key, manifest.source.files)
 
 
 def delivered_by(ledger: SqliteLedger) -> Delivered:

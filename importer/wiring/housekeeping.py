@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from importer.core.manifest import RunManifest, Stage
+from importer.core.manifest import Stage
 from importer.core.read_back import Verified
 from importer.core.report import ExitCode, FinalState, Report, Skipped
 from importer.errors import StateError
@@ -54,9 +54,11 @@ def _drop(folder: RunFolder, now: datetime) -> bool:
     if not is_run_folder(folder.path) or not packed_folders(folder.path):
         return False
     try:
-        if not _unneeded(folder, folder.read_manifest(), now):
+        if not _unneeded(folder, now):  # most runs: no need for a lock
             return False
         with RunLock(folder.path):
+            if not _unneeded(folder, now):
+                return False  # somebody took it up since, and had it until now
             for path in packed_folders(folder.path):
                 remove(path)
     except StateError:
@@ -64,7 +66,8 @@ def _drop(folder: RunFolder, now: datetime) -> bool:
     return True
 
 
-def _unneeded(folder: RunFolder, manifest: RunManifest, now: datetime) -> bool:
+def _unneeded(folder: RunFolder, now: datetime) -> bool:
+    manifest = folder.read_manifest()
     if manifest.stage is Stage.PACKAGING and manifest.command == "validate":
         return now - datetime.fromisoformat(manifest.created_at) > KEEP_SPILL
     if manifest.stage is not Stage.FINISHED:

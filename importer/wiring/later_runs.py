@@ -1,7 +1,8 @@
 """Runs that came after one: which of its rows they may have delivered, so that nobody sends an old value on top.
 
-Rows are compared by the source's key where both runs have the same key columns, and by their identifiers otherwise.
-What cannot be compared is an error: nothing is guessed.
+Rows are compared by their identifiers, as the service compares them, and by the source's key as well where both runs
+have the same key columns. Where the later run's package is gone its keys alone are left. What cannot be compared is an
+error: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from functools import cmp_to_key
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,6 +19,7 @@ import polars as pl
 
 from importer.core.manifest import RunManifest, Stage
 from importer.core.packing import KEY_TEXT, key_text_expr
+from importer.core.run_order import is_later
 from importer.errors import GuardError, StateError
 from importer.pipeline.sent_again import (
     KEY,
@@ -31,6 +34,7 @@ from importer.pipeline.sent_again import (
 from importer.ports import PackageAccess
 from importer.reports.outcome_files import OUTCOMES_NAME
 from importer.state.package import VALID_FILE
+from importer.state.purged import purged_names, read_purged
 from importer.state.run_folder import RunFolder, RunsFolder
 from importer.wiring.finishing import delivered_by
 from importer.wiring.runs import Run
@@ -51,24 +55,41 @@ def later_runs(run: Run) -> list[LaterRun]:
     """Return the runs made after this one that sent to the same store, oldest first.
 
     Raises:
-        GuardError: the record of a run that may be one of them cannot be read.
+        GuardError: the record of a run that may be one of them cannot be read, or one of them was purged.
     """
     mine = run.manifest
+    runs_dir = run.folder.path.parent
     found = []
-    for folder in RunsFolder(run.folder.path.parent).all():
+    for folder in RunsFolder(runs_dir).all():
         try:
             manifest = folder.read_manifest()
         except StateError:
             if folder.run_id > mine.run_id:
                 raise _incomparable(folder.run_id, mine.run_id, "its record cannot be read") from None
             continue
-        if _made(manifest) > _made(mine) and _same_store(manifest, mine) and manifest.stage in _SENT:
+        if is_later(manifest, mine) and _same_store(manifest, mine) and manifest.stage in _SENT:
             found.append(LaterRun(folder, manifest))
-    return found
+    _refuse_purged(runs_dir, mine)
+    return sorted(found, key=cmp_to_key(_by_age))
 
 
-def _made(manifest: RunManifest) -> tuple[datetime, str]:
-    return datetime.fromisoformat(manifest.created_at), manifest.run_id
+def _by_age(one: LaterRun, other: LaterRun) -> int:
+    return 1 if is_later(one.manifest, other.manifest) else -1
+
+
+def _refuse_purged(runs_dir: Path, mine: RunManifest) -> None:
+    """Refuse where a later run is gone: nobody can tell any more what it delivered."""
+    for run_id in purged_names(runs_dir):
+        if (runs_dir / run_id).exists():
+            continue  # whoever was about to purge it was killed
+        try:
+            purged = read_purged(runs_dir, run_id)
+        except StateError:
+            if run_id > mine.run_id:
+                raise _incomparable(run_id, mine.run_id, "it was purged") from None
+            continue
+        if is_later(purged, mine) and purged.may_be_at(mine.target):
+            raise _incomparable(run_id, mine.run_id, "it was purged")
 
 
 def _same_store(manifest: RunManifest, mine: RunManifest) -> bool:
@@ -78,13 +99,25 @@ def _same_store(manifest: RunManifest, mine: RunManifest) -> bool:
 
 def _incomparable(later: str, run_id: str, why: str) -> GuardError:
     return GuardError(
-        f"run {later} may have delivered some of these rows since, and cannot be compared: {why}; nothing was sent"
-        " again",
+        f"run {later} may have delivered some of these rows since, and cannot be compared: {why}; nothing was sent",
         hint=f"`memory-importer retry {run_id} --ignore-later` sends them, and may put old values in the place of new",
     )
 
 
-def overtaken_by(later: LaterRun, run: Run, lines: Lines) -> Lines:
+@dataclass(frozen=True)
+class Overtaken:
+    """What a later run did to rows of another.
+
+    Attributes:
+        lines: Rows that it may have delivered.
+        by_key_alone: Its package is gone: the same person under another key would not be seen.
+    """
+
+    lines: Lines
+    by_key_alone: bool = False
+
+
+def overtaken_by(later: LaterRun, run: Run, lines: Lines) -> Overtaken:
     """Return the lines of a run that a later one may have delivered.
 
     Args:
@@ -97,16 +130,27 @@ def overtaken_by(later: LaterRun, run: Run, lines: Lines) -> Lines:
         StateError: a file of this run is damaged.
     """
     if not len(lines):
-        return lines
+        return Overtaken(lines)
     mine = _Rows(run.package, run.index["slot"].gather(lines), run.manifest, lines)
     if not run.manifest.key or later.manifest.key != run.manifest.key:
-        return _matching(mine.identifiers(), _identifiers(later, run), later, run)
+        return Overtaken(_matching(mine.identifiers(), _identifiers(later, run), later, run))
     theirs, own = _Keys(later, run), mine.keys()
     by_key = _matching(own.drop_nulls(), theirs.with_text(), later, run)
     # A row without a key is known by its identifiers alone, to either side.
-    if own["text"].null_count() or theirs.some_missing:
-        return np.union1d(by_key, _matching(mine.identifiers(), _identifiers(later, run), later, run))
-    return by_key
+    keyless = own["text"].null_count() or theirs.some_missing
+    if not keyless and not _has_package(later):
+        return Overtaken(by_key, by_key_alone=True)
+    return Overtaken(np.union1d(by_key, _matching(mine.identifiers(), _identifiers(later, run), later, run)))
+
+
+def note_of(later: LaterRun, found: Overtaken) -> tuple[str, ...]:
+    """Say what was not compared, for the notes of a report."""
+    if not found.by_key_alone:
+        return ()
+    return (
+        f"rows of run {later.folder.run_id}, which is later, were compared by key alone: its package is gone, so the"
+        " same person under another key would not be seen",
+    )
 
 
 def _matching(mine: pl.DataFrame, theirs: Iterator[pl.DataFrame], later: LaterRun, run: Run) -> Lines:

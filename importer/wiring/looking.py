@@ -1,4 +1,4 @@
-"""Looking at a store or a mapping without making a run."""
+"""Looking at a store without making a run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from importer.core.schema import StoreSchema
-from importer.core.transform import TransformPlan
+from importer.errors import SettingsError, StateError
+from importer.files import write_whole
 from importer.settings import Settings
-from importer.state.files import write_private
-from importer.wiring.opening import opened
-from importer.wiring.requests import RunRequest
 from importer.wiring.targets import OpenTarget, open_emulator, open_live, schema_from_file
 
 
@@ -23,16 +21,13 @@ def store_schema(settings: Settings, *, emulator: bool, schema_file: Path | None
         return target.schema
 
 
-def check_against_store(request: RunRequest) -> TransformPlan:
-    """Bring mapping, source and store together, as a run would.
+def save_schema(schema: StoreSchema, path: Path) -> None:
+    """Write a schema for `--schema`.
 
     Raises:
-        MappingError: they do not fit; it has every reason.
+        SettingsError: the file cannot be written.
     """
-    with opened(request) as inputs:
-        return inputs.plan
-
-
-def save_schema(schema: StoreSchema, path: Path) -> None:
-    """Write a schema for `--schema`."""
-    write_private(path, schema.to_file())
+    try:
+        write_whole(path, schema.to_file())
+    except StateError as error:  # it is no state of a run here, but a name that somebody gave
+        raise SettingsError(error.message, hint="give another --output") from error

@@ -140,7 +140,7 @@ def _store(
 ) -> Iterator[tuple[StoreSchema, Target, OpenTarget | None]]:
     if request.emulator:
         # The emulator has one store; a mapping pinned to a store of the live service names another.
-        context = open_emulator(request.settings, seed=seed_for(mapping), store_id=mapping.store)
+        context = open_emulator(request.settings, seed=seed_for(mapping), store_id=mapping.store, wait=wait)
     elif request.settings.store_id is not None or mapping.store is not None:
         store_id = request.settings.store_id or mapping.store
         context = open_live(request.settings.model_copy(update={"store_id": store_id}), wait=wait)

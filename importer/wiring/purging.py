@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,9 +23,10 @@ from importer.state.removal import (
     remove_leftovers,
     size_of,
 )
-from importer.state.run_folder import MANIFEST_FILE, RunFolder
+from importer.state.run_folder import MANIFEST_FILE, RunFolder, called
 from importer.wiring.housekeeping import wanted_rows
 from importer.wiring.month import keep_operations
+from importer.wiring.purged_runs import forget_unneeded, keep_that_it_was
 from importer.wiring.run_status import has_report, is_at_work
 
 _AT_WORK: Final = "a process works on it"
@@ -154,7 +156,10 @@ def carry_out(plan: Purge, runs_dir: Path) -> Purge:
         else:
             gone.append(item)
             freed += item.size_bytes
-    return Purge(tuple(gone), tuple(kept), freed + remove_leftovers(runs_dir))
+    with suppress(StateError):  # what was asked for is done; these go another time
+        freed += remove_leftovers(runs_dir)
+        forget_unneeded(runs_dir)
+    return Purge(tuple(gone), tuple(kept), freed)
 
 
 # --- what there is ---------------------------------------------------------------------------------------------------
@@ -180,10 +185,7 @@ def _chosen(request: PurgeRequest) -> list[Path]:
 
 
 def _named(name: str, folders: Sequence[Path], runs_dir: Path) -> Path:
-    if name == "last" and folders:
-        return folders[-1]
-    matches = [path for path in folders if path.name.startswith(name)]
-    matches = [path for path in matches if path.name == name] or matches
+    matches = called(folders, name)
     if len(matches) == 1:
         return matches[0]
     if not matches and name and (runs_dir / name).is_symlink():
@@ -280,6 +282,7 @@ def _delete_run(item: Item) -> str:
             return _CHANGED
         if item.kind is Kind.RUN:
             keep_operations(RunFolder(item.path))
+            keep_that_it_was(RunFolder(item.path))
             remove(item.path)
         for path in packed_folders(item.path):
             remove(path)

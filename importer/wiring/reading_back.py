@@ -10,15 +10,16 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import polars as pl
 
+from importer.core.pacing import Pacer
 from importer.core.read_back import READ_STATES, counts_of, identifiers_by_priority, merged_results
 from importer.pipeline.outcomes import Delivered
 from importer.pipeline.paced_reads import Pace
-from importer.pipeline.read_back import ReadBack, ReadingPorts, RowsToRead, read_back
+from importer.pipeline.read_back import MOST_CANDIDATES, ReadBack, ReadingPorts, RowsToRead, read_back
 from importer.pipeline.sent_again import history, places
 from importer.reports.plain_text import mask_expr
+from importer.reports.wording import counted
 from importer.state.ledger import SqliteLedger
 from importer.state.verified_file import read_verified, write_verified
 from importer.wiring.finishing import delivered_by
@@ -82,8 +83,13 @@ class Reading:
         positions = self.index["position"].to_numpy()[np.where(carried_by >= 0, carried_by, lines)]
         return np.unique(positions[positions >= 0])
 
-    def read(self, positions: npt.NDArray[np.int64]) -> ReadBack:
-        """Read rows back, and keep what was found whatever happens."""
+    def read(self, positions: npt.NDArray[np.int64], known: Pacer | None = None) -> ReadBack:
+        """Read rows back, and keep what was found whatever happens.
+
+        Args:
+            positions: Of the rows, ascending.
+            known: What requests before these learned of the service's patience.
+        """
         if self.store.emulator is not None:
             with suppress(TimeoutError):  # what is not applied by then is missing, which is what will be said
                 self.store.emulator.wait_idle(_IDLE_S)
@@ -99,7 +105,7 @@ class Reading:
             kept.keep,
             lambda rows, retries, wait_s: progress.advance(rows, retries=retries, wait_s=int(wait_s)),
         )
-        pace = Pace(self.options.max_rps, seed=seed_of(self.run.folder.run_id))
+        pace = Pace(self.options.max_rps, seed=self.run.folder.seed, known=known)
         try:
             return read_back(ports, self._rows(positions), concurrency=self.options.concurrency, pace=pace)
         finally:
@@ -164,15 +170,24 @@ class _Kept:
         self._saved_s = CLOCK.monotonic_s()
 
 
-def seed_of(run_id: str) -> int:
-    """Return the number that samples and jitter of a run are made from."""
-    return int(run_id.rpartition("-")[2], 16)
+def places_to_read(run: Run, lines: npt.NDArray[np.int64]) -> int:
+    """Count the places of the send order that reading rows back reads: rows that one carries are read as that one."""
+    carried_by = run.index["carried_by"].to_numpy()[lines]
+    return len(np.unique(np.where(carried_by >= 0, carried_by, lines)))
+
+
+def reads_text(run: Run, store: OpenTarget, rows: int) -> str:
+    """Say what reading rows back costs at most, in billable reads."""
+    id_types = [trait.id_type for trait in identifiers_by_priority(run.manifest.wire_traits(), store.schema)]
+    shared = rows and any(not store.schema.identifiers[id_type].enforce_unique for id_type in id_types)
+    more = f", and up to {rows * MOST_CANDIDATES:,} where several profiles share an identifier" if shared else ""
+    return f"up to {counted(rows, 'billable profile read')}{more} (a profile looked up or read is billed once a day)"
 
 
 def add_requests(run: Run, made: dict[str, int]) -> dict[str, int]:
     """Add requests to those of the run so far; return them all."""
     with SqliteLedger.open(run.folder.ledger) as ledger:
-        total = Counter({kind: int(count) for kind, count in orjson.loads(ledger.meta().get("requests", "{}")).items()})
+        total = Counter(ledger.requests())
         total.update(made)
-        ledger.set_meta("requests", orjson.dumps(dict(total)).decode())
+        ledger.set_requests(total)
     return dict(total)

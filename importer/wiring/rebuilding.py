@@ -23,6 +23,7 @@ from importer.state.lock import SendingLock
 from importer.state.run_folder import INDEX_FILE, ORDER_FILE, RunFolder, ledger_files
 from importer.state.verified_file import VERIFIED_FILE
 from importer.wiring.grouping import read_groups
+from importer.wiring.overtaken import refuse_overtaken
 from importer.wiring.requests import Hooks
 from importer.wiring.runs import Run, extend
 
@@ -35,7 +36,7 @@ NOTE: Final = (
 )
 
 
-def rebuild_ledger(folder: RunFolder, manifest: RunManifest, hooks: Hooks) -> Hooks:
+def rebuild_ledger(folder: RunFolder, manifest: RunManifest, hooks: Hooks, *, ignore_later: bool = False) -> Hooks:
     """Put a damaged ledger aside and plan everything again that it had planned.
 
     Call it under the run's lock. A process that is killed meanwhile leaves a run whose ledger is still damaged or
@@ -45,12 +46,14 @@ def rebuild_ledger(folder: RunFolder, manifest: RunManifest, hooks: Hooks) -> Ho
         folder: The run, packaged.
         manifest: Its record.
         hooks: Asked whether all of it may be sent again, with the cost; the emulator asks nothing.
+        ignore_later: Do not look at later runs, which may have delivered newer values of the rows.
 
     Returns:
         Hooks for the sending that follows: it does not ask what was asked here.
 
     Raises:
         ConfigError: there is nothing to rebuild, or nobody agreed.
+        GuardError: a later run may have delivered some of the rows, or cannot be compared.
         StateError: the package is damaged as well, or the run cannot be written to.
         LockedError: another process sends to the store.
     """
@@ -61,6 +64,10 @@ def rebuild_ledger(folder: RunFolder, manifest: RunManifest, hooks: Hooks) -> Ho
             hint=f"`memory-importer resume {folder.run_id}` goes on with it",
         )
     index = folder.read_index()
+    if not ignore_later:
+        planned = index.select((pl.col("position") >= 0).arg_true()).to_series().cast(pl.Int64).to_numpy()
+        run = Run(folder, manifest, folder.reader(), index, read_groups(folder.package))
+        refuse_overtaken(run, planned, f"resume {folder.run_id} --rebuild-ledger")
     asks = manifest.stage is not Stage.PLANNED and not manifest.target.emulator
     if asks and not hooks.confirm(_question(manifest, cause, rows=index.filter(pl.col("position") >= 0).height)):
         raise ConfigError(

@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGTERM
 from threading import Event
+from typing import Literal
 
 from importer.core.manifest import RunOptions
+from importer.core.report import ExitCode
 from importer.ports import SourceOptions
 from importer.reports.progress import NoProgress, ProgressSink
 from importer.settings import Settings
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How hard the store may be read before anything is sent.
+
+    Attributes:
+        concurrency: Reads in flight at most.
+        max_rps: Most reads a second; None leaves it to what the service bears.
+    """
+
+    concurrency: int = 8
+    max_rps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,7 @@ class RunRequest:
         options: What is sent.
         part_rows: Overrides the mapping's.
         show_values: Write cell values into the issue files.
+        reads: How hard to read where rows are looked up.
     """
 
     source: tuple[str, ...] | str | Path
@@ -38,6 +55,7 @@ class RunRequest:
     options: RunOptions = field(default_factory=RunOptions)
     part_rows: int | None = None
     show_values: bool = False
+    reads: ReadOptions = field(default_factory=ReadOptions)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -50,6 +68,9 @@ class RunRequest:
         return Path(self.mapping)
 
 
+Settle = Literal["report", "lookup", "redeliver"]
+
+
 @dataclass(frozen=True)
 class SendOptions:
     """How hard to send, and how soon to look what came of it.
@@ -58,11 +79,14 @@ class SendOptions:
         concurrency: Requests in flight at most.
         max_rps: Most requests a second; None leaves it to what the service bears.
         poll_first_s: Wait before the first look at an operation or import; later ones come ever more seldom.
+        settle: What is done, once everything was sent, about rows of which nobody knows what became (unattributed,
+            unknown): ``report`` them, ``lookup`` them, or ``redeliver`` them by Bulk, once. Both others cost and ask.
     """
 
     concurrency: int = 8
     max_rps: float | None = None
     poll_first_s: float = 2.0
+    settle: Settle = "report"
 
 
 def _yes(question: str) -> bool:  # noqa: ARG001 - a caller without questions agrees
@@ -79,6 +103,7 @@ class Hooks:
         confirm_stale: Asked before a package older than 24 hours is sent; false leaves it.
         stop: Set to stop sending; the run stays resumable.
         stop_signal: Number of the signal that set it, 0 for none.
+        begun: Called once there is something to save: before that, whoever started the run may simply end it.
     """
 
     progress: ProgressSink = field(default_factory=NoProgress)
@@ -86,3 +111,8 @@ class Hooks:
     confirm_stale: Callable[[str], bool] = _yes
     stop: Event = field(default_factory=Event)
     stop_signal: Callable[[], int] = lambda: 0
+    begun: Callable[[], None] = lambda: None
+
+    def stopped_code(self) -> ExitCode:
+        """Return the exit code of a command that was asked to stop."""
+        return ExitCode.TERMINATED if self.stop_signal() == SIGTERM else ExitCode.INTERRUPTED

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
 
+import numpy as np
 import polars as pl
 
-from importer.core.index import INDEX_SCHEMA, release_groups
+from importer.core.identity import DecidedBy
+from importer.core.index import release_groups
 from importer.core.manifest import RunManifest, Stage
 from importer.core.report import Report
 from importer.core.route import Via
@@ -19,18 +18,31 @@ from importer.errors import ConfigError, GuardError, LockedError
 from importer.pipeline.schedule import Choice
 from importer.ports import SourceOptions
 from importer.settings import Settings
+from importer.state.decisions import Decision
 from importer.state.ledger import SqliteLedger
-from importer.state.lock import PackagingLock, SendingLock
-from importer.state.package import read_frame, write_frame
-from importer.state.run_folder import RunFolder, RunsFolder
+from importer.state.lock import PackagingLock, RunLock, SendingLock
+from importer.state.package import write_frame
+from importer.state.run_folder import RunFolder
+from importer.state.takeover import finish_takeover
+from importer.wiring.delivering import Occasion, left_to_send
+from importer.wiring.disk import given_back, resumable, with_room
+from importer.wiring.grouping import GROUPS_FILE, remember
 from importer.wiring.opening import opened
+from importer.wiring.overtaken import lines_coming, lines_left, refuse_overtaken
+from importer.wiring.rebuilding import rebuild_ledger
+from importer.wiring.reopening import (
+    check_age,
+    check_schema,
+    find_run,
+    load_run,
+    loaded_settings,
+    mark_released,
+    open_store,
+)
+from importer.wiring.replanning import replan
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
-from importer.wiring.runs import CLOCK, GROUPS_FILE, Run, extend, packaged_run, planned_report
-from importer.wiring.sending import Occasion, loaded_settings, send
-from importer.wiring.targets import OpenTarget, open_emulator, open_live
-
-STALE_AFTER: Final = timedelta(hours=24)
-"""An older package asks before it is sent: the world may have moved on."""
+from importer.wiring.runs import CLOCK, Run, extend, packaged_run, planned_report, set_stage, with_limits
+from importer.wiring.sending import send
 
 
 @dataclass(frozen=True)
@@ -40,19 +52,32 @@ class ResumeRequest:
     Attributes:
         run: Its id, the beginning of it, or ``last``.
         settings: Credentials and runs folder; the store is the run's own.
-        release: Merge groups to let go: their numbers; empty set for all; None for none.
+        release: Merge groups to let go: their numbers; empty set for all but those that somebody said to hold; None for
+            none.
+        hold: Merge groups that stay held in later runs, too: their numbers; empty set for all; None for none.
         rest: Send what a `--limit` left out.
         stale_ok: Send a package older than 24 hours without asking.
         max_rejected_percent: Replaces the run's own guard.
+        max_operations: Send nothing that may cost more; replaces the run's own limit.
+        free_operations: Free operations of a month; replaces what the run says.
+        replan: Check the package against the store's schema as it is now, and plan what was not sent anew.
+        rebuild_ledger: Put a ledger that cannot be believed aside, make it anew, and send everything once more.
+        ignore_later: Also send rows that a later run may have delivered, and do not look for such runs.
         command: Name for the report.
     """
 
     run: str
     settings: Settings
     release: Collection[int] | None = None
+    hold: Collection[int] | None = None
     rest: bool = False
     stale_ok: bool = False
     max_rejected_percent: float | None = None
+    max_operations: int | None = None
+    free_operations: int | None = None
+    replan: bool = False
+    rebuild_ledger: bool = False
+    ignore_later: bool = False
     command: str = "resume"
 
 
@@ -72,81 +97,38 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
     """
     hooks, options = hooks or Hooks(), options or SendOptions()
     started_at = CLOCK.utc_now_iso()
-    folder = RunsFolder(Path(request.settings.runs_dir)).find(request.run)
-    manifest = folder.read_manifest()
-    # A dry run that was killed is still one: it must not begin to send because somebody resumes it.
-    if manifest.stage is Stage.CHECKED or manifest.command == "validate":
-        raise ConfigError(f"run {folder.run_id} was a dry run; it has nothing to send", hint="use `plan` or `import`")
+    found = find_run(request.settings, request.run)
+    folder, manifest = found.folder, found.manifest
     if manifest.stage is Stage.PACKAGING:
         return _start_again(request, folder, manifest, hooks, options)
-    with _store(request, manifest, hooks) as store:
-        if store.schema.fingerprint_of(trait.ref for trait in manifest.traits) != manifest.schema_fingerprint:
-            raise GuardError(
-                "the store's traits or identity settings of this mapping changed since the run was planned; "
-                "nothing was sent",
-                hint="plan the source again",
-            )
-        _check_age(request, manifest, hooks)
+    with RunLock(folder.path), resumable(folder.run_id), open_store(request.settings, manifest, hooks) as store:
+        if finish_takeover(folder):
+            manifest = folder.read_manifest()
+        if request.replan:
+            with SendingLock(folder.path.parent, manifest.target.store_id):
+                manifest = replan(folder, manifest, store.schema, hooks)
+        check_schema(store, manifest, folder)
+        if _may_send(request, folder, options):
+            check_age(manifest, hooks, stale_ok=request.stale_ok)
+        if request.rebuild_ledger:
+            hooks = rebuild_ledger(folder, manifest, hooks, ignore_later=request.ignore_later)
         with SendingLock(folder.path.parent, manifest.target.store_id):
-            run = _load(folder)
+            run = load_run(folder)
             if request.max_rejected_percent is not None:
                 run.manifest = _with_guard(run.manifest, request.max_rejected_percent)
+            run.manifest = with_limits(run.manifest, request.max_operations, request.free_operations)
+            if request.hold is not None:
+                _hold(run, request.hold)
             if request.release is not None or request.rest:
+                _refuse_overtaken(run, request)
                 _extend(run, request)
-        return send(run, store, hooks, options, Occasion(request.command, started_at))
+        occasion = Occasion(request.command, started_at)
+        return send(run, store, hooks, options, occasion, ignore_later=request.ignore_later)
 
 
-def _store(request: ResumeRequest, manifest: RunManifest, hooks: Hooks) -> AbstractContextManager[OpenTarget]:
-    if manifest.target.emulator:
-        return open_emulator(request.settings, store_id=manifest.target.store_id)
-    return open_live(loaded_settings(request.settings, manifest), wait=hooks.stop.wait)
-
-
-def _check_age(request: ResumeRequest, manifest: RunManifest, hooks: Hooks) -> None:
-    if request.stale_ok or manifest.target.emulator:
-        return
-    age = datetime.fromisoformat(CLOCK.utc_now_iso()) - datetime.fromisoformat(manifest.created_at)
-    if age <= STALE_AFTER:
-        return
-    if not hooks.confirm_stale(
-        f"The package is {age.days * 24 + age.seconds // 3600} hours old. Send it all the same?"
-    ):
-        raise ConfigError("the package is older than 24 hours", hint="give --stale-ok, or plan the source again")
-
-
-def _load(folder: RunFolder) -> Run:
-    """Read a run, while no other process extends it."""
-    groups = read_frame(folder.package / GROUPS_FILE)
-    run = Run(folder, folder.read_manifest(), folder.reader(), folder.read_index(), groups)
-    with SqliteLedger.open(folder.ledger) as ledger:
-        _make_whole(run, planned=max((entry.spec.stop for entry in ledger.entries()), default=0))
-    return run
-
-
-def _make_whole(run: Run, *, planned: int) -> None:
-    """Finish or undo an extension of the send order that a killed process left half done.
-
-    Args:
-        run: As it is on disk.
-        planned: Positions that have a batch: no more and no fewer are in the order.
-    """
-    order = run.folder.read_order()
-    if order.height > planned:
-        order = order.head(planned)
-        run.folder.write_order(order)
-    if run.index.filter(pl.col("position") >= 0).height != planned:
-        positions = run.index["position"].scatter(order["line"], pl.int_range(planned, eager=True))
-        # Only a release gives a position to rows that were held.
-        state = pl.when((pl.col("position") >= 0) & (pl.col("state") == "held")).then(pl.lit("sequence"))
-        run.index = run.index.with_columns(position=positions).with_columns(state.otherwise("state").alias("state"))
-        run.index = run.index.cast(INDEX_SCHEMA)
-        run.folder.write_index(run.index)
-    going = run.index.filter(pl.col("state") == "sequence")["group"].unique().implode()
-    _mark_released(run, (pl.col("decision") == "held") & pl.col("group").is_in(going))
-
-
-def _mark_released(run: Run, groups: pl.Expr) -> None:
-    run.groups = run.groups.with_columns(decision=pl.when(groups).then(pl.lit("released")).otherwise("decision"))
+def _may_send(request: ResumeRequest, folder: RunFolder, options: SendOptions) -> bool:
+    more = request.rebuild_ledger or request.release is not None or request.rest or options.settle == "redeliver"
+    return more or bool(left_to_send(folder))
 
 
 def _with_guard(manifest: RunManifest, percent: float) -> RunManifest:
@@ -156,6 +138,9 @@ def _with_guard(manifest: RunManifest, percent: float) -> RunManifest:
 
 def _extend(run: Run, request: ResumeRequest) -> None:
     """Release groups and add what a limit left out to the send order, before anything is sent."""
+    if run.manifest.stage is Stage.FINISHED:
+        # Before there is anything to send, so that nobody takes a run that was killed here for finished.
+        set_stage(run, Stage.SENDING)
     with SqliteLedger.open(run.folder.ledger) as ledger:
         if request.release is not None:
             released = _release(run, request.release)
@@ -168,19 +153,56 @@ def _extend(run: Run, request: ResumeRequest) -> None:
     run.folder.write_manifest(run.manifest)
 
 
+def _refuse_overtaken(run: Run, request: ResumeRequest) -> None:
+    """Refuse before anything is put in the send order; what is there already is looked at with it."""
+    if request.ignore_later:
+        return
+    groups = None if request.release is None else _to_release(run, request.release)
+    index = run.index if groups is None else release_groups(run.index, groups)
+    lines = np.union1d(lines_left(run), lines_coming(index, groups=groups, rest=request.rest))
+    given = " --all" if request.rest else ""
+    if request.release is not None:
+        given += f" --release {','.join(map(str, sorted(request.release))) or 'all'}"
+    refuse_overtaken(run, lines, f"{request.command} {run.folder.run_id}{given}", index)
+
+
+def _to_release(run: Run, chosen: Collection[int]) -> frozenset[int]:
+    """Return the numbers of the held groups that are let go."""
+    open_groups = _held(run, chosen).filter(pl.col("decided_by").is_null())
+    return frozenset(chosen) or frozenset(open_groups["group"].to_list())
+
+
 def _release(run: Run, chosen: Collection[int]) -> frozenset[int]:
     """Let held groups go; return their numbers."""
-    known = set(run.groups.filter(pl.col("decision") == "held")["group"].to_list())
-    strange = set(chosen) - known
+    released = _to_release(run, chosen)
+    run.index = release_groups(run.index, released)
+    mark_released(run, pl.col("group").is_in(sorted(released)))
+    return released
+
+
+def _held(run: Run, chosen: Collection[int]) -> pl.DataFrame:
+    """Return the held groups; refuse numbers that are none."""
+    held = run.groups.filter(pl.col("decision") == "held")
+    strange = set(chosen) - set(held["group"].to_list())
     if strange:
         raise ConfigError(
             f"run {run.folder.run_id} has no held group {', '.join(map(str, sorted(strange)))}",
             hint="groups.parquet lists them",
         )
-    released = frozenset(chosen) or frozenset(known)
-    run.index = release_groups(run.index, released)
-    _mark_released(run, pl.col("group").is_in(sorted(released)))
-    return released
+    return held
+
+
+def _hold(run: Run, chosen: Collection[int]) -> None:
+    """Keep groups held, and tell later runs to do so, too."""
+    held = _held(run, chosen)
+    held = held.filter(pl.col("group").is_in(list(chosen))) if chosen else held
+    decision = Decision(decision="held", decided_at=CLOCK.utc_now_iso(), run_id=run.folder.run_id)
+    remember(run.folder.path.parent, run.manifest.target, held, decision)
+    said = pl.col("group").is_in(held["group"].implode())
+    run.groups = run.groups.with_columns(
+        decided_by=pl.when(said).then(pl.lit(DecidedBy.HOLD.value)).otherwise("decided_by")
+    )
+    write_frame(run.folder.package / GROUPS_FILE, run.groups)
 
 
 def _start_again(
@@ -190,6 +212,7 @@ def _start_again(
     started_in = Path(manifest.working_folder)
     if request.max_rejected_percent is not None:
         manifest = _with_guard(manifest, request.max_rejected_percent)
+    manifest = with_limits(manifest, request.max_operations, request.free_operations)
     again = RunRequest(
         source=tuple(name if name == "-" else str(started_in / name) for name in manifest.source.spec),
         mapping=started_in / manifest.mapping_name,
@@ -209,9 +232,12 @@ def _start_again(
         with PackagingLock(folder.path):
             if folder.read_manifest().stage is not Stage.PACKAGING:
                 raise LockedError(f"run {folder.run_id} was packaged meanwhile", hint="resume it once more")
-            run = packaged_run(again, hooks, inputs, folder, manifest.command)
+            checked = with_room(folder.path.parent, inputs, leftover=folder.package)
+            with given_back(folder):
+                run = packaged_run(again, hooks, checked, folder, manifest.command)
         if manifest.command == "plan":
             return planned_report(run, hooks)
         if inputs.store is None:
             raise ConfigError("the run has no store", hint="start a new run")
-        return send(run, inputs.store, hooks, options, Occasion(request.command, CLOCK.utc_now_iso()))
+        occasion = Occasion(request.command, CLOCK.utc_now_iso())
+        return send(run, inputs.store, hooks, options, occasion, ignore_later=request.ignore_later)

@@ -6,19 +6,20 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from importer.core.cost import allowance_text, cost_text
 from importer.core.manifest import Stage
 from importer.core.report import FinalState, Report
-from importer.errors import ConfigError, GuardError, ImporterError, RunInterrupted
+from importer.errors import ConfigError, ImporterError, RunInterrupted
+from importer.reports.wording import counted
 from importer.settings import Settings
 from importer.state.ledger import SqliteLedger
 from importer.state.lock import RunLock, SendingLock
 from importer.wiring.at_work import at_work
 from importer.wiring.delivering import (
     Delivery,
+    Earlier,
     Occasion,
+    deliver_run,
     delivery_report,
     left_to_send,
     refusal_report,
@@ -28,18 +29,16 @@ from importer.wiring.month import allowance_now, refuse_too_dear
 from importer.wiring.reopening import Found, check_age, check_schema, find_run, load_run, open_store
 from importer.wiring.requests import Hooks, SendOptions
 from importer.wiring.runs import CLOCK, Run, with_limits
-from importer.wiring.sending_again import Chosen, choose_again, cost_of, put_in_order
-from importer.wiring.settling import deliver_and_settle
+from importer.wiring.sending_again import Chosen, choose_again, cost_of, put_in_order, refuse_changed_choice
+from importer.wiring.settling import settle
 from importer.wiring.targets import OpenTarget
 
 RETRIED: Final = (
     FinalState.FAILED.value,
     FinalState.UNATTRIBUTED.value,
     FinalState.UNKNOWN.value,
-    FinalState.NOT_SENT.value,
 )
-"""Final states of rows that can be sent again; `not_sent` are those that were given up alone, for example because their
-profile could not be looked up."""
+"""Final states of rows that can be sent again."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,8 @@ def _retried(request: RetryRequest, found: Found, hooks: Hooks, options: SendOpt
             _refuse_overtaken(request, run, chosen)
             if chosen.rows:
                 put_in_order(run, ledger, chosen)
-            delivery = deliver_and_settle(run, store, ledger, hooks, options, resumed=False)
+            delivery = deliver_run(run, store, ledger, hooks, options, Earlier())
+        delivery = settle(run, store, delivery, hooks, options, ignore_later=request.ignore_later)
         return delivery_report(run, hooks, occasion, _with_notes(delivery, chosen.notes, _sent(request, chosen)))
 
 
@@ -155,13 +155,8 @@ def _ask(run: Run, store: OpenTarget, hooks: Hooks, chosen: Chosen) -> None:
 
 
 def _refuse_overtaken(request: RetryRequest, run: Run, chosen: Chosen) -> None:
-    """Look at later runs once more, now that none can send: the question may have stood for an hour."""
-    now = choose_again(run, request.states, ignore_later=request.ignore_later)
-    if not np.array_equal(now.selection.lines, chosen.selection.lines):
-        raise GuardError(
-            "another run delivered some of these rows meanwhile; nothing was sent again",
-            hint=f"`memory-importer retry {run.folder.run_id}` leaves them out",
-        )
+    """Look at later runs once more, now that none can send."""
+    refuse_changed_choice(run, chosen, choose_again(run, request.states, ignore_later=request.ignore_later))
 
 
 def _with_notes(delivery: Delivery, *notes: tuple[str, ...]) -> Delivery:
@@ -177,4 +172,4 @@ def _sent(request: RetryRequest, chosen: Chosen) -> tuple[str, ...]:
         return _nothing(request)
     following = chosen.rows - chosen.asked
     behind = f", {following} of them only to stay behind an older row of their group" if following else ""
-    return (f"chosen to be sent again, by Bulk: {chosen.rows} rows{behind}",)
+    return (f"chosen to be sent again, by Bulk: {counted(chosen.rows, 'row')}{behind}",)

@@ -3,41 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import orjson
 import polars as pl
 
+from importer.core.cost import Cost, too_dear
 from importer.core.delivery import BatchSpec
 from importer.core.manifest import Counts, RouteCounts, RunManifest, Stage, TraitRecord
 from importer.core.packing import KEY_TEXT
 from importer.core.report import FinalState, Report
-from importer.core.route import Via
+from importer.core.route import Reason, Via
 from importer.core.transform import RoutingPolicy
 from importer.core.wire import ENCODER_VERSION, wire_traits
 from importer.errors import ConfigError, RunInterrupted, SourceError
 from importer.pipeline.check_source import CheckedSource, Inputs, check_source
-from importer.pipeline.decide import write_changed
+from importer.pipeline.cost import Made, cost_left, cost_of_rows, planned_requests
+from importer.pipeline.decide import Deciding, write_changed
+from importer.pipeline.inspect_fixes import settled_fixes
+from importer.pipeline.overwritten import overwritten
 from importer.pipeline.prepare import Prepared, Sinks
 from importer.pipeline.schedule import ORDER_SCHEMA, Choice, Layout, Schedule, schedule_rows
 from importer.ports import PackageAccess
 from importer.reports.issue_files import IssueSink
 from importer.reports.rejected_files import RejectedSink
+from importer.state.frozen import freeze
 from importer.state.ledger import SqliteLedger
 from importer.state.lock import PackagingLock
 from importer.state.package import write_frame
 from importer.state.payloads import PackagePayloads
-from importer.state.run_folder import RunFolder, RunsFolder
+from importer.state.run_folder import PARTS_FOLDER, RunFolder, RunsFolder
+from importer.state.sequence import next_number
+from importer.wiring.at_work import at_work
 from importer.wiring.clock import SystemClock
-from importer.wiring.finishing import Ending, finish
+from importer.wiring.disk import given_back, with_room
+from importer.wiring.finishing import Ending, delivered_by, finish
+from importer.wiring.grouping import GROUPS_FILE, groups_frame, write_members
 from importer.wiring.housekeeping import drop_old_packages
 from importer.wiring.opening import Opened, opened
 from importer.wiring.requests import Hooks, RunRequest
+from importer.wiring.revising import Revision
 
-GROUPS_FILE = "groups.arrow"
 CLOCK = SystemClock()
 
 
@@ -67,11 +77,16 @@ def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
     hooks = hooks or Hooks()
     with opened(request, hooks.stop.wait) as inputs:
         with _new_folder(request) as folder:
-            run, _ = checked_run(request, hooks, inputs, folder, "validate", keep=_identifiers_only(inputs))
-        end = Ending("validate", CLOCK.utc_now_iso(), FinalState.PLANNED)
+            run, checked = checked_run(
+                request, at_work(hooks, folder), inputs, folder, "validate", keep=_identifiers_only(inputs)
+            )
+        going = run.index.filter(pl.col("state").is_in(["send", "sequence"]))
+        coming = cost_of_rows(going, Made(checked.prepared.sets, run.manifest.wire_traits()))
+        end = Ending("validate", CLOCK.utc_now_iso(), FinalState.PLANNED, coming=coming)
         index = run.index.with_columns(position=pl.lit(0, dtype=pl.Int64))
-        report = finish(run.folder, run.manifest, run.package, index, run.groups, end)
-        run.folder.write_manifest(run.manifest.model_copy(update={"stage": Stage.CHECKED}))
+        with given_back(folder):
+            report = finish(run.folder, run.manifest, run.package, index, run.groups, end)
+            run.folder.write_manifest(run.manifest.model_copy(update={"stage": Stage.CHECKED}))
         run.folder.drop_package()
         hooks.progress.finish()
         return report
@@ -90,7 +105,7 @@ def _new_folder(request: RunRequest) -> Iterator[RunFolder]:
     drop_old_packages(runs_dir, datetime.fromisoformat(CLOCK.utc_now_iso()))
     folder = RunsFolder(runs_dir).create(CLOCK.stamp())
     try:
-        with PackagingLock(folder.path):
+        with PackagingLock(folder.path), given_back(folder):
             yield folder
     except (ConfigError, SourceError, RunInterrupted):
         folder.delete()
@@ -110,24 +125,23 @@ def checked_run(
     manifest = _new_manifest(request, inputs, folder, command)
     folder.write_manifest(manifest)
     with _sinks(request, hooks, inputs, folder) as (sinks, issues):
+        checks, doubts = settled_fixes(inputs.source, inputs.checks, request.options.fixes, sinks)
+        revision = Revision(request, hooks, inputs, folder, keeps=command != "validate")
         checked = check_source(
-            Inputs(inputs.source, inputs.checks, inputs.schema),
+            Inputs(inputs.source, checks, inputs.schema),
             folder,
             sinks,
-            allow_merges=request.options.allow_merges,
+            deciding=Deciding(request.options.allow_merges, request.options.forecast_reading(), revision),
             keep=keep,
         )
-    groups = checked.decided.identity.groups.select(
-        "group",
-        "kind",
-        "id_types",
-        decision=pl.when("allowed").then(pl.lit("allowed")).otherwise(pl.lit("held")),
-    )
+    write_members(folder.package, checked.decided.identity, checked.package)
+    groups = groups_frame(checked.decided.identity)
     manifest = manifest.model_copy(
         update={
             "counts": _counts(checked.prepared, inputs, issues),
             "source": inputs.source_record(request.sources, inputs.source.fingerprint()),
-            "notes": (*manifest.notes, *checked.decided.identity.notes),
+            "notes": (*manifest.notes, *doubts, *checked.decided.identity.notes, *revision.notes),
+            "stored": revision.stored,
         }
     )
     return Run(folder, manifest, checked.package, checked.decided.index, groups), checked
@@ -139,6 +153,7 @@ def _new_manifest(request: RunRequest, inputs: Opened, folder: RunFolder, comman
         run_id=folder.run_id,
         command=command,
         created_at=CLOCK.utc_now_iso(),
+        sequence=next_number(folder.path.parent),
         working_folder=str(Path.cwd()),
         stage=Stage.PACKAGING,
         target=inputs.target,
@@ -209,37 +224,60 @@ def plan(request: RunRequest, hooks: Hooks | None = None) -> Report:
 
 def planned_report(run: Run, hooks: Hooks) -> Report:
     """Report what would be sent."""
-    tripped = guard_trips(run)
+    tripped = guard_trips(run) or too_dear(cost_now(run), run.manifest.options.max_operations)
     notes = (f"sending it would stop with exit code 6: {tripped}",) if tripped is not None else ()
-    end = Ending("plan", CLOCK.utc_now_iso(), FinalState.PLANNED, notes=notes)
-    report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
+    coming = cost_now(run)
+    end = Ending(
+        "plan",
+        CLOCK.utc_now_iso(),
+        FinalState.PLANNED,
+        requests=planned_requests(run.manifest.counts.routes, coming),
+        notes=notes,
+        coming=coming,
+    )
+    with given_back(run.folder):
+        report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
     hooks.progress.finish()
     return report
 
 
+def cost_now(run: Run) -> Cost:
+    """Return what sending the rest of a run costs."""
+    with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
+        delivered = delivered_by(ledger)
+    return cost_left(run.index, delivered, Made(run.manifest.filled_sets(), run.manifest.wire_traits()))
+
+
 def planned_run(request: RunRequest, hooks: Hooks, inputs: Opened, command: str) -> Run:
     """Check a source in a new run folder, then route its rows and write everything that sending needs."""
+    inputs = with_room(Path(request.settings.runs_dir), inputs)
     with _new_folder(request) as folder:
         return packaged_run(request, hooks, inputs, folder, command)
 
 
 def packaged_run(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunFolder, command: str) -> Run:
     """The same in a folder that is there already."""
+    hooks = at_work(hooks, folder)
     run, checked = checked_run(request, hooks, inputs, folder, command)
     sets = checked.prepared.filled_sets
     decided = write_changed(checked.decided, sets, run.package)
     run.manifest = run.manifest.with_sets(tuple(sets.sets()))
     run.index = decided.index
     write_frame(run.folder.package / GROUPS_FILE, run.groups)
-    run.folder.ledger.unlink(missing_ok=True)
-    with SqliteLedger.create(
-        run.folder.ledger, {"run_id": run.folder.run_id, "store_id": run.manifest.target.store_id}
-    ) as ledger:
+    freeze(run.folder, inputs.schema, _content(request.mapping_path))
+    with run.folder.create_ledger(run.manifest) as ledger:
         hooks.progress.stage("plan", run.index.height)
         extend(run, ledger, Choice(limit=request.options.limit))
         hooks.progress.advance(run.index.height)
     set_stage(run, Stage.PLANNED)
     return run
+
+
+def _content(mapping: Path) -> bytes | None:
+    """Read the mapping's text once more, to be kept; whether it is still the same is asked when it is needed."""
+    with suppress(OSError):
+        return mapping.read_bytes()
+    return None
 
 
 def guard_trips(run: Run) -> str | None:
@@ -256,17 +294,31 @@ def guard_trips(run: Run) -> str | None:
     return None
 
 
+def with_limits(manifest: RunManifest, max_operations: int | None, free_operations: int | None) -> RunManifest:
+    """Return a run's record with limits that were given now in the place of its own; None leaves them."""
+    given = {"max_operations": max_operations, "free_operations": free_operations}
+    changed = {name: value for name, value in given.items() if value is not None}
+    return manifest.model_copy(update={"options": manifest.options.model_copy(update=changed)})
+
+
 def set_stage(run: Run, stage: Stage) -> None:
     """Record how far the run has come."""
     run.manifest = run.manifest.model_copy(update={"stage": stage})
     run.folder.write_manifest(run.manifest)
 
 
-def extend(run: Run, ledger: SqliteLedger, choice: Choice, *, via: Via | None = None) -> None:
+ROUTES_META = "routes"
+"""Name under which the ledger keeps what was put in the send order, by route: it is true with the batches alone."""
+
+
+def extend(
+    run: Run, ledger: SqliteLedger, choice: Choice, *, via: Via | None = None, why: Reason | None = None
+) -> None:
     """Put rows that go out and have no position in the send order, and plan their batches.
 
-    `via` takes the place of the run's own. The batches are the word that counts: a longer order without them, or they
-    without the index, is what a killed process leaves; `importer.wiring.resuming` puts it right.
+    `via` takes the place of the run's own, `why` that of the reasons the routes give. The batches are the word that
+    counts: a longer order without them, or they without index and record, is what a killed process leaves;
+    `importer.wiring.reopening` puts it right.
     """
     options = run.manifest.options
     order = pl.DataFrame(schema=ORDER_SCHEMA)
@@ -283,13 +335,17 @@ def extend(run: Run, ledger: SqliteLedger, choice: Choice, *, via: Via | None = 
     run.index = schedule.index
     payloads = payloads_of(run, order)
     first = ledger.next_batch_id()
+    counts = _with_values(run, _with_routes(run.manifest.counts, schedule, why))
     run.folder.write_order(order)
     ledger.add_batches(
-        BatchSpec(first + number, cut.route, cut.start, cut.stop, cut.wave, payloads.digest(cut.start, cut.stop))
-        for number, cut in enumerate(schedule.cuts)
+        (
+            BatchSpec(first + number, cut.route, cut.start, cut.stop, cut.wave, payloads.digest(cut.start, cut.stop))
+            for number, cut in enumerate(schedule.cuts)
+        ),
+        {ROUTES_META: orjson.dumps({route: entry.model_dump() for route, entry in counts.routes.items()}).decode()},
     )
     run.folder.write_index(run.index)
-    run.manifest = run.manifest.model_copy(update={"counts": _with_routes(run.manifest.counts, schedule)})
+    run.manifest = run.manifest.model_copy(update={"counts": counts})
 
 
 def payloads_of(run: Run, order: pl.DataFrame) -> PackagePayloads:
@@ -300,13 +356,31 @@ def payloads_of(run: Run, order: pl.DataFrame) -> PackagePayloads:
         order["slot"].to_numpy(),
         manifest.wire_traits(),
         manifest.filled_sets(),
-        parts=run.folder.path / "parts",
+        parts=run.folder.path / PARTS_FOLDER,
         salt=f"{manifest.mapping_fingerprint}:{manifest.schema_fingerprint}",
     )
 
 
-def _with_routes(counts: Counts, schedule: Schedule) -> Counts:
+def _with_routes(counts: Counts, schedule: Schedule, why: Reason | None) -> Counts:
     routes = dict(counts.routes)
-    for route, added in schedule.routes.items():
+    for route, scheduled in schedule.routes.items():
+        added = scheduled.model_copy(update={"reasons": {why.value: scheduled.rows}}) if why is not None else scheduled
         routes[route] = routes.get(route, RouteCounts()).plus(added)
     return counts.model_copy(update={"routes": routes})
+
+
+def _with_values(run: Run, counts: Counts) -> Counts:
+    """Count what rows in the send order do to stored values; before there was one, all valid rows were counted."""
+    manifest = run.manifest
+    found = overwritten(run.index, run.package, manifest.filled_sets(), manifest.wire_traits(), counts.constant)
+    kept = dict.fromkeys(counts.constant, 0)  # the record knows the constants by these names alone
+    changed = {"cleared": found.cleared, "removed": found.removed, "constant": kept | dict(found.constant)}
+    return counts.model_copy(update=changed)
+
+
+def recorded_routes(ledger: SqliteLedger) -> dict[str, RouteCounts] | None:
+    """Return what was put in the send order by route, as the ledger knows it; None where it does not."""
+    text = ledger.meta().get(ROUTES_META)
+    if text is None:
+        return None
+    return {route: RouteCounts.model_validate(entry) for route, entry in orjson.loads(text).items()}

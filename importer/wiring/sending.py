@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
-import orjson
 import polars as pl
 
-from importer.core.delivery import EngineOptions
-from importer.core.lifecycle import FINAL, FinishReason
+from importer.core.cost import allowance_text, cost_text
 from importer.core.manifest import RunManifest, Stage
-from importer.core.report import ErrorReport, ExitCode, FinalState, Report
-from importer.errors import ConfigError, GuardError, ImporterError, LockedError, PackageChangedError, StateError
-from importer.pipeline.deliver import DeliveryPorts, DeliveryProgress, DeliveryResult, deliver
-from importer.settings import Settings
+from importer.core.report import Report
+from importer.errors import ConfigError, GuardError, ImporterError, LockedError, RunInterrupted, StateError
+from importer.state.decisions import Decision
 from importer.state.ledger import SqliteLedger
-from importer.state.lock import SendingLock
+from importer.state.lock import RunLock, SendingLock
 from importer.state.run_folder import RunsFolder
-from importer.wiring.finishing import Ending, delivered_by, error_report, finish
+from importer.wiring.at_work import at_work
+from importer.wiring.delivering import Earlier, Occasion, deliver_run, delivery_report, left_to_send, refusal_report
+from importer.wiring.grouping import newly_released, remember
+from importer.wiring.month import allowance_now, refuse_too_dear
 from importer.wiring.opening import opened
+from importer.wiring.overtaken import lines_left, refuse_overtaken
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
-from importer.wiring.runs import CLOCK, Run, guard_trips, payloads_of, planned_run, set_stage
+from importer.wiring.runs import CLOCK, Run, cost_now, guard_trips, planned_run
+from importer.wiring.settling import settle
 from importer.wiring.targets import OpenTarget
-
-_REASON_CODES: Final = {
-    FinishReason.COMPLETED: ExitCode.OK,
-    FinishReason.REFUSED: ExitCode.SERVICE,
-    FinishReason.STALLED: ExitCode.STOPPED,
-    FinishReason.FAULT: ExitCode.BUG,
-}
-_REASON_TEXTS: Final = {
-    FinishReason.REFUSED: "the service refused the run",
-    FinishReason.STALLED: "the service accepted nothing for too long",
-    FinishReason.INTERRUPTED: "stopped by a signal",
-    FinishReason.FAULT: "a fault of this program stopped the run",
-}
 
 
 def run_import(request: RunRequest, hooks: Hooks | None = None, options: SendOptions | None = None) -> Report:
@@ -66,23 +53,18 @@ def run_import(request: RunRequest, hooks: Hooks | None = None, options: SendOpt
             raise
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
-    """What a run is sent on behalf of.
-
-    Attributes:
-        command: Name for the report.
-        started_at: When the command began.
-        fresh: This very process packaged the rows, so nobody can have changed them since: their hash is not checked.
-    """
-
-    command: str
-    started_at: str
-    fresh: bool = False
-
-
-def send(run: Run, store: OpenTarget, hooks: Hooks, options: SendOptions, occasion: Occasion) -> Report:
+def send(
+    run: Run,
+    store: OpenTarget,
+    hooks: Hooks,
+    options: SendOptions,
+    occasion: Occasion,
+    *,
+    ignore_later: bool = False,
+) -> Report:
     """Deliver what is planned and not yet settled, and report.
+
+    Nothing is sent where a later run to the same store may have delivered some of the rows.
 
     Args:
         run: Planned.
@@ -90,38 +72,55 @@ def send(run: Run, store: OpenTarget, hooks: Hooks, options: SendOptions, occasi
         hooks: Asked before the first write to a live store.
         options: How hard.
         occasion: On behalf of which command.
+        ignore_later: Do not look at later runs.
+
+    Raises:
+        LockedError: another process works on the run, or sends to the store.
+        StateError: the ledger cannot be opened.
     """
+    with RunLock(run.folder.path):
+        return _sent(run, store, at_work(hooks, run.folder), options, occasion, ignore_later=ignore_later)
+
+
+def _sent(
+    run: Run, store: OpenTarget, hooks: Hooks, options: SendOptions, occasion: Occasion, *, ignore_later: bool
+) -> Report:
     runs_dir = run.folder.path.parent
-    left = _left(run)
+    left = left_to_send(run.folder)
     try:
         _guard(run)
-        if left and not store.target.emulator and not hooks.confirm(question(run, runs_dir, left)):
+        if left:
+            _overtaken(run, ignore_later=ignore_later)
+            refuse_too_dear(run.manifest, cost_now(run), f"memory-importer resume {run.folder.run_id}")
+        asks = left and not store.target.emulator and not hooks.stop.is_set()
+        if asks and not hooks.confirm(question(run, runs_dir, left)):
             raise ConfigError(
                 "not sent: nobody agreed to write to the live store",
                 hint=f"`memory-importer resume {run.folder.run_id} --yes` sends it as planned",
             )
     except ImporterError as refusal:
-        code = ExitCode.GUARD if isinstance(refusal, GuardError) else ExitCode.REFUSED
-        end = _ending(occasion, error=error_report(refusal), codes=(code,))
-        with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
-            return _report(run, hooks, replace(end, delivered=delivered_by(ledger)))
+        if isinstance(refusal, RunInterrupted):
+            refusal.hint = f"`memory-importer resume {run.folder.run_id}` sends it as planned"
+        return refusal_report(run, hooks, occasion, refusal)
     with SendingLock(runs_dir, store.target.store_id), SqliteLedger.open(run.folder.ledger) as ledger:
-        set_stage(run, Stage.SENDING)
-        result, error = _deliver(run, store, ledger, hooks, options, resumed=not occasion.fresh)
-        if result is not None and result.reason is FinishReason.COMPLETED:
-            set_stage(run, Stage.FINISHED)
-        requests = _requests_so_far(ledger, result)
-        delivered = delivered_by(ledger)
-    code = _exit_code(result, error, hooks)
-    end = _ending(occasion, error=_why(run, result, error), codes=(code,))
-    notes = () if left else ("nothing was left to send; this is how the run stands",)
-    return _report(run, hooks, replace(end, delivered=delivered, requests=requests, notes=notes))
+        try:
+            # Once more, now that no other run can send: the question may have stood for an hour.
+            compared = _overtaken(run, ignore_later=ignore_later)
+        except ImporterError as refusal:
+            return refusal_report(run, hooks, occasion, refusal)
+        if left:
+            decision = Decision(decision="released", decided_at=CLOCK.utc_now_iso(), run_id=run.folder.run_id)
+            remember(runs_dir, run.manifest.target, newly_released(run.groups), decision)
+        delivery = deliver_run(run, store, ledger, hooks, options, Earlier(resumed=not occasion.fresh))
+    delivery = settle(run, store, delivery, hooks, options, ignore_later=ignore_later)
+    if not left and not delivery.notes:
+        delivery = replace(delivery, notes=("nothing was left to send; this is how the run stands",))
+    return delivery_report(run, hooks, occasion, replace(delivery, notes=(*compared, *delivery.notes)))
 
 
-def _left(run: Run) -> int:
-    """Count the rows in the send order whose batch is not over."""
-    with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
-        return sum(entry.spec.rows for entry in ledger.entries() if entry.state not in FINAL)
+def _overtaken(run: Run, *, ignore_later: bool) -> tuple[str, ...]:
+    """Refuse where a later run may have delivered rows that are left; return what should be known otherwise."""
+    return () if ignore_later else refuse_overtaken(run, lines_left(run), f"resume {run.folder.run_id}")
 
 
 def _guard(run: Run) -> None:
@@ -141,10 +140,14 @@ def question(run: Run, runs_dir: Path, rows: int) -> str:
     target = run.manifest.target
     merges = run.groups.filter((pl.col("kind") == "merge") & (pl.col("decision") != "held")).height
     before = delivered_before(runs_dir, run.manifest)
+    coming = cost_now(run)
+    reads = f" and up to {coming.lookups_at_most:,} profile reads" if coming.lookups_at_most else ""
+    month = allowance_text(allowance_now(runs_dir, run.manifest.options.free_operations, coming))
     again = f" The same source was delivered to this store by run {before}." if before is not None else ""
     return (
         f"Send {rows} rows to store {target.store_name} ({target.store_id}) on {target.host}: "
-        f"at least {rows} billable operations, {merges} groups of rows may merge for ever.{again} Go on?"
+        f"{cost_text(coming)} billable operations{reads}, {merges} groups of rows may merge for ever."
+        f" {month[:1].upper()}{month[1:]}.{again} Go on?"
     )
 
 
@@ -166,97 +169,3 @@ def delivered_before(runs_dir: Path, manifest: RunManifest) -> str | None:
         if same and other.stage in (Stage.SENDING, Stage.FINISHED):
             return folder.run_id
     return None
-
-
-def _deliver(
-    run: Run, store: OpenTarget, ledger: SqliteLedger, hooks: Hooks, options: SendOptions, *, resumed: bool
-) -> tuple[DeliveryResult | None, StateError | None]:
-    order = run.folder.read_order()
-    payloads = payloads_of(run, order)
-    payloads.drop_parts()  # a killed session left them, and nothing else would delete the cell values in them
-    ports = DeliveryPorts(payloads, store.client, ledger, CLOCK, hooks.stop)
-    engine = EngineOptions(
-        run_id=run.folder.run_id,
-        seed=int(run.folder.run_id.rpartition("-")[2], 16),
-        concurrency=options.concurrency,
-        max_rps=options.max_rps,
-        poll_first_s=min(options.poll_first_s, _EMULATOR_POLL_S) if store.target.emulator else options.poll_first_s,
-        resumed=resumed,
-    )
-    hooks.progress.stage("send", order.height)
-    try:
-        return deliver(ports, engine, _advance(hooks)), None
-    except StateError as error:
-        return None, error
-
-
-def _requests_so_far(ledger: SqliteLedger, result: DeliveryResult | None) -> dict[str, int]:
-    """Add this session's requests to those of earlier ones; a session that was killed is not in the sum."""
-    total = {name: int(count) for name, count in orjson.loads(ledger.meta().get("requests", "{}")).items()}
-    for kind, count in (result.requests if result is not None else {}).items():
-        total[kind.value] = total.get(kind.value, 0) + count
-    ledger.set_meta("requests", orjson.dumps(total).decode())
-    return total
-
-
-def _advance(hooks: Hooks) -> Callable[[DeliveryProgress], None]:
-    done = 0
-
-    def advance(progress: DeliveryProgress) -> None:
-        nonlocal done
-        settled = sum(progress.tally.rows.values())
-        hooks.progress.advance(
-            settled - done, retries=progress.tally.retries, in_flight=progress.in_flight, wait_s=int(progress.waiting_s)
-        )
-        done = settled
-
-    return advance
-
-
-def _exit_code(result: DeliveryResult | None, error: StateError | None, hooks: Hooks) -> ExitCode:
-    if isinstance(error, PackageChangedError):
-        return ExitCode.STATE
-    if error is not None or result is None:
-        return ExitCode.STOPPED
-    if result.reason is FinishReason.INTERRUPTED:
-        return ExitCode.TERMINATED if hooks.stop_signal() == _SIGTERM else ExitCode.INTERRUPTED
-    return _REASON_CODES[result.reason]
-
-
-_SIGTERM: Final = 15
-_EMULATOR_POLL_S: Final = 0.05
-"""The local service has applied a small batch by then, and a person is waiting."""
-
-
-def _why(run: Run, result: DeliveryResult | None, error: StateError | None) -> ErrorReport | None:
-    if error is not None:
-        return error_report(error)
-    if result is None or result.reason is FinishReason.COMPLETED:
-        return None
-    failure = result.failure
-    status = f" (HTTP {failure.status}, code {failure.code})" if failure is not None and failure.status else ""
-    return ErrorReport(
-        message=_REASON_TEXTS[result.reason] + status,
-        hint=f"`memory-importer resume {run.folder.run_id}` goes on where it stopped",
-    )
-
-
-def _ending(occasion: Occasion, *, error: ErrorReport | None, codes: tuple[int, ...]) -> Ending:
-    return Ending(
-        occasion.command,
-        CLOCK.utc_now_iso(),
-        FinalState.NOT_SENT,
-        exit_codes=codes,
-        error=error,
-        started_at=occasion.started_at,
-    )
-
-
-def _report(run: Run, hooks: Hooks, end: Ending) -> Report:
-    hooks.progress.finish()
-    return finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
-
-
-def loaded_settings(settings: Settings, manifest: RunManifest) -> Settings:
-    """Return the settings for the store a run was planned for."""
-    return settings.model_copy(update={"store_id": manifest.target.store_id, "api_url": manifest.target.api_url})

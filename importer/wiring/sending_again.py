@@ -13,14 +13,15 @@ from importer.core.index import queue_again
 from importer.core.manifest import Stage
 from importer.core.read_back import Verified
 from importer.core.route import Reason, Via
-from importer.errors import PackageChangedError
+from importer.errors import GuardError, PackageChangedError
 from importer.pipeline.cost import Made, cost_of_rows
 from importer.pipeline.schedule import Choice
 from importer.pipeline.sent_again import Lines, Selection, history, places, select_again, without_overtaken
+from importer.reports.wording import counted
 from importer.state.ledger import SqliteLedger
 from importer.state.verified_file import read_verified
 from importer.wiring.finishing import delivered_by
-from importer.wiring.later_runs import later_runs, overtaken_by
+from importer.wiring.later_runs import later_runs, note_of, overtaken_by
 from importer.wiring.runs import Run, extend, payloads_of, set_stage
 
 
@@ -50,8 +51,8 @@ class Chosen:
 def choose_again(run: Run, states: Collection[str], *, ignore_later: bool = False) -> Chosen:
     """Choose the rows of some final states, but for those that a later run may have delivered.
 
-    Rows that reading back confirmed are where they belong. The caller has the sending lock of the run's store: what
-    another process delivers meanwhile would not be seen.
+    Rows that reading back confirmed are where they belong. What another process delivers meanwhile is not seen: whoever
+    sends what was chosen chooses once more under the sending lock of the store (`refuse_changed_choice`).
 
     Args:
         run: One of which everything was sent.
@@ -68,15 +69,32 @@ def choose_again(run: Run, states: Collection[str], *, ignore_later: bool = Fals
     selection = select_again(index, places(index, delivered), states, but=_confirmed_lines(run, index))
     if ignore_later or not len(selection.lines):
         return Chosen(selection)
-    notes = []
+    notes: list[str] = []
     for later in later_runs(run):
-        left = without_overtaken(index, selection, overtaken_by(later, run, selection.company))
-        if overtaken := len(selection.asked) - len(left.asked):
+        overtaken = overtaken_by(later, run, selection.company)
+        notes += note_of(later, overtaken)
+        left = without_overtaken(index, selection, overtaken.lines)
+        if count := len(selection.asked) - len(left.asked):
+            are = "are left as they are" if count > 1 else "is left as it is"
             notes.append(
-                f"{overtaken} rows are left as they are: run {later.folder.run_id} may have delivered them since"
+                f"{counted(count, 'row')} {are}: run {later.folder.run_id} may have delivered"
+                f" {'them' if count > 1 else 'it'} since"
             )
         selection = left
     return Chosen(selection, tuple(notes))
+
+
+def refuse_changed_choice(run: Run, before: Chosen, now: Chosen) -> None:
+    """Refuse where another choice would be made now: the question may have stood for an hour.
+
+    Raises:
+        GuardError: it is another one.
+    """
+    if not np.array_equal(now.selection.lines, before.selection.lines):
+        raise GuardError(
+            "another run delivered some of these rows meanwhile; nothing was sent again",
+            hint=f"`memory-importer retry {run.folder.run_id}` leaves them out",
+        )
 
 
 def _confirmed_lines(run: Run, index: pl.DataFrame) -> pl.Series:

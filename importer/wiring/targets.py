@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -13,12 +14,12 @@ from urllib.parse import urlsplit
 from importer.core.ids import is_store_id
 from importer.core.manifest import Target
 from importer.core.schema import StoreSchema
-from importer.emulator import Emulator, EmulatorInUseError, EmulatorSettings
-from importer.errors import LockedError, SettingsError
+from importer.emulator import DatabaseFormatError, Emulator, EmulatorInUseError, EmulatorSettings
+from importer.errors import DiskError, LockedError, SettingsError, StateError
+from importer.files import make_private_folder, writing
 from importer.memory_api.client import ClientOptions, MemoryClient
 from importer.pipeline.patience import patiently
 from importer.settings import Settings
-from importer.state.files import make_private_folder
 from importer.state.run_folder import RunsFolder, keep_out_of_git
 
 _EMULATOR_CREDENTIALS: Final = ("emulator", "emulator")
@@ -73,7 +74,7 @@ def open_live(settings: Settings, *, wait: Wait = PATIENCE) -> Iterator[OpenTarg
         raise no_target()
     if not is_store_id(settings.store_id):
         raise SettingsError("that is not a store ID", hint="a store ID looks like mem_store_00000000000000000000000000")
-    options = ClientOptions(bucket_hosts=settings.bucket_hosts, proxy=settings.proxy)
+    options = ClientOptions(settings.bucket_hosts, settings.proxy, settings.ca_bundle)
     with MemoryClient(settings.api_url, settings.store_id, settings.credentials(), options) as client:
         yield _opened(client, settings.api_url, wait, emulator=None, notes=())
 
@@ -84,6 +85,7 @@ def open_emulator(
     *,
     seed: Mapping[str, Any] | None = None,
     store_id: str | None = None,
+    wait: Wait = PATIENCE,
 ) -> Iterator[OpenTarget]:
     """Run the emulator in this process, give it what a mapping needs, and open its store.
 
@@ -91,6 +93,7 @@ def open_emulator(
         settings: Gives the runs folder, beside which the emulator keeps its state.
         seed: Trait groups and identifier types to create where they are missing; never through the API.
         store_id: The store to open; the emulator's own default if None.
+        wait: Tells whether somebody asked to stop; then nothing more is waited for.
 
     Raises:
         LockedError: another process runs the emulator on the same file.
@@ -98,7 +101,8 @@ def open_emulator(
     options = EmulatorSettings(store_id=store_id) if store_id is not None else EmulatorSettings()
     RunsFolder(Path(settings.runs_dir)).prepare()
     folder = Path(settings.runs_dir) / "emulator"
-    make_private_folder(folder)
+    with writing(folder):
+        make_private_folder(folder)
     keep_out_of_git(folder)
     try:
         with Emulator(folder / f"{options.store_id}.db", options) as emulator:
@@ -106,14 +110,37 @@ def open_emulator(
             notes = ("the local emulator is used; nothing leaves this machine", *_seed_note(added))
             with MemoryClient(emulator.api_url, options.store_id, _EMULATOR_CREDENTIALS) as client:
                 yield _opened(client, emulator.api_url, PATIENCE, emulator=emulator, notes=notes)
-                emulator.wait_idle(_IDLE_TIMEOUT_S)
+                _let_it_apply(emulator, wait)
     except EmulatorInUseError as exc:
         raise LockedError(
             "another process is using the emulator's state", hint="wait for it, or give another --runs-dir"
         ) from exc
+    except sqlite3.OperationalError as exc:
+        is_full = exc.sqlite_errorcode & 0xFF in _NO_ROOM
+        raise (DiskError if is_full else StateError)(
+            f"the emulator's state in {folder} cannot be written ({exc.sqlite_errorname})",
+            hint=f"{'free space there' if is_full else 'make it writable'}, or give another --runs-dir",
+        ) from exc
+    except (DatabaseFormatError, sqlite3.DatabaseError) as exc:
+        raise StateError(
+            f"the emulator's state in {folder} is damaged or was written by another version",
+            hint="delete that folder, and the emulator begins anew; or give another --runs-dir",
+        ) from exc
 
 
-_IDLE_TIMEOUT_S: Final = 60.0
+def _let_it_apply(emulator: Emulator, wait: Wait) -> None:
+    """Wait until what was accepted is applied, so that whoever looks next finds it; the rest is for the next start."""
+    for _ in range(_IDLE_LOOKS):
+        if wait(0):
+            return
+        with suppress(TimeoutError):
+            emulator.wait_idle(_IDLE_LOOK_S)
+            return
+
+
+_NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+_IDLE_LOOK_S: Final = 0.2
+_IDLE_LOOKS: Final = 300
 _SEED_SHOWN: Final = 3
 
 

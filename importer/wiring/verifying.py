@@ -12,7 +12,8 @@ import polars as pl
 
 from importer.core.lifecycle import FinishReason
 from importer.core.manifest import RunManifest, Stage
-from importer.core.read_back import Verified, identifiers_by_priority, sample_positions
+from importer.core.pacing import Pacer
+from importer.core.read_back import Verified, sample_positions
 from importer.core.report import ErrorReport, ExitCode, FinalState, Report
 from importer.errors import ConfigError, RetryableApiError
 from importer.pipeline.read_back import ReadBack
@@ -20,7 +21,7 @@ from importer.settings import Settings
 from importer.state.lock import RunLock
 from importer.wiring.at_work import at_work
 from importer.wiring.finishing import Ending, finish
-from importer.wiring.reading_back import Reading, add_requests, seed_of
+from importer.wiring.reading_back import Reading, add_requests, reads_text
 from importer.wiring.reopening import Found, find_run, load_run, open_store
 from importer.wiring.requests import Hooks, SendOptions
 from importer.wiring.runs import CLOCK, Run
@@ -32,8 +33,6 @@ SAMPLE: Final = 100
 _FIRST_PAUSE_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 30.0
 """Between two looks at rows that are not there yet."""
-
-_SIGTERM: Final = 15
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,14 @@ def verify(request: VerifyRequest, hooks: Hooks | None = None, options: SendOpti
         return finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
 
 
-def read_back(run: Run, store: OpenTarget, hooks: Hooks, lines: pl.Series, options: SendOptions) -> Counter[str]:
+def read_back(
+    run: Run,
+    store: OpenTarget,
+    hooks: Hooks,
+    lines: pl.Series,
+    options: SendOptions,
+    known: Pacer | None = None,
+) -> Counter[str]:
     """Read rows of a run back and keep what was found, for its next report.
 
     Args:
@@ -113,6 +119,7 @@ def read_back(run: Run, store: OpenTarget, hooks: Hooks, lines: pl.Series, optio
         hooks: Progress and stopping; nobody is asked.
         lines: Lines of the index. A row that another one carries is judged by that one.
         options: How hard to read.
+        known: What requests before these learned of the service's patience.
 
     Returns:
         Rows of the send order by what is known of them now. Rows that could not be read, now or earlier, or not before
@@ -123,7 +130,7 @@ def read_back(run: Run, store: OpenTarget, hooks: Hooks, lines: pl.Series, optio
     """
     reading = Reading.of(run, store, hooks, options, show_values=False)
     positions = reading.positions_of(lines.cast(pl.Int64).to_numpy())
-    result = reading.read(positions)
+    result = reading.read(positions, known)
     add_requests(run, result.requests)
     if result.reason in (FinishReason.REFUSED, FinishReason.STALLED):
         raise result.error or RetryableApiError("the service could not be read", endpoint="POST /Profiles/Lookup")
@@ -162,18 +169,12 @@ def _chosen(request: VerifyRequest, reading: Reading, delivered: npt.NDArray[np.
         delivered = np.setdiff1d(delivered, known["position"].to_numpy())
     if request.everything or request.sample is None:
         return delivered
-    return sample_positions(delivered, request.sample, seed_of(reading.run.folder.run_id))
+    return sample_positions(delivered, request.sample, reading.run.folder.seed)
 
 
 def _cost(reading: Reading, rows: int, delivered: int) -> str:
-    schema = reading.store.schema
-    id_types = [trait.id_type for trait in identifiers_by_priority(reading.run.manifest.wire_traits(), schema)]
-    shared = any(not schema.identifiers[id_type].enforce_unique for id_type in id_types)
-    more = ", more where several profiles share an identifier" if shared else ""
-    return (
-        f"reading back {rows:,} of {delivered:,} delivered rows costs up to {rows:,} billable profile reads{more} "
-        "(a profile looked up or read is billed once a day)"
-    )
+    cost = reads_text(reading.run, reading.store, rows)
+    return f"reading back {rows:,} of {delivered:,} delivered rows costs {cost}"
 
 
 def _question(reading: Reading, cost: str) -> str:
@@ -193,7 +194,7 @@ def _look_again(request: VerifyRequest, reading: Reading, chosen: npt.NDArray[np
         if left_s <= 0 or not len(unlike) or reading.hooks.stop.wait(min(pause_s, left_s)):
             break
         pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
-        again = reading.read(unlike)
+        again = reading.read(unlike, result.pacer)
         requests = Counter(result.requests) + Counter(again.requests)
         result = replace(again, requests=dict(requests))
     return result
@@ -204,7 +205,7 @@ def _exit_codes(result: ReadBack, hooks: Hooks) -> tuple[ExitCode, ...]:
         case FinishReason.REFUSED:
             return (ExitCode.SERVICE,)
         case FinishReason.INTERRUPTED:
-            return (ExitCode.TERMINATED if hooks.stop_signal() == _SIGTERM else ExitCode.INTERRUPTED,)
+            return (hooks.stopped_code(),)
         case FinishReason.COMPLETED if not result.unread:
             return ()
         case _:

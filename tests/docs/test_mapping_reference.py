@@ -21,6 +21,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "identity": model.IdentitySection,
     "rules": model.Rule,
     "routing": model.RoutingSection,
+    "tests": model.Case,
 }
 
 

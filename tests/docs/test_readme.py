@@ -81,4 +81,4 @@ def test_the_five_next_commands_exist() -> None:
     (following,) = [block for block in blocks("sh") if block.count("memory-importer") >= 5]
     called = [line.split()[1] for line in following.splitlines() if line.startswith("memory-importer")]
     assert set(called) <= set(COMMANDS)
-    assert called == ["validate", "plan", "import", "resume", "status", "explain"]
+    assert called == ["validate", "plan", "import", "resume", "verify", "retry"]

@@ -194,7 +194,8 @@ def test_held_groups_go_when_they_are_released(tmp_path: Path, imported: Importe
     run = shell.runs()[0]
     groups = pl.read_parquet(run / "groups.parquet").filter(pl.col("kind") == "merge")
     assert groups["row_number"].to_list() == [row for row, state in states(run).items() if state == "held"]
-    assert report["merge_groups"] == {"groups": 1, "rows": 3, "held": 1, "allowed": 0}
+    counts = {"groups": 1, "rows": 3, "held": 1, "allowed": 0, "chains": 1, "hubs": 0, "largest": [3], "profiles": 1}
+    assert report["merge_groups"] == counts | {"reading": "merge"}
     assert set(report["routes"]) == {"bulk", "bulk+patch"}
     before = shell.profiles()
     assert without_ids(before) == without_ids(imported.profiles), "the way does not change what arrives"
@@ -203,7 +204,7 @@ def test_held_groups_go_when_they_are_released(tmp_path: Path, imported: Importe
     wrong = shell.run("resume", "last", "--release", "99999", "--json")
     assert (wrong.code, "no held group" in wrong.report["error"]["message"]) == (2, True)
     released = shell.run("resume", "last", "--release", group, "--json")
-    assert released.report["merge_groups"] == {"groups": 1, "rows": 3, "held": 0, "allowed": 1}
+    assert released.report["merge_groups"] == counts | {"held": 0, "allowed": 1, "reading": "merge"}
     assert counted(released.report) == {"rejected": 24, "skipped": 3, "combined": 2, "processed": 487}
     assert len(shell.profiles()) == len(before) + 1, "three rows became one profile, as foretold"
 

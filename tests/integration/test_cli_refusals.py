@@ -53,7 +53,9 @@ REFUSALS: Final = {
     "empty file": Refusal(("import", "empty.csv", *WITH_MAPPING), "empty.csv: the file is empty", "export"),
     "header only": Refusal(("import", "header.csv", *WITH_MAPPING), "a header and no rows", "--allow-empty"),
     "duplicate header": Refusal(("plan", "twice.csv", *WITH_MAPPING), "'email' more than once", "rename"),
-    "missing header": Refusal(("plan", "unnamed.csv", *WITH_MAPPING), "column 2 of the header has no name", "name it"),
+    "spaced header": Refusal(
+        ("plan", "spaced.csv", *WITH_MAPPING), "column 2 has white space around it", "trim_headers"
+    ),
     "zip named csv": Refusal(("import", "zip.csv", *WITH_MAPPING), "Excel or zip", "export it as CSV"),
     "no mapping file": Refusal(
         ("import", CUSTOMERS, "-m", "none.yaml", "--emulator"), "none.yaml: cannot be read", "--mapping"
@@ -92,7 +94,7 @@ def make_sources(folder: Path) -> None:
     (folder / "empty.csv").write_bytes(b"")
     (folder / "header.csv").write_bytes(header)
     (folder / "twice.csv").write_bytes(b"customer_id,email,email\n1,a@example.com,b@example.com\n")
-    (folder / "unnamed.csv").write_bytes(b"customer_id,,email\n1,2,a@example.com\n")
+    (folder / "spaced.csv").write_bytes(b"customer_id, email\n1,a@example.com\n")
     with zipfile.ZipFile(folder / "zip.csv", "w") as archive:
         archive.writestr("customers.csv", header)
     (folder / "wrong.yaml").write_text(

@@ -49,6 +49,11 @@ WITH_KEYS: Final = {
 }
 """Files for people, in which a row goes by its key."""
 
+DENIED: Final = "zqdeniedqz@example.com"
+"""A value that somebody wrote into the mapping, which may be that of a person as well."""
+
+GIVEN: Final = orjson.dumps(MAPPING | {"identity": {"deny": [DENIED]}})
+
 IMPORT: Final = ("source.csv", "-m", "mapping.yaml")
 ANYTHING: Final = ("--max-rejected", "100", "--yes")
 
@@ -66,9 +71,10 @@ class Flow:
         return self.ended[-1]
 
     def files(self) -> Iterator[Path]:
-        """Yield every file there is, but the source and the mapping."""
+        """Yield every file there is, but the source and the mapping as they were given."""
+        given = {self.shell.folder / name for name in ("source.csv", "mapping.yaml", "connections.txt")}
         for path in sorted(self.shell.folder.rglob("*")):
-            if path.is_file() and path.name not in ("source.csv", "mapping.yaml", "connections.txt"):
+            if path.is_file() and path not in given:
                 yield path
 
 
@@ -77,7 +83,7 @@ def new_flow(folder: Path, **environment: str) -> Flow:
     shell = new_shell(folder, **ENVIRONMENT, TMPDIR=str(folder / "temporary"), **environment)
     (folder / "temporary").mkdir()
     (folder / "source.csv").write_text(source_of(ROWS), encoding="utf-8")
-    (folder / "mapping.yaml").write_bytes(orjson.dumps(MAPPING))
+    (folder / "mapping.yaml").write_bytes(GIVEN)
     return Flow(shell)
 
 
@@ -194,6 +200,18 @@ def test_cells_are_in_the_files_meant_to_hold_them_alone(flows: dict[str, Flow])
     assert held["rejected.csv"] & REJECTED >= {row.cells["extra"] for row in ROWS if row.kind == "rejected"}
     assert set(held["outcomes.parquet"]) >= {row.cells["id"] for row in ROWS if row.kind == "import"}
     assert held["valid.arrow"] >= {row.cells["first"] for row in ROWS if row.kind == "bulk"}
+
+
+def test_the_mapping_is_kept_as_it_was_given_and_nowhere_else(flows: dict[str, Flow]) -> None:
+    """A run keeps a copy for --replan, which is private: what somebody wrote into a mapping may be a person's."""
+    for name, flow in flows.items():
+        copies = [path for path in flow.files() if path.name == "mapping.yaml"]
+        planned = flow.shell.runs() if name == "live" else []  # nothing can be planned again of a dry run
+        assert [path.parent for path in copies] == planned
+        assert all(path.read_bytes() == GIVEN and path.stat().st_mode & 0o077 == 0 for path in copies)
+        assert [path for path in flow.files() if found_in(texts_of(path), [DENIED])] == copies
+        assert not any(DENIED in ended.stdout + ended.stderr for ended in flow.ended)
+    assert len(flows["live"].shell.runs()) == 1
 
 
 def test_values_are_shown_where_they_are_asked_for(flows: dict[str, Flow]) -> None:

@@ -35,6 +35,9 @@ PARTS: Final = 8
 SIDE_BY_SIDE: Final = 4
 """Runs at once: a run waits for the service most of the time."""
 
+RUNS_A_KILL: Final = 8
+"""Runs that may be made for each kill at most: one whose moments came when it was over was not killed."""
+
 LATENCY_S: Final = 0.15
 SETTLE_S: Final = 0.6
 
@@ -74,10 +77,10 @@ def plans(route: Route) -> Iterator[Plan]:
 
 
 def take(runs: Iterator[Plan], kills: int) -> list[Plan]:
-    """Take runs that are to be killed so often in all."""
+    """Take runs that are to be killed so often in all, or what is left of them."""
     taken: list[Plan] = []
-    while sum(len(run.moments) for run in taken) < kills:
-        taken.append(next(runs))
+    while sum(len(run.moments) for run in taken) < kills and (following := next(runs, None)) is not None:
+        taken.append(following)
     return taken
 
 
@@ -108,11 +111,13 @@ def test_killed_at_random_moments(tmp_path: Path, route: Route) -> None:
             crash.go(("import", "--plan", "last"), plan.moments)
             return crash
 
-        runs = plans(route)
+        runs = itertools.islice(plans(route), RUNS_A_KILL * kills)
         done = 0
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             while done < kills:  # a process that ended before its moment was not killed
-                for crash in pool.map(killed, take(runs, kills - done)):
+                taken = take(runs, kills - done)
+                assert taken, f"{done} kills only: the moments are no longer while a run is at work"
+                for crash in pool.map(killed, taken):
                     done += check(crash, route.most_out(rows)).kills
 
 
@@ -124,7 +129,7 @@ def test_killed_fifty_times(tmp_path: Path, route: Route, capsys: pytest.Capture
     found: list[Figures] = []
     began = time.monotonic()
     source, mapping = write_source(tmp_path / "source.csv", rows), write_mapping(tmp_path / "mapping.yaml")
-    for plan in plans(route):
+    for plan in itertools.islice(plans(route), RUNS_A_KILL * kills):
         with journal_server(tmp_path / plan.user, latency_s=LATENCY_S, settle_s=SETTLE_S, seed=SEED) as server:
             crash = crash_of(server, tmp_path / plan.user, plan.user, source)
             crash.go(("import", source, "-m", mapping, *route.options(rows)), plan.moments)
@@ -132,4 +137,5 @@ def test_killed_fifty_times(tmp_path: Path, route: Route, capsys: pytest.Capture
         shutil.rmtree(tmp_path / plan.user)
         if sum(each.kills for each in found) >= kills:
             break
+    assert sum(each.kills for each in found) >= kills
     say(capsys, route, found, time.monotonic() - began)

@@ -46,7 +46,14 @@ LOST: Final = (
     "package/groups.arrow",
 )
 MADE_ANEW: Final = ("report.json", "report.html", "outcomes.parquet", "groups.parquet", ".run.lock", ".gitignore")
-NOT_NEEDED: Final = ("issues.csv", "issues.parquet", "rejected.csv", "package/group-rows.arrow")
+NOT_NEEDED: Final = (
+    "schema.json",
+    "mapping.yaml",
+    "issues.csv",
+    "issues.parquet",
+    "rejected.csv",
+    "package/group-rows.arrow",
+)
 
 
 @dataclass(frozen=True)

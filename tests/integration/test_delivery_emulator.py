@@ -68,6 +68,10 @@ class People:
         """Return the e-mail address."""
         return (("email", f"u{position}@example.com"),)
 
+    def follows(self, position: int) -> bool:
+        """Nobody has an identifier of somebody else."""
+        return False
+
     def patch_body(self, position: int) -> bytes:
         """Remove the last name."""
         return orjson.dumps({"traits": {"Contact": {"lastName": None}}})

@@ -7,6 +7,7 @@ import os
 import pty
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from importer.core.manifest import Stage
 from importer.core.report import Report
 from importer.errors import ConfigError, StateError
 from importer.state.lock import PackagingLock
+from importer.state.removal import remove, remove_leftovers
 from importer.state.run_folder import RunFolder
 from importer.wiring.housekeeping import drop_old_packages
 from importer.wiring.purging import Item, Kind, Purge, PurgeRequest, carry_out, plan_purge
@@ -207,16 +209,52 @@ def test_what_is_no_run_is_not_touched(runs: dict[str, Path], tmp_path: Path) ->
 def test_a_deletion_that_was_killed_is_finished_by_the_next(runs: dict[str, Path]) -> None:
     """What was set aside is no run any more, and goes with the next deletion, or at the start of the next run."""
     runs_dir = runs["sent"].parent
-    for again in (lambda: purge(runs_dir, emulator=True).freed_bytes, lambda: drop_old_packages(runs_dir, NOW)):
+    for again in (lambda: purge(runs_dir, emulator=True), lambda: drop_old_packages(runs_dir, NOW)):
         aside = runs_dir / f".purged-{runs['sent'].name}-abcdef"
         shutil.copytree(runs["sent"], aside)
         (aside / "report.json").unlink()
         package = runs["held"] / ".purged-package-abcdef"
         shutil.copytree(runs["held"] / "package", package)
-        assert again() != 0
+        again()
         assert not aside.exists()
         assert not package.exists()
     assert there(runs) == set(runs)
+
+
+def test_what_a_deletion_that_was_killed_left_is_in_what_was_freed(runs: dict[str, Path]) -> None:
+    """Byte for byte, as with what goes now."""
+    runs_dir = runs["sent"].parent
+    (runs_dir / ".purged-20200101-000000-000-abcdef-abcdef").mkdir()
+    (runs_dir / ".purged-20200101-000000-000-abcdef-abcdef" / "valid.arrow").write_bytes(b"x" * 1000)
+    assert purge(runs_dir, emulator=True).freed_bytes == 1000
+
+
+def test_two_that_delete_the_same_are_in_nobodys_way(tmp_path: Path) -> None:
+    """A run that begins deletes what is set aside, also what a `purge` set aside a moment ago: gone is done."""
+    ended = threading.Event()
+    failed: list[BaseException] = []
+
+    def begin_runs() -> None:
+        try:
+            while not ended.is_set():
+                remove_leftovers(tmp_path)
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            failed.append(error)
+
+    other = threading.Thread(target=begin_runs)
+    other.start()
+    try:
+        for number in range(10):
+            run = tmp_path / f"20260101-0000{number:02}-abcdef"
+            (run / "package").mkdir(parents=True)
+            for each in range(200):
+                (run / "package" / str(each)).touch()
+            remove(run)
+    finally:
+        ended.set()
+        other.join()
+    remove_leftovers(tmp_path)
+    assert (failed, list(tmp_path.iterdir())) == ([], [])
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,6 @@ from typing import Any, Final
 
 import pytest
 
-from importer.core.delivery import BatchEntry, Changes
-from importer.core.lifecycle import CODE_NOT_SETTLED, BatchState
 from importer.core.report import Report
 from importer.emulator import BadProfile, EmulatorSettings
 from importer.errors import ConfigError
@@ -19,6 +17,8 @@ from importer.state.run_folder import RunFolder
 from importer.wiring.requests import Hooks, Settle
 from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.sending import run_import
+from tests.support.interposed import interposed
+from tests.support.loopback import Reply, Seen
 from tests.support.runs import IDLE_S, QUICK, Workbench, outcomes_of, workbench
 from tests.support.strict_store import (
     MAPPING,
@@ -159,7 +159,8 @@ def test_lookup_reads_back_and_leaves_the_states(bench: Workbench) -> None:
     with asking(answer=True) as (asked, hooks):
         again = settle(bench, report, "lookup", hooks)
     assert asked == [
-        "3 rows are unattributed or unknown: reading them back costs up to 3 billable profile reads. Go on?",
+        "3 rows are unattributed or unknown: reading back costs up to 3 billable profile reads (a profile looked up or"
+        " read is billed once a day). Go on?",
     ]
     assert (found(again), again.exit_code) == ({"unattributed": 3}, 3)
     assert again.verified == {"confirmed": 2, "mismatched": 0, "missing": 1}
@@ -170,7 +171,7 @@ def test_lookup_reads_back_and_leaves_the_states(bench: Workbench) -> None:
     assert "1 rows" in hint
     with asking(answer=True) as (asked, hooks):
         done = settle(bench, again, "redeliver", hooks)
-    assert "1 rows" in asked[0]
+    assert "1 row is unattributed or unknown: sending it again costs at least 1 operation." in asked[0]
     assert (found(done), done.exit_code, done.hints) == ({"processed": 1, "unattributed": 2}, 0, ())
     assert len(bench.stored()) == 3
 
@@ -199,16 +200,22 @@ def test_an_import_settles_what_it_leaves(bench: Workbench) -> None:
 
 
 def test_an_import_whose_end_nobody_saw_is_redelivered(bench: Workbench) -> None:
-    """A part that was still being processed when patience ended is `unknown`, and goes again like any other."""
-    report = bench.deliver(write_source(bench, *people(3)))
-    folder = RunFolder(Path(report.folder or ""))
-    with folder.open_ledger(folder.read_manifest()) as ledger:
-        (entry,) = ledger.entries()
-        trace = replace(entry.trace, code=CODE_NOT_SETTLED)
-        ledger.apply(Changes(batches=(BatchEntry(entry.spec, BatchState.UNKNOWN, entry.attempts, trace),)))
-    unknown = settle(bench, report, "report")
-    assert (found(unknown), unknown.exit_code) == ({"unknown": 3}, 3)
+    """A part of which the service says no more once its file came is `unknown`, and its rows go again by Bulk."""
+
+    def forgetful(seen: Seen) -> Reply | None:
+        """Know nothing of any import."""
+        is_poll = seen.method == "GET" and "/Profiles/Imports/" in seen.path
+        return Reply(404, b'{"code":20404,"message":"no such import","status":404}') if is_poll else None
+
+    request = bench.request(write_source(bench, *people(3)), via="import")
+    with interposed(bench.emulator, forgetful) as between:
+        settings = request.settings.model_copy(update={"api_url": between.api.url})
+        report = run_import(replace(request, settings=settings), Hooks(), QUICK)
+    bench.emulator.wait_idle(IDLE_S)
+    assert (found(report), report.exit_code) == ({"unknown": 3}, 3)
+    assert (report.requests["upload"], bodies(bench)) == (1, 0)
     again = settle(bench, report, "redeliver")
+    assert bodies(bench) == 1
     assert (found(again), again.exit_code) == ({"processed": 3}, 0)
 
 
@@ -246,3 +253,38 @@ def test_a_retry_settles_what_it_leaves(bench: Workbench) -> None:
     report = lost(bench, [1, 50])
     again = send_again(bench, report, states=["failed"], settle="lookup")
     assert again.verified == {"confirmed": 1, "mismatched": 0, "missing": 1}
+
+
+@pytest.mark.parametrize("how", ["lookup", "redeliver"])
+def test_other_runs_can_send_while_settling_asks(bench: Workbench, how: Settle) -> None:
+    """A question that nobody answers stops no scheduled run; what such a run delivered is not sent again."""
+    report = lost(bench, [1, 50])
+    source = write_source(bench, ("K1", "p1@example.com", "new", 5), name="later.csv")
+
+    def slowly(question: str) -> bool:
+        assert run_import(bench.request(source), Hooks(), QUICK).exit_code == 0
+        return True
+
+    again = settle(bench, report, how, Hooks(confirm=slowly))
+    bench.emulator.wait_idle(IDLE_S)
+    assert notes_in(bench)["p1@example.com"] == "new"
+    if how == "redeliver":
+        assert (again.exit_code, again.outcomes) == (6, report.outcomes)
+        assert again.error is not None
+        assert "meanwhile" in again.error.message
+    else:
+        assert sum(again.verified.values()) == 2
+
+
+def test_the_cost_of_reading_back_counts_shared_identifiers(tmp_path: Path) -> None:
+    """Several profiles may have the same one, and each of them that is read is billed."""
+    columns = {**MAPPING["columns"], "id": {"to": "Contact.house", "identifier": "house"}}
+    seed = {"identifierConfigs": [{"idType": "house", "normalization": "trim", "enforceUnique": False}]}
+    with workbench(tmp_path / "bench", MAPPING | {"columns": columns}, DROPPING, store=seed) as bench:
+        report = lost(bench, [1, 50])
+        with asking(answer=False) as (asked, hooks):
+            settle(bench, report, "lookup", hooks)
+        (question,) = asked
+        assert (
+            "costs up to 2 billable profile reads, and up to 10 where several profiles share an identifier" in question
+        )

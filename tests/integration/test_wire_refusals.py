@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import polars as pl
 import pytest
 
@@ -152,6 +153,32 @@ def test_a_size_that_is_refused_is_remembered(judged: dict[str, Judged]) -> None
     accepted = [entry["size_bytes"] for entry in made.bodies if entry["status"] == 202]
     assert max(accepted) <= CAP_BYTES
     assert max(accepted) > CAP_BYTES / 3
+
+
+def refusing_imports(seen: Seen) -> Reply | None:
+    """Refuse to create an import, for a column; quote it, as no service should."""
+    if seen.method != "POST" or not seen.path.endswith("/Imports"):
+        return None
+    errors = [
+        {"pointer": "#/columnMappings/1/traitName", "detail": "canary@example.com"},
+        {"pointer": "#/columnMappings/canary@example.com", "detail": "x"},
+    ]
+    body = {"type": "t", "title": "canary@example.com", "status": 400, "code": 20001, "errors": errors}
+    return Reply(400, orjson.dumps(body))
+
+
+def test_an_import_whose_columns_are_refused_names_them(tmp_path: Path) -> None:
+    """Exit code 4 with the pointer of the answer and nothing else of it; and what to do is not to send it once more."""
+    with strict_store({}) as emulator, interposed(emulator, refusing_imports) as between:
+        shell = shell_for(tmp_path / "columns", between, 10)
+        ended = run_here(shell.folder, *SEND[:4], "--via", "import", *SEND[6:], environment=shell.environment)
+    assert ended.code == 4, ended.stderr
+    error = ended.report["error"]
+    assert "HTTP 400, code 20001, about columnMappings/1/traitName)" in error["message"]
+    assert "explain refused-by-service" in error["hint"]
+    assert "--replan" in error["hint"]
+    assert "goes on where it stopped" not in error["hint"]
+    assert "canary" not in ended.stdout + ended.stderr
 
 
 @dataclass

@@ -60,7 +60,9 @@ def tables(draw: st.DrawFn) -> tuple[str, str, int, list[Written], list[str], bo
         if kind == "long":
             cells[-1] = "x"
         text = delimiter.join(write_cell(one, delimiter, quote=draw(st.booleans())) for one in cells)
-        rows.append(Written(text, tuple(cells) if kind == "good" else None))
+        # A line of nothing but white space is a blank line, whatever its width.
+        filled = tuple(cells) if kind == "good" else None if text.strip() else (None,) * width
+        rows.append(Written(text, filled))
     style = draw(st.sampled_from(["\n", "\r\n", "\r", "mixed"]))
     ends = [draw(st.sampled_from(["\n", "\r\n"])) if style == "mixed" else style for _ in rows]
     closed = draw(st.booleans()) or not rows[-1].text

@@ -21,8 +21,9 @@ from importer.core.route import Route
 from importer.state.ledger import SqliteLedger
 from importer.state.package import read_frame
 from importer.state.run_folder import RunFolder
+from importer.wiring.grouping import GROUPS_FILE
 from importer.wiring.requests import Hooks
-from importer.wiring.runs import GROUPS_FILE, Run, payloads_of, plan
+from importer.wiring.runs import Run, payloads_of, plan
 from tests.support.rules import Store, Value
 from tests.support.runs import Workbench, outcomes_of, workbench
 

@@ -221,7 +221,8 @@ def test_what_holds_of_every_answer(case: Case, everything: bool) -> None:
     assert (result.carried_by[result.state != RowState.COMBINED] == -1).all()
     going = np.isin(result.state, [RowState.SEND, RowState.SEQUENCE])
     assert (result.apart[result.state == RowState.SEQUENCE] >= 0).all()
-    assert (result.wave[~going | (result.apart < 0)] == 0).all()
+    assert (result.wave[~going] == 0).all()
+    assert ((result.apart >= 0) == (result.group >= 0)).all()
     waves: dict[int, list[int]] = defaultdict(list)
     for number in np.flatnonzero(going & (result.apart >= 0)):
         waves[int(result.apart[number])].append(int(result.wave[number]))
@@ -246,7 +247,8 @@ def test_no_two_rows_of_a_wave_share_an_identifier(case: Case) -> None:
         for name, value in row.items():
             if value is None or (number, name) in dropped:
                 continue
-            place = (int(result.wave[number]), name, str(value))
+            # ordinary rows and those of a group are never in one body, whatever their waves
+            place = (int(result.wave[number]) + 1000 * int(result.group[number] >= 0), name, str(value))
             assert place not in seen
             seen.add(place)
 

@@ -43,6 +43,9 @@ FAULTS: Final = (
     ),
 )
 UPLOAD_FAULTS: Final = ("connect", "reset", "timeout", "applied", "applied-late", "500", "503", "cut", "moved")
+ENDERS: Final = ("401", "403", "no-store", "tomorrow", "bug")
+"""Faults that end a process, if not a run."""
+
 RETRY_AFTERS: Final = ("0", "1", "3", "30", "date", "", "", "abc", "-1", " 2 ")
 _DONE: Final = ("408-applied", "500-applied", "503-applied", "504-applied")
 SENT_ON: Final = frozenset({"applied", "applied-late", *_DONE, "cut", "garbled", "zipped", "bug"})
@@ -148,16 +151,21 @@ class Network(httpx.BaseTransport):
                 return fault
         if self.nature.locked[0] <= now_s < self.nature.locked[1] and not asked.is_upload:
             return "locked"
-        if asked.path.endswith("/Bulk") and self._poison in asked.body:
-            return "reset"
-        if asked.path.endswith("/Lookup") and now_s < DEAF_S and self.api.row_of[self.position] in self.nature.deaf:
+        if self._is_never_answered(asked):
             return "reset"
         if self.rng.random() >= self.nature.fault_share:
             return ""
         if self.enders > 0 and self.rng.random() < 0.1:
             self.enders -= 1
-            return "signature" if asked.is_upload else self.rng.choice(["401", "403", "no-store", "tomorrow", "bug"])
+            return "signature" if asked.is_upload else self.rng.choice(ENDERS)
         return self.rng.choice(UPLOAD_FAULTS if asked.is_upload else FAULTS)
+
+    def _is_never_answered(self, asked: Asked) -> bool:
+        """Tell whether a request is about a row of which the service never hears."""
+        if asked.path.endswith("/Bulk"):
+            return self._poison in asked.body
+        is_deaf = asked.path.endswith("/Lookup") and self.clock.now_s < DEAF_S
+        return is_deaf and self.api.row_of[self.position] in self.nature.deaf
 
     def _answer(self, asked: Asked, fault: str) -> Reply:
         self._lose(asked, fault)

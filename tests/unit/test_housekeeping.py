@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,8 +11,8 @@ import pytest
 
 from importer.core.manifest import RunManifest, SourceRecord, Stage, Target
 from importer.core.report import Report, full_outcomes
-from importer.reports.report_file import write_report
-from importer.state.lock import PackagingLock
+from importer.reports.report_file import REPORT_NAME, write_report
+from importer.state.lock import RUN_LOCK, PackagingLock, is_held
 from importer.state.run_folder import RunFolder, RunsFolder
 from importer.wiring.housekeeping import drop_old_packages
 
@@ -119,6 +121,29 @@ def test_a_run_that_a_process_works_on_keeps_its_package(tmp_path: Path) -> None
     with PackagingLock(folder.path):
         assert drop_old_packages(tmp_path, LONG_AFTER) == ()
     assert drop_old_packages(tmp_path, LONG_AFTER) == (folder.run_id,)
+
+
+def test_a_run_that_was_taken_up_meanwhile_keeps_its_package(tmp_path: Path) -> None:
+    """What counts is what its report says once nobody else works on it: another process may just have ended."""
+    folder = _run(tmp_path, {"processed": 5})
+    path = folder.path / REPORT_NAME
+    finished = path.read_bytes()
+    retried = finished.replace(FINISHED_AT.encode(), b"2026-02-28T23:00:00Z")
+    path.unlink()
+    os.mkfifo(path)  # whose readers get one report before the lock is taken, and another one after
+    over = threading.Event()
+
+    def tell() -> None:
+        path.write_bytes(finished)
+        while not (over.is_set() or is_held(folder.path / RUN_LOCK)):
+            pass
+        path.write_bytes(retried)
+
+    threading.Thread(target=tell, daemon=True).start()
+    dropped = drop_old_packages(tmp_path, LONG_AFTER)
+    over.set()
+    assert dropped == ()
+    assert folder.package.exists()
 
 
 def test_parts_go_with_the_package(tmp_path: Path) -> None:

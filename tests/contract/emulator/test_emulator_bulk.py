@@ -194,6 +194,20 @@ def test_bad_profiles_may_be_dropped_behind_a_202() -> None:
     assert SECRET not in json.dumps(events)
 
 
+def test_profiles_may_be_lost_without_a_word() -> None:
+    """Every third of all that were accepted, whatever body they came in; the operations say that all is well."""
+    profiles = [{"Contact": {"email": f"p{number}@example.com", "firstName": "P"}} for number in range(1, 8)]
+    with Emulator(":memory:", EmulatorSettings(drop_every=3), SEED) as emulator, connect(emulator) as client:
+        answers = [put(client, *profiles[:2]), put(client, *profiles[2:])]
+        emulator.wait_idle(10)
+        operations = [httpx.get(answer.json()["statusUrl"], auth=("key", "secret")).json() for answer in answers]
+        names = [profile["identifiers"]["email"] for profile in emulator.profiles()]
+        events = emulator.events()
+    assert sorted(names) == [[f"p{number}@example.com"] for number in (1, 2, 4, 5, 7)]
+    assert [operation["result"] for operation in operations] == [{"errors": 0, "warnings": 0}] * 2
+    assert events == []
+
+
 @pytest.mark.parametrize(
     ("content", "content_type"),
     [

@@ -18,6 +18,7 @@ from importer.core.read_back import (
     identifiers_by_priority,
     merged_results,
     sample_positions,
+    without_ranges,
 )
 from importer.core.schema import DataType, StoreSchema
 from importer.core.wire import WireTrait
@@ -117,3 +118,18 @@ def test_a_later_look_replaces_an_earlier_one() -> None:
 def test_counts_name_every_result() -> None:
     """Zero is a count, so that scripts need not ask."""
     assert counts_of(results((1, "missing"), (2, "missing"))) == {"confirmed": 0, "mismatched": 0, "missing": 2}
+
+
+@given(
+    st.sets(st.integers(0, 60)).map(sorted),
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=6),
+)
+def test_results_in_ranges_are_left_out(positions: list[int], cuts: list[tuple[int, int]]) -> None:
+    """Whatever the order of the ranges, and where they begin; the others stay as they are."""
+    ranges: list[tuple[int, int]] = []
+    for start, length in cuts:
+        if all(start >= stop or start + length <= first for first, stop in ranges):
+            ranges.append((start, start + length))
+    results = pl.DataFrame({"position": positions}, schema={"position": pl.Int64})
+    left = [position for position in positions if not any(first <= position < stop for first, stop in ranges)]
+    assert without_ranges(results, ranges)["position"].to_list() == left

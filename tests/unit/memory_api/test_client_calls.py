@@ -13,7 +13,7 @@ from importer.errors import (
     RejectedRequestError,
     RetryableApiError,
 )
-from importer.memory_api.answers import error_detail, retry_after_s
+from importer.memory_api.answers import ErrorDetail, error_detail, retry_after_s
 from importer.memory_api.client import MemoryClient
 from tests.support.client import BODY, NOW, SECRET, STORE, VALUE
 from tests.support.loopback import LoopbackServer, Reply
@@ -147,7 +147,18 @@ def test_a_status_means_what_may_be_done_next(
 def test_every_error_shape_is_read_and_none_raises(body: bytes, code: int | None, rows: tuple[int, ...]) -> None:
     """Codes and row indices are found in the documented shapes; anything else says nothing."""
     detail = error_detail(body)
-    assert (detail.code, detail.rows) == (code, rows)
+    assert (detail.code, detail.rows, detail.mappings) == (code, rows, ())
+
+
+def test_columns_of_an_import_are_named_by_their_pointers_alone() -> None:
+    """Words of the contract and numbers; a pointer that says anything else may hold what somebody wrote in a cell."""
+    pointers = [
+        *("#/columnMappings/3/traitName", "/columnMappings/0", "columnMappings[12].columnName", "#/columnMappings"),
+        *("#/columnMappings/3/traitName", "/columnMappings/0/jane", "/columnMappings/jane", "/columnMappingsjane"),
+    ]
+    body = orjson.dumps({"code": 20001, "errors": [{"pointer": pointer} for pointer in pointers]})
+    named = ("columnMappings/3/traitName", "columnMappings/0", "columnMappings/12/columnName", "columnMappings")
+    assert error_detail(body) == ErrorDetail(20001, (), named)
 
 
 def test_rows_named_by_an_answer_travel_with_the_error(server: LoopbackServer, client: MemoryClient) -> None:

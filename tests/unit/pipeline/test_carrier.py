@@ -233,6 +233,17 @@ def test_a_part_whose_file_is_gone_is_written_again(tmp_path: Path) -> None:
     assert writer.calls == ["create", "upload"]
 
 
+def test_a_part_that_cannot_be_removed_hides_nothing(tmp_path: Path) -> None:
+    """What ended the delivery is what is said; the next session removes the file."""
+    made = carrier(tmp_path, Writer())
+    assert isinstance(made.carry_out(CREATE), Answered)
+    (tmp_path / "part-0").unlink()
+    (tmp_path / "part-0").mkdir()  # which `unlink` refuses, as it does any file of a disk that is read-only
+    made.discard(0)
+    made.discard_all()
+    assert (tmp_path / "part-0").exists()
+
+
 @pytest.mark.parametrize("route", [Route.BULK, Route.IMPORT])
 def test_a_full_disk_stops_the_run_and_keeps_it_resumable(tmp_path: Path, route: Route) -> None:
     """What cannot be written is an error that says so; nothing was sent, and the ledger knows it."""

@@ -43,9 +43,9 @@ class Bench:
     schema: StoreSchema
     package: FakePackage
 
-    def decide(self, **options: int) -> Decided:
+    def decide(self, allow_merges: int = 0) -> Decided:
         """Decide about the rows."""
-        return decide(self.prepared, self.plan, self.schema, self.package, **options)
+        return decide(self.prepared, self.plan, self.schema, self.package, allow_merges=allow_merges)
 
     def changed(self, decided: Decided) -> Decided:
         """Write the payloads that changed."""

@@ -29,7 +29,15 @@ from importer.errors import (
     StateError,
 )
 from importer.pipeline.deliver import DeliveryPorts, DeliveryProgress, DeliveryResult, deliver
-from importer.ports import Accepted, ColumnMapping, CreatedImport, ImportStatus, OperationStatus, PartFile
+from importer.ports import (
+    Accepted,
+    ColumnMapping,
+    CreatedImport,
+    ImportStatus,
+    OperationStatus,
+    PartFile,
+    StoredProfile,
+)
 from importer.state.ledger import SqliteLedger
 
 
@@ -76,6 +84,10 @@ class FakePayloads:
     def identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
         """Return two identifiers of a row."""
         return (("email", f"{position}@x"), ("phone", f"+{position}"))
+
+    def follows(self, position: int) -> bool:
+        """Nobody has an identifier of somebody else."""
+        return False
 
     def patch_body(self, position: int) -> bytes:
         """Encode the position."""
@@ -160,6 +172,10 @@ class FakeWriter:
         number = value.strip("+").split("@")[0]
         return (f"p{number}",) if id_type == "email" or not number.endswith("7") else (f"q{number}",)
 
+    def get_profile(self, profile_id: str) -> StoredProfile | None:
+        """Never asked for here."""
+        raise NotImplementedError
+
     def fetch_schema(self) -> StoreSchema:
         """Never asked for here."""
         raise NotImplementedError
@@ -221,13 +237,13 @@ def test_every_route_delivers(delivery: Delivery) -> None:
     seen: list[DeliveryProgress] = []
     result = delivery.go(progress=seen.append)
     assert result.reason is FinishReason.COMPLETED
-    assert delivery.outcomes() == {"processed": 1009, "held": 1}
+    assert delivery.outcomes() == {"processed": 1000, "accepted": 9, "held": 1}
     assert sorted(delivery.writer.rows) == [p for p in range(50, 1010) if p != 1007]
     assert sorted(delivery.writer.patched) == [p for p in range(1000, 1010) if p != 1007]
     assert delivery.writer.uploads["imp0"].splitlines() == [str(n).encode() for n in range(50)]
     assert not list(delivery.folder.glob("part-*"))
     assert result.requests[RequestKind.BULK] == 20
-    assert seen[-1].tally.rows["processed"] == 1009
+    assert seen[-1].tally.rows["processed"] == 1000
     assert result.retries == 0
 
 
@@ -249,7 +265,7 @@ def test_single_failures_are_survived(delivery: Delivery, error: ApiError) -> No
     delivery.clock.speed = 200.0
     result = delivery.go()
     assert result.reason is FinishReason.COMPLETED
-    assert delivery.outcomes() == {"processed": 1009, "held": 1}
+    assert delivery.outcomes() == {"processed": 1000, "accepted": 9, "held": 1}
 
 
 def test_refused_rows_are_named(delivery: Delivery) -> None:

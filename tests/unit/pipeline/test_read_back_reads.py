@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 import pytest
 
+from importer.core import pacing
 from importer.core.filled import FilledSet
 from importer.core.lifecycle import FinishReason
 from importer.core.read_back import IdentifierTrait
@@ -190,6 +191,19 @@ def test_a_profile_that_is_gone_by_then_is_not_there() -> None:
 def refused(status: int, code: int | None = None) -> RejectedRequestError:
     """Return a refusal."""
     return RejectedRequestError("refused", endpoint="GET", status=status, code=code)
+
+
+def test_a_wait_that_was_asked_for_before_holds() -> None:
+    """Whatever the service was asked before: it is the same service, and what it bears is handed on once more."""
+    one = bench(ROWS[:2])
+    known = pacing.told_to_wait(pacing.begun(None, 1000.0), 1000.0, 50.0, 0.0)
+    result = one.read(pace=Pace(known=replace(known, rate=0.5, ceiling=0.5)))
+    times = [at_s for *_, at_s in one.store.asked]
+    assert times[0] >= 1050.0
+    assert times[1] - times[0] >= 1.0, "nor is the rate learned anew"
+    assert result.pacer is not None
+    assert result.pacer.rate is not None
+    assert result.pacer.asked_until_s == 1050.0
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])

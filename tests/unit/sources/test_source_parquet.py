@@ -183,3 +183,23 @@ def test_a_bomb_is_refused(tmp_path: Path) -> None:
     values = pa.DictionaryArray.from_arrays(pa.array([0] * 300_000, pa.int32()), pa.array(["x" * 1000]))
     with pytest.raises(SourceError, match="200 times"):
         frame_of(tmp_path / "t.parquet", pa.table({"a": values}), max_decompressed_bytes=1_000_000)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([2**62], pa.timestamp("ms")),
+        pa.array([-(2**52)], pa.timestamp("s")),
+        pa.array([2**31 - 1], pa.date32()),
+        pa.array([2**40], pa.time64("us")),
+    ],
+)
+def test_a_moment_beyond_the_calendar_is_refused(
+    tmp_path: Path, column: pa.Array, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A date or time that is none refuses its file, and the engine prints nothing of its own."""
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"a": column}), path)
+    with pytest.raises(SourceError):
+        list(open_source(str(path), SourceOptions()).chunks())
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,131 @@
+"""What the rows of a run cost, by their places in the send order and the ways they take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from importer.core.cost import Cost
+from importer.core.delivery import RequestKind
+from importer.core.filled import FilledSet
+from importer.core.manifest import RouteCounts
+from importer.core.report import FinalState, Operations
+from importer.core.route import Route
+from importer.core.wire import WireTrait
+from importer.pipeline.outcomes import Delivered, batch_of_position
+from importer.pipeline.sent_again import History
+
+_READS: Final = ("lookup", "get-profile")
+"""Kinds of requests that read a profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What the rows of a run are made of: filled sets by number, and all traits."""
+
+    sets: Sequence[FilledSet]
+    traits: Sequence[WireTrait]
+
+    def removing(self) -> npt.NDArray[np.bool_]:
+        """Tell which sets remove a trait."""
+        return np.array([bool(entry.removed) for entry in self.sets], dtype=np.bool_)
+
+    def identifiers(self) -> npt.NDArray[np.int64]:
+        """Count the identifiers of each set."""
+        names = {trait.ref for trait in self.traits if trait.id_type is not None}
+        return np.array([len(names.intersection(entry.filled)) for entry in self.sets], dtype=np.int64)
+
+
+def cost_of_rows(rows: pl.DataFrame, made: Made, *, patched: pl.Series | None = None) -> Cost:
+    """Return what sending rows costs.
+
+    Args:
+        rows: Lines of the index (``set``, ``state``) that go.
+        made: Sets and traits.
+        patched: Which of them go by Bulk with removals behind; all that remove a trait if None.
+    """
+    if rows.is_empty():
+        return Cost()
+    set_ids = rows["set"].to_numpy()
+    removes = made.removing()[set_ids]
+    if patched is not None:
+        removes &= patched.to_numpy()
+    return Cost(
+        rows=rows.height,
+        merging=int((rows["state"] == "sequence").sum()),
+        patches=int(removes.sum()),
+        lookups_at_least=int(removes.sum()),
+        lookups_at_most=int(made.identifiers()[set_ids[removes]].sum()),
+    )
+
+
+def cost_left(index: pl.DataFrame, delivered: Delivered, made: Made) -> Cost:
+    """Return what sending the rest of a run costs: rows in the send order that no request has carried.
+
+    Args:
+        index: `INDEX_SCHEMA`.
+        delivered: What the ledger knows; rows whose own result says they are not sent are given up.
+        made: Sets and traits.
+    """
+    batch = batch_of_position(index["position"].to_numpy(), delivered.ranges)
+    found = pl.select(pl.when(batch >= 0).then(batch)).to_series()
+    waits = (delivered.ranges["state"].gather(found) == FinalState.NOT_SENT.value).fill_null(value=False)
+    waits &= ~index["position"].is_in(delivered.overrides["position"].implode())
+    route = delivered.ranges["route"].gather(found).filter(waits)
+    return cost_of_rows(index.filter(waits), made, patched=route == Route.BULK_PATCH.value)
+
+
+def operations_of(outcomes: Mapping[str, int], past: History, requests: Mapping[str, int], coming: Cost) -> Operations:
+    """Count billable operations: rows that were sent, or would be, and nothing for rows that stay here.
+
+    A row that was sent again counts each time. Every row creates or updates a profile; a removal patches it again, a
+    row of a merge group may merge it, and whether a row without an answer or in a part with errors was applied is not
+    known.
+
+    Args:
+        outcomes: Rows by final state.
+        past: What is known of earlier sendings.
+        requests: HTTP requests made, by kind.
+        coming: What planned rows cost.
+    """
+    planned = outcomes[FinalState.PLANNED.value]
+    if planned:
+        return Operations(
+            at_least=coming.at_least,
+            at_most=coming.at_most,
+            reads_at_least=coming.lookups_at_least,
+            reads_at_most=coming.lookups_at_most,
+        )
+    sure = outcomes[FinalState.ACCEPTED.value] + outcomes[FinalState.PROCESSED.value] + past.applied
+    doubtful = outcomes[FinalState.UNATTRIBUTED.value] + outcomes[FinalState.UNKNOWN.value] + past.doubtful
+    reads = sum(requests.get(kind, 0) for kind in _READS)
+    if not sure + doubtful:
+        return Operations(reads_at_most=reads)
+    index = past.index
+    merging = index.filter((pl.col("state") == "sequence") & (pl.col("position") >= 0)).height + past.merging
+    most = sure + doubtful + merging + requests.get("patch", 0)
+    return Operations(at_least=sure, at_most=most, reads_at_most=reads)
+
+
+def planned_requests(routes: Mapping[str, RouteCounts], coming: Cost) -> dict[str, int]:
+    """Count the HTTP requests that sending takes at least: looks at imports and operations, and retries, come on top.
+
+    Args:
+        routes: What is in the send order.
+        coming: What it costs.
+    """
+    parts = routes.get(Route.IMPORT.value, RouteCounts()).batches
+    bodies = sum(entry.batches for entry in routes.values()) - parts
+    counts = {
+        RequestKind.BULK: bodies,
+        RequestKind.CREATE: parts,
+        RequestKind.UPLOAD: parts,
+        RequestKind.GET_IMPORT: parts,
+        RequestKind.LOOKUP: coming.lookups_at_least,
+    }
+    return {kind.value: count for kind, count in counts.items() if count}

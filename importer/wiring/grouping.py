@@ -1,0 +1,210 @@
+"""The merge groups of a run: what is kept of them beside the package, and what later runs are told about them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from importer.core.group_marks import fingerprint_groups
+from importer.core.identity import KEY_COLUMN, DecidedBy, IdentityResult, release
+from importer.core.manifest import Target
+from importer.core.transform import TransformPlan
+from importer.core.union_find import Positions
+from importer.errors import StateError
+from importer.pipeline.decide import read_values
+from importer.pipeline.prepare import Prepared
+from importer.ports import PackageAccess
+from importer.state.decisions import Decision, Decisions
+from importer.state.package import read_frame, write_frame
+
+GROUPS_FILE: Final = "groups.arrow"
+MEMBERS_FILE: Final = "group-rows.arrow"
+
+GROUPS_FRAME: Final = pl.Schema(
+    {
+        "group": pl.Int64(),
+        "kind": pl.String(),
+        "id_types": pl.List(pl.String()),
+        "decision": pl.String(),
+        "rows": pl.Int64(),
+        "keys": pl.Int64(),
+        "hub": pl.Boolean(),
+        "chain": pl.Boolean(),
+        "linking_values": pl.Int64(),
+        "most_shared": pl.Int64(),
+        "profiles": pl.Int64(),
+        "decided_by": pl.String(),
+        "fingerprint": pl.String(),
+    }
+)
+"""The groups as a run keeps them; ``decision``: ``held``, ``allowed`` or ``released``."""
+
+MEMBERS_FRAME: Final = pl.Schema(
+    {
+        "line": pl.Int64(),
+        "profile": pl.Int64(),
+        "linked_by": pl.List(pl.String()),
+        "linking_value": pl.List(pl.String()),
+    }
+)
+"""Rows of groups by line of the index: the profile of its group it would be in, and the idTypes and values that link
+it. The values are cell values: the file is the package's, and 0600."""
+
+
+def groups_frame(identity: IdentityResult) -> pl.DataFrame:
+    """Return the groups as a run keeps them, `GROUPS_FRAME`."""
+    decision = pl.when("allowed").then(pl.lit("allowed")).otherwise(pl.lit("held"))
+    return identity.groups.with_columns(decision=decision).select(GROUPS_FRAME.names())
+
+
+def read_groups(package: Path) -> pl.DataFrame:
+    """Read the groups of a run, `GROUPS_FRAME`; what a run of an earlier version did not keep is null.
+
+    Raises:
+        StateError: the file is missing or damaged.
+    """
+    frame = read_frame(package / GROUPS_FILE)
+    return frame.select(
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in GROUPS_FRAME.items()
+    )
+
+
+def write_members(folder: Path, identity: IdentityResult, package: PackageAccess) -> None:
+    """Keep which rows are in groups, and by which values; nothing where there are none."""
+    rows = np.flatnonzero(identity.group >= 0)
+    if not rows.size:
+        return
+    read = read_values(package)
+    pieces = [pl.DataFrame(schema={"row": pl.Int64, "id_type": pl.String, "value": pl.String})]
+    for (column,), links in identity.links.group_by("column", maintain_order=True):
+        ordered = links.sort("row")
+        texts = read(str(column), ordered["row"].to_numpy()).cast(pl.String)
+        pieces.append(ordered.select("row", "id_type", value=texts))
+    linked = (
+        pl.concat(pieces)
+        .filter(pl.col("value").is_not_null())
+        .group_by("row")
+        .agg(linked_by="id_type", linking_value="value")
+    )
+    members = (
+        pl.DataFrame({"line": rows, "profile": identity.profile[rows]})
+        .join(linked, left_on="line", right_on="row", how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("profile") >= 0).then("profile").alias("profile"),
+            pl.col("linked_by", "linking_value").fill_null(pl.lit([], dtype=pl.List(pl.String))),
+        )
+    )
+    write_frame(folder / MEMBERS_FILE, members.select(pl.col(name).cast(to) for name, to in MEMBERS_FRAME.items()))
+
+
+def read_members(package: Path) -> pl.DataFrame:
+    """Read the rows of a run's groups, `MEMBERS_FRAME`; none where the run kept none, or they cannot be read.
+
+    Nothing depends on them but what `groups.parquet` says about links: a run must not fail for that.
+    """
+    path = package / MEMBERS_FILE
+    with suppress(StateError):
+        if path.exists():
+            return read_frame(path)
+    return pl.DataFrame(schema=MEMBERS_FRAME)
+
+
+# --- decisions that later runs read ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Recalling:
+    """Where earlier decisions are, and how groups are told again.
+
+    Attributes:
+        plan: Key and identifiers.
+        decisions: Of the store.
+        keeps: Later runs will be told of this one's decisions, so its groups get fingerprints in any case.
+    """
+
+    plan: TransformPlan
+    decisions: Decisions
+    keeps: bool
+
+
+def recall(
+    identity: IdentityResult, prepared: Prepared, package: PackageAccess, recalling: Recalling
+) -> tuple[IdentityResult, tuple[str, ...]]:
+    """Let groups go that an earlier run released, and keep those held that one said to hold.
+
+    Args:
+        identity: What this run decided so far.
+        prepared: Its rows.
+        package: Read for the texts of the groups' rows.
+        recalling: Where the decisions are.
+
+    Returns:
+        The decision now, and what a person should know of it.
+
+    Raises:
+        StateError: the earlier decisions cannot be read.
+    """
+    asked = identity.groups.filter((pl.col("kind") == "merge") & ~pl.col("allowed"))["group"]
+    decisions = recalling.decisions
+    secret = decisions.key(make=recalling.keeps) if asked.len() else None
+    if secret is None:
+        return identity, ()
+    rows = np.flatnonzero(np.isin(identity.group, asked.to_numpy()))
+    members = pl.DataFrame({"group": identity.group[rows]})
+    keys, identifiers = _texts(rows, prepared, package, recalling.plan)
+    marks = fingerprint_groups(members, keys, identifiers, secret)
+    groups = identity.groups.with_columns(
+        fingerprint=pl.col("group").replace_strict(marks, default=None, return_dtype=pl.String)
+    )
+    earlier = decisions.read()
+    released = [group for group, mark in marks.items() if mark in earlier and earlier[mark].decision == "released"]
+    held = [group for group, mark in marks.items() if mark in earlier and earlier[mark].decision == "held"]
+    decided = pl.when(pl.col("group").is_in(held)).then(pl.lit(DecidedBy.EARLIER.value)).otherwise("decided_by")
+    revised = release(replace(identity, groups=groups.with_columns(decided_by=decided)), released, DecidedBy.EARLIER)
+    notes = [
+        f"merge groups that {what} by a decision of an earlier run: {len(numbers):,} ({decisions.path.name})"
+        for numbers, what in ((released, "go"), (held, "stay held"))
+        if numbers
+    ]
+    return revised, tuple(notes)
+
+
+def _texts(
+    rows: Positions, prepared: Prepared, package: PackageAccess, plan: TransformPlan
+) -> tuple[pl.Series | None, dict[str, list[pl.Series]]]:
+    read = read_values(package)
+    identifiers: dict[str, list[pl.Series]] = {}
+    for trait in plan.identifiers:
+        if trait.id_type is not None:
+            identifiers.setdefault(trait.id_type, []).append(read(trait.ref, rows).cast(pl.String))
+    return (None if prepared.key_hash is None else read(KEY_COLUMN, rows)), identifiers
+
+
+def remember(runs_dir: Path, target: Target, groups: pl.DataFrame, decision: Decision) -> None:
+    """Tell later runs what was decided about groups; the caller has the store's sending lock.
+
+    What the mapping allows is not kept: it says so itself, as long as it does.
+
+    Args:
+        runs_dir: Folder of the runs.
+        target: The store.
+        groups: `GROUPS_FRAME`.
+        decision: About all of them.
+
+    Raises:
+        StateError: the decisions cannot be read or written.
+    """
+    known = groups.filter(pl.col("fingerprint").is_not_null()).select("fingerprint", "rows")
+    Decisions(runs_dir, target).record(known.iter_rows(), decision)
+
+
+def newly_released(groups: pl.DataFrame) -> pl.DataFrame:
+    """Return the groups that somebody let go in this run."""
+    by = [DecidedBy.ALLOW_MERGES.value, DecidedBy.RELEASE.value]
+    return groups.filter((pl.col("decision") != "held") & pl.col("decided_by").is_in(by))
