@@ -52,7 +52,7 @@ smoke:
 bench *args:
     {{bin}}python bench/measure.py {{args}}
 
-# long runs that the other recipes leave out; the 50,000 simulated runs alone (`-k many_seeds`) take about 40 min on 2 cores
+# long runs that the other recipes leave out; the 50,000 simulated runs alone (`-k many_seeds`) take half an hour on 2 cores
 soak *args:
     {{bin}}python -m pytest -n 0 -m soak {{args}}
 

@@ -43,14 +43,18 @@ def _mend(report: Report) -> str | None:
 
 def _commonest_error(report: Report) -> str | None:
     """Return the code that rejected most; a warning rejects nothing."""
-    errors = [code for code in report.issues if code in CATALOGUE and CATALOGUE[code].severity is Severity.ERROR]
-    return max(errors, key=lambda code: report.issues[code], default=None)
+    errors = {
+        code: count - report.warnings.get(code, 0)
+        for code, count in report.issues.items()
+        if code in CATALOGUE and CATALOGUE[code].severity is Severity.ERROR
+    }
+    return max((code for code, count in errors.items() if count), key=errors.__getitem__, default=None)
 
 
 def _refused(report: Report, failed: int) -> str | None:
     if not failed:
         return None
-    said = f"the service refused {failed} rows (outcomes.parquet); see `memory-importer explain refused-by-service`"
+    said = f"the service refused {_rows(failed)} (outcomes.parquet); see `memory-importer explain refused-by-service`"
     # A run that is not over is resumed first.
     if report.error is not None:
         return said
@@ -76,7 +80,10 @@ def _resume(report: Report, left: int) -> str | None:
 def _settle(report: Report, open_rows: int) -> str | None:
     if not open_rows:
         return None
-    said = f"what became of {open_rows} rows is not known"
+    said = f"what became of {_rows(open_rows)} is not known"
+    unlike = report.verified.get("missing", 0) + report.verified.get("mismatched", 0)
+    if unlike >= open_rows:
+        said = f"read back and not as sent: {_rows(open_rows)} (mismatches.csv)"
     steps = []
     if report.error is None and not report.verified:
         steps.append(f"`memory-importer resume {report.run_id} --settle lookup` reads them back")
@@ -92,7 +99,8 @@ def _unlike(report: Report, unsettled: int) -> str | None:
     if missing + mismatched <= unsettled:
         return None
     return (
-        f"missing in the store: {missing} rows, different: {mismatched} (mismatches.csv); importing them again is safe"
+        f"missing in the store: {_rows(missing)}, different: {mismatched} (mismatches.csv); importing them again is"
+        " safe (`retry` leaves rows that were accepted)"
     )
 
 
@@ -100,3 +108,7 @@ def _send(report: Report, planned: int) -> str | None:
     if not planned or report.command != "plan":
         return None
     return f"`memory-importer import --plan {report.run_id}` sends it"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"

@@ -11,6 +11,7 @@ from importer.core.cost import allowance_text, cost_text
 from importer.core.manifest import RunManifest, Stage
 from importer.core.report import Report
 from importer.errors import ConfigError, GuardError, ImporterError, LockedError, RunInterrupted, StateError
+from importer.reports.wording import counted
 from importer.state.decisions import Decision
 from importer.state.ledger import SqliteLedger
 from importer.state.lock import RunLock, SendingLock
@@ -92,8 +93,9 @@ def _sent(
         if left:
             _overtaken(run, ignore_later=ignore_later)
             refuse_too_dear(run.manifest, cost_now(run), f"memory-importer resume {run.folder.run_id}")
-        asks = left and not store.target.emulator and not hooks.stop.is_set()
-        if asks and not hooks.confirm(question(run, runs_dir, left)):
+        # What is only followed any more writes nothing, so nobody is asked about it.
+        writes = len(lines_left(run)) if left and not store.target.emulator and not hooks.stop.is_set() else 0
+        if writes and not hooks.confirm(question(run, runs_dir, writes)):
             raise ConfigError(
                 "not sent: nobody agreed to write to the live store",
                 hint=f"`memory-importer resume {run.folder.run_id} --yes` sends it as planned",
@@ -145,8 +147,8 @@ def question(run: Run, runs_dir: Path, rows: int) -> str:
     month = allowance_text(allowance_now(runs_dir, run.manifest.options.free_operations, coming))
     again = f" The same source was delivered to this store by run {before}." if before is not None else ""
     return (
-        f"Send {rows} rows to store {target.store_name} ({target.store_id}) on {target.host}: "
-        f"{cost_text(coming)} billable operations{reads}, {merges} groups of rows may merge for ever."
+        f"Send {counted(rows, 'row')} to store {target.store_name} ({target.store_id}) on {target.host}: "
+        f"{cost_text(coming)} billable operations{reads}, {counted(merges, 'group')} of rows may merge for ever."
         f" {month[:1].upper()}{month[1:]}.{again} Go on?"
     )
 

@@ -151,8 +151,8 @@ def _comparable(found: Found) -> RunManifest:
         )
     if not folder.package.exists():
         raise ConfigError(
-            f"run {folder.run_id} has no package any more, so nobody knows what its rows should be: a package goes 7 "
-            "days after a run that left nothing to do",
+            f"run {folder.run_id} has no package any more, so nobody knows what its rows should be: it was purged, "
+            "or it went 7 days after a run that left nothing to do",
             hint="import the same source again and verify that run",
         )
     return manifest

@@ -161,7 +161,7 @@ def test_next_steps_of_an_import() -> None:
     )
     assert steps == (
         "mend rejected.csv and import it again; see `memory-importer explain too-long`",
-        "the service refused 1 rows (outcomes.parquet); see `memory-importer explain refused-by-service`; "
+        "the service refused 1 row (outcomes.parquet); see `memory-importer explain refused-by-service`; "
         "`memory-importer retry run-1` sends them again once the cause is mended",
         "held: `memory-importer resume run-1 --release all` (groups.parquet)",
         "`memory-importer resume run-1` sends the rest",
@@ -170,12 +170,20 @@ def test_next_steps_of_an_import() -> None:
     )
 
 
+def test_the_code_to_explain_is_one_that_rejected_rows() -> None:
+    """An issue that only cost a value, however common, is not what has to be mended."""
+    report = make_report(
+        outcomes={"rejected": 2}, issues={"type-mismatch": 9, "invalid-date": 2}, warnings={"type-mismatch": 9}
+    )
+    assert next_steps(report) == ("mend the rows named in issues.csv; see `memory-importer explain invalid-date`",)
+
+
 def test_next_steps_where_nobody_knows() -> None:
     """Rows that were read back need no second look, those that were confirmed nothing, and a stopped run goes on."""
     lost = {"unattributed": 2, "unknown": 1}
     read = make_report(outcomes=lost, verified={"confirmed": 2, "mismatched": 0, "missing": 1})
     assert next_steps(read, settled=2) == (
-        "what became of 1 rows is not known: `memory-importer retry run-1` sends them again",
+        "read back and not as sent: 1 row (mismatches.csv): `memory-importer retry run-1` sends them again",
     )
     assert next_steps(make_report(outcomes=lost, verified={"confirmed": 3}), settled=3) == ()
     stopped = next_steps(make_report(outcomes=lost | {"failed": 1}, error=ErrorReport(message="stopped")))
@@ -188,7 +196,8 @@ def test_next_steps_after_reading_back() -> None:
         outcomes={"processed": 9, "unknown": 1}, verified={"confirmed": 6, "mismatched": 1, "missing": 3}
     )
     assert next_steps(read, settled=1) == (
-        "missing in the store: 3 rows, different: 1 (mismatches.csv); importing them again is safe",
+        "missing in the store: 3 rows, different: 1 (mismatches.csv); importing them again is safe "
+        "(`retry` leaves rows that were accepted)",
     )
 
 
