@@ -46,6 +46,18 @@ class DatabaseFormatError(RuntimeError):
     """The file is no emulator database, or one of another version."""
 
 
+def _make_private(path: Path) -> None:
+    """Create the main file where it is missing: SQLite gives its WAL and index files the same mode."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
+    except FileExistsError:
+        return
+    try:
+        os.fchmod(descriptor, PRIVATE_FILE)  # a umask can take the owner's own bits away
+    finally:
+        os.close(descriptor)
+
+
 class Database:
     """One store's file with two connections: `front` for requests, `back` for the worker.
 
@@ -61,11 +73,9 @@ class Database:
         self._lock_fd = -1
         try:
             self._lock_fd = _take_lock(self.path)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
-            # SQLite gives its WAL and index files the mode of the main file, so this decides for all of them. A umask
-            # can take the owner's own bits away, so it comes first.
-            self.path.chmod(PRIVATE_FILE)
+            _make_private(self.path)
             self._create_tables()
+            self.path.chmod(PRIVATE_FILE)  # a file that is no emulator's was refused, and left as it is
             self.front = self._connect()
             self._front_guard = threading.RLock()
             self.back = self._connect()

@@ -154,13 +154,15 @@ def _drive(loop: _Loop, state: EngineState) -> tuple[EngineState, Finish]:
 
 def _events(loop: _Loop) -> list[Event]:
     """Wait for events; time is one of them."""
+    is_asked = not loop.stop_seen and loop.ports.stop.is_set()
+    wait_s = 0.0 if is_asked else max(loop.wake_at_s - loop.ports.clock.monotonic_s(), 0.0)
+    taken = list(loop.executor.events(wait_s))
     now_s = loop.ports.clock.monotonic_s()
-    taken: list[Event] = []
+    # Looked at after the wait: what an answer of the meantime would let leave does not leave.
     if not loop.stop_seen and loop.ports.stop.is_set():
         loop.stop_seen = True
         taken.append(StopRequested(now_s))
-    taken += loop.executor.events(0.0 if taken else max(loop.wake_at_s - now_s, 0.0))
-    return taken or [Tick(loop.ports.clock.monotonic_s())]
+    return taken or [Tick(now_s)]
 
 
 def _execute(loop: _Loop, commands: Sequence[Command]) -> Finish | None:

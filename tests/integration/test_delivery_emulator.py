@@ -139,7 +139,7 @@ def test_all_routes_arrive(tmp_path: Path, status_url: bool) -> None:
         assert by_route == {
             (Route.IMPORT, "processed"),
             (Route.BULK, bulk_state),
-            (Route.BULK_PATCH, bulk_state),
+            (Route.BULK_PATCH, "accepted"),
         }
         contacts = [profile["traits"]["Contact"] for profile in made.emulator.profiles()]
     assert len(contacts) == 1310

@@ -63,7 +63,7 @@ def test_a_dry_run_says_what_would_happen(bench: Workbench, source: Path) -> Non
     assert "5 rows read: 2 would be sent, 1 rejected, 2 held back." in text
     assert "This was a dry run" in text
     assert "Not an e-mail address invalid-email" in text
-    assert "Group 1 linked by phone 2 rows" in text
+    assert "Group 1 linked by phone, pair 2 rows" in text
     assert "--release 1" not in text
 
 
