@@ -213,8 +213,7 @@ def forecast_options(function: F) -> F:
     )(function)
 
 
-def reading_pace_options(function: F) -> F:
-    """Add the options that bound the load of a command that only reads."""
+def _pace(in_flight: str, rate: str, yes: str) -> Callable[[F], F]:
     return _all(
         click.option(
             "--concurrency",
@@ -222,15 +221,19 @@ def reading_pace_options(function: F) -> F:
             type=click.IntRange(1, 64),
             default=8,
             show_default=True,
-            help="Reads in flight at most, with --lookup.",
+            help=in_flight,
         ),
-        click.option(
-            "--max-rps",
-            metavar="RATE",
-            type=click.FloatRange(0, min_open=True),
-            help="Reads a second at most, with --lookup; learned from the service if not given.",
-        ),
-        click.option("--yes", is_flag=True, help="Do not ask before billable reads of a live store."),
+        click.option("--max-rps", metavar="RATE", type=click.FloatRange(0, min_open=True), help=rate),
+        click.option("--yes", is_flag=True, help=yes),
+    )
+
+
+def reading_pace_options(function: F) -> F:
+    """Add the options that bound the load of a command that only reads."""
+    return _pace(
+        "Reads in flight at most, with --lookup.",
+        "Reads a second at most, with --lookup; learned from the service if not given.",
+        "Do not ask before billable reads of a live store.",
     )(function)
 
 
@@ -315,20 +318,8 @@ def sending_options(function: F) -> F:
 
 def pace_options(function: F) -> F:
     """Add the options that bound the load on the service."""
-    return _all(
-        click.option(
-            "--concurrency",
-            metavar="N",
-            type=click.IntRange(1, 64),
-            default=8,
-            show_default=True,
-            help="Requests in flight at most.",
-        ),
-        click.option(
-            "--max-rps",
-            metavar="RATE",
-            type=click.FloatRange(0, min_open=True),
-            help="Requests a second at most; learned from the service if not given.",
-        ),
-        click.option("--yes", is_flag=True, help="Do not ask before the first write to a live store."),
+    return _pace(
+        "Requests in flight at most.",
+        "Requests a second at most; learned from the service if not given.",
+        "Do not ask before the first write to a live store.",
     )(function)
