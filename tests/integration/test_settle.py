@@ -168,7 +168,7 @@ def test_lookup_reads_back_and_leaves_the_states(bench: Workbench) -> None:
     assert again.requests["lookup"] == looks(bench) == 3
     assert any("2 confirmed, 1 missing" in note for note in again.notes)
     (hint,) = again.hints
-    assert "1 rows" in hint
+    assert "1 row " in hint
     with asking(answer=True) as (asked, hooks):
         done = settle(bench, again, "redeliver", hooks)
     assert "1 row is unattributed or unknown: sending it again costs at least 1 operation." in asked[0]
