@@ -47,7 +47,8 @@ def dispatch(turn: Turn) -> None:
     if turn.stopping is not None:
         _drain(turn)
     elif _is_over(turn):
-        turn.finish = Finish(FinishReason.INCOMPLETE if turn.left_behind else FinishReason.COMPLETED)
+        is_incomplete = turn.left_behind or turn.imports_at < len(turn.imports)
+        turn.finish = Finish(FinishReason.INCOMPLETE if is_incomplete else FinishReason.COMPLETED)
 
 
 def _drain(turn: Turn) -> None:
@@ -59,7 +60,7 @@ def _drain(turn: Turn) -> None:
 
 def _is_over(turn: Turn) -> bool:
     begun = turn.in_flight or turn.stack or turn.rows_open or turn.waiting or turn.polling
-    return not begun and _following_wave(turn) is None and turn.imports_at >= len(turn.imports)
+    return not begun and _following_wave(turn) is None and not _may_open_import(turn)
 
 
 # --- polls -----------------------------------------------------------------------------------------------------------
@@ -156,7 +157,8 @@ def _open_following(turn: Turn) -> bool:
 
 
 def _may_open_import(turn: Turn) -> bool:
-    return turn.imports_at < len(turn.imports) and turn.open_imports < turn.options.max_imports
+    more = turn.imports_at < len(turn.imports) and not turn.is_bucket_down
+    return more and turn.open_imports < turn.options.max_imports
 
 
 def _following_wave(turn: Turn) -> int | None:

@@ -8,6 +8,7 @@ anything further is the service's and is polled.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from importer.core.delivery import ApiFailure, FailureKind, RequestKind
 from importer.core.engine_messages import Created, ImportSeen, ImportsListed
@@ -23,6 +24,10 @@ from importer.core.lifecycle import (
     FinishReason,
 )
 from importer.core.pacing import backoff_s
+
+
+ARRIVED: Final = frozenset({"PROCESSING", "COMPLETED", "FAILED"})
+"""States of an import whose file is with the service."""
 
 
 def open_import(turn: Turn, batch: Batch) -> None:
@@ -76,14 +81,17 @@ def import_seen(turn: Turn, task: Task, answer: ImportSeen) -> None:
         case BatchState.CREATING:
             _candidate_seen(turn, batch, answer)
         case BatchState.UPLOADING if answer.status == "PENDING":
-            # The bucket is another service: it may be down while the API answers.
-            is_down = turn.now_s >= turn.upload_failing_since_s + turn.options.stall_s
-            if is_down or batch.blamed >= turn.options.attempts:
+            if turn.is_bucket_down or batch.blamed >= turn.options.attempts:
                 _stays_behind(turn, batch)
             else:
                 abandon(turn, task)
-        case BatchState.UPLOADING:
+        case BatchState.UPLOADING if answer.status in ARRIVED:
             _judge(turn, turn.move(batch, BatchState.IMPORTING), answer)
+        case BatchState.UPLOADING:
+            # It may still turn out that the file never came, so it is not polled as if it had.
+            turn.send_at(
+                turn.now_s + backoff_s(task.failures + 1, turn.jitter()), replace(task, failures=task.failures + 1)
+            )
         case _:
             _judge(turn, batch, answer)
 

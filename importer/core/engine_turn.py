@@ -64,6 +64,11 @@ class Turn:
         self.retries, self.throttled, self.split = state.tally.retries, state.tally.throttled, state.tally.split
 
     @property
+    def is_bucket_down(self) -> bool:
+        """Whether no file has arrived for so long that no other is tried; the bucket is another service than the API."""
+        return self.now_s >= self.upload_failing_since_s + self.options.stall_s
+
+    @property
     def bulk(self) -> tuple[Batch, ...]:
         """Batches by Bulk, begun or not."""
         return self._before.bulk

@@ -26,6 +26,7 @@ from importer.core.mapping_seed import seed_for
 from importer.core.mapping_yaml import parse_mapping
 from importer.core.schema import StoreSchema
 from importer.core.transform import RoutingPolicy
+from importer.memory_api.client import MemoryClient
 from importer.ports import PackageSink, SourceOptions
 from importer.settings import Settings
 from importer.state.package import PackageReader
@@ -33,6 +34,7 @@ from importer.state.run_folder import RunFolder
 from importer.wiring.opening import Opened
 from importer.wiring.requests import Hooks, RunRequest
 from importer.wiring.runs import Run, packaged_run
+from importer.wiring.targets import OpenTarget
 from tests.simulation.rows import COLUMNS, SimulatedSource, Variant
 from tests.simulation.trace import Killed
 
@@ -71,10 +73,20 @@ def _compiled(variant: Variant) -> tuple[MappingFile, Checks, StoreSchema]:
     return mapping, compile_checks(resolve_mapping(mapping, COLUMNS, schema)), schema
 
 
-def package(folder: RunFolder, source: SimulatedSource, request: Request, stop: Event | None = None) -> Run:
-    """Package a source in a folder as `import` does, up to the point where sending would begin."""
+def package(
+    folder: RunFolder,
+    source: SimulatedSource,
+    request: Request,
+    stop: Event | None = None,
+    client: MemoryClient | None = None,
+) -> Run:
+    """Package a source in a folder as `import` does, up to the point where sending would begin.
+
+    `client` is within reach of all that runs, as in a real dry run; whoever gives it sees what is done with it.
+    """
     mapping, checks, schema = _compiled(request.variant)
     plan = replace(checks.plan, routing=RoutingPolicy(request.import_min_rows, request.part_rows))
+    target = Target(store_id=STORE_ID, store_name="simulated", host="api.example.com", api_url="https://x")
     inputs = Opened(
         source=source,
         description=source.describe(),
@@ -83,8 +95,8 @@ def package(folder: RunFolder, source: SimulatedSource, request: Request, stop: 
         plan=plan,
         checks=replace(checks, plan=plan),
         schema=schema,
-        target=Target(store_id=STORE_ID, store_name="simulated", host="api.example.com", api_url="https://x"),
-        store=None,
+        target=target,
+        store=OpenTarget(client, target, schema) if client is not None else None,
         notes=(),
     )
     options = RunOptions(allow_merges=request.allow_merges, max_rejected_percent=100.0)
@@ -179,7 +191,9 @@ class _BrittleReader(PackageReader):
         return first
 
 
-def packaged_with(fault: str, path: Path, source: SimulatedSource, request: Request, rng: random.Random) -> str:
+def packaged_with(
+    fault: str, path: Path, source: SimulatedSource, request: Request, rng: random.Random, client: MemoryClient
+) -> str:
     """Package a source while something goes wrong.
 
     Returns:
@@ -191,7 +205,7 @@ def packaged_with(fault: str, path: Path, source: SimulatedSource, request: Requ
     folder = BrittleFolder(path, fault, rng.randrange(14))
     broken = SimulatedSource(source.rows, fault) if fault in ("io", "changed") else source
     try:
-        package(folder, broken, request, stop)
+        package(folder, broken, request, stop, client)
     except Killed:
         return KILLED
     except Exception as error:  # noqa: BLE001 - whoever asked judges which it is

@@ -121,6 +121,23 @@ def test_a_bucket_that_is_down_for_minutes_costs_no_row(failure: ApiFailure) -> 
     assert run.rows_by_state() == {"processed": 200}
 
 
+@pytest.mark.parametrize("later", ["PENDING", "COMPLETED"])
+def test_a_state_nobody_knows_says_nothing_of_an_upload_that_was_lost(later: str) -> None:
+    """It is asked again: PENDING after it means that the file never came, and that it goes with another import."""
+    imports = Imports(answers={(Upload, 0): ApiFailure(FailureKind.RETRYABLE, 503)})
+    odd = [ImportSeen("QUEUED", "", 10)] * 3 + [ImportSeen(later, "", 10, errors=0, warnings=0)]
+
+    def serve(request: Request, now_s: float) -> Answer | ApiFailure:
+        if isinstance(request, PollImport) and request.import_id == "imp0" and odd:
+            return odd.pop(0)
+        return imports(request, now_s)
+
+    run = Run(parts(), serve).go()
+    assert run.rows_by_state() == {"processed": 10}
+    assert imports.asked[CreateImport] == (2 if later == "PENDING" else 1)
+    assert run.now_s < 120
+
+
 def test_a_bucket_that_stays_down_leaves_its_parts_to_a_resume() -> None:
     """After ten minutes parts are left, not sent, and Bulk bodies went out meanwhile."""
     imports = Imports()
@@ -134,6 +151,7 @@ def test_a_bucket_that_stays_down_leaves_its_parts_to_a_resume() -> None:
     assert run.reason is FinishReason.INCOMPLETE
     assert run.rows_by_state() == {"accepted": 200, "not_sent": 200}
     assert run.now_s < 1200
+    assert {request.batch_id for _, request in run.log if isinstance(request, CreateImport)} == {0, 1, 2, 3}
     again = Run((), imports, batches=run.batches).go(resumed=True)
     assert again.rows_by_state() == {"accepted": 200, "processed": 200}
 
