@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.postgres import Postgres, running
+
 LOOPBACK: Final = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, never bound
 OUTSIDE: Final = ("TWILIO_", "MEMORY_")
 ALSO_OUTSIDE: Final = {
@@ -29,6 +31,13 @@ def clean_environment() -> Iterator[None]:
         for name in filter(is_outside, list(os.environ)):
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """Run one PostgreSQL for all tests of this process; each test makes tables of its own."""
+    with running(tmp_path_factory.mktemp("database")) as server:
+        yield server
 
 
 def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:

@@ -23,6 +23,12 @@ class SourceOptions:
         assume_tz: Zone of naive timestamps, an IANA name.
         nan_as_missing: NaN of a float column means missing.
         trim_headers: Trim white space around header names instead of refusing them.
+        sheet: Sheet of an Excel file; the first one if empty.
+        query: One statement that selects, where the source is a database; empty where it is not.
+        parameters: Texts bound to the query's parameters, in order.
+        cursor: Text bound in the place of ``$cursor`` in the query; None where it has no such place.
+        driver: Name or path of an ADBC driver, for a database without an engine of its own here.
+        driver_options: ``NAME=VALUE`` or ``NAME=env:VARIABLE``, given to the driver.
     """
 
     delimiter: str = "auto"
@@ -34,6 +40,12 @@ class SourceOptions:
     assume_tz: str | None = None
     nan_as_missing: bool = False
     trim_headers: bool = False
+    sheet: str = ""
+    query: str = ""
+    parameters: tuple[str, ...] = ()
+    cursor: str | None = None
+    driver: str = ""
+    driver_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,12 @@ class SourceFile:
     mtime_ns: int
     inode: int
     sha256: str | None = None
+
+    @property
+    def stamp(self) -> str:
+        """Tell whether a file is the same later; a copy of an object has another inode each time."""
+        inode = "" if "://" in self.name else self.inode
+        return f"{self.size_bytes}:{self.mtime_ns}:{inode}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +83,7 @@ class SourceDescription:
     """What a source is, before its rows are read.
 
     Attributes:
-        kind: ``csv`` or ``parquet``.
+        kind: ``csv``, ``ndjson``, ``excel``, ``parquet``, ``arrow`` or ``query``.
         files: In reading order.
         columns: Names of the columns `SourceChunk.frame` will have.
         dialect: Of a text source, None otherwise.

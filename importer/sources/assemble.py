@@ -67,7 +67,8 @@ class Assembler:
         frame = _frame(columns, self._plan.layout.columns)
         faults = find_faults(self._plan.layout, frame, columns, stretch.seen, ends)
         self._refuse_long(faults, lines, numbers, stretch, ends)
-        self._refuse_big_fields(columns, lines[numbers - stretch.first])
+        if sum(batch.nbytes for batch in stretch.batches) > self._max_field_bytes:
+            self._refuse_big_fields(columns, lines[numbers - stretch.first])
         self._next_line = next_line
         return self._chunk(stretch, frame, numbers, lines, faults)
 

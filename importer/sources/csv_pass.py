@@ -50,6 +50,7 @@ class ReadLimits:
         max_decompressed_bytes: Cap of a compressed file.
         chunk_rows: Rows of a chunk, about.
         chunk_bytes: Bytes of a chunk, about, where rows are long.
+        chunk_cells: Cells of a chunk, about, where rows are wide: each takes 16 bytes, even an empty one.
     """
 
     block_bytes: int = 4 * 1024 * 1024
@@ -57,6 +58,7 @@ class ReadLimits:
     max_decompressed_bytes: int = 4 * 1024**3
     chunk_rows: int = 40_000
     chunk_bytes: int = 12 * 1024 * 1024
+    chunk_cells: int = 2_000_000
 
     @property
     def widest_block_bytes(self) -> int:
@@ -148,11 +150,12 @@ class CsvPass:
         raw, stream = open_bytes(plan.file, plan.compression, self._limits.max_decompressed_bytes)
         feed = self._feed = Feed(utf8_stream(stream, plan.encoding), plan.skip_bytes)
         rows = _Rows(index, feed, done)
+        most_rows = min(self._limits.chunk_rows, self._limits.chunk_cells // plan.layout.field_count)
         try:
             with closing(_batches(plan, feed, block_bytes, rows)) as batches:
                 for batch in batches:
                     rows.add(batch)
-                    if rows.row_count >= self._limits.chunk_rows or rows.size_bytes >= self._limits.chunk_bytes:
+                    if rows.row_count >= most_rows or rows.size_bytes >= self._limits.chunk_bytes:
                         yield from rows.cut()
             if not self._stopped:
                 yield from self._last(rows, feed, raw)

@@ -232,12 +232,15 @@ def _check_zone(zone: str | None) -> None:
 
 @contextmanager
 def _translated(file: SourceFile) -> Iterator[None]:
-    """Word what the engines raise; their own text may hold cells, so it stays here."""
+    """Word what the engines raise; their own text may hold cells, so it stays here.
+
+    Which codec a file wants cannot be said: asked for one outside its list, pyarrow's footer ends the process.
+    """
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         check_unchanged(file)
         raise SourceError(
             f"{shown(file.name)}: the Parquet file is truncated, damaged, or of an unknown form",
-            hint="copy or export it again",
+            hint="copy or export it again, with zstd or without compression if it is sound",
         ) from None

@@ -29,6 +29,8 @@ _UNITS_PER_S = {"ms": 10**3, "us": 10**6, "ns": 10**9}
 
 def reason_unsupported(kind: pa.DataType) -> str | None:
     """Say why a column of this type is left out, None if it is not."""
+    if is_uuid(kind):
+        return None
     kind = _plain(kind)
     if pa.types.is_null(kind):
         return "it has no type: all its values are null"
@@ -57,6 +59,8 @@ def render_column(column: pa.Array, options: SourceOptions) -> pl.Series:
     """
     # Nothing below the text of a Parquet file is checked before: bytes that are not UTF-8 must not get further.
     column.validate(full=True)
+    if is_uuid(column.type):
+        return _render_uuid(column.storage)
     column = _unwrapped(column)
     kind = column.type
     if is_list(kind):
@@ -66,7 +70,7 @@ def render_column(column: pa.Array, options: SourceOptions) -> pl.Series:
     if pa.types.is_floating(kind):
         return _series(_wide_float(column, options)).cast(pl.String)
     if pa.types.is_decimal256(kind):
-        return _series(column.cast(pa.string()))
+        column = column.cast(pa.string())  # the engine has no number of that many digits
     values = _series(column)
     if pa.types.is_date(kind):
         days = values.cast(pl.Date)
@@ -103,6 +107,15 @@ def _render_timestamp(column: pa.Array, options: SourceOptions) -> pl.Series:
     local = instants.dt.replace_time_zone(options.assume_tz, ambiguous="null", non_existent="null")
     placed = local.dt.convert_time_zone("UTC").dt.to_string(_INSTANT) + "Z"
     return placed.zip_with(placed.is_not_null(), text)
+
+
+def _render_uuid(column: pa.FixedSizeBinaryArray) -> pl.Series:
+    """Return UUIDs as 36 characters in lower case, as databases show them."""
+    digits = _series(column).bin.encode("hex")
+    cuts = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
+    return digits.to_frame("x").select(
+        pl.concat_str(*(pl.col("x").str.slice(start, length) for start, length in cuts), separator="-")
+    )["x"]
 
 
 def _render_list(column: pa.Array, options: SourceOptions) -> pl.Series:
@@ -143,6 +156,11 @@ def _unwrapped(column: pa.Array) -> pa.Array:
     if isinstance(column, pa.ExtensionArray):
         return _unwrapped(column.storage)
     return _unwrapped(column.dictionary_decode()) if pa.types.is_dictionary(column.type) else column
+
+
+def is_uuid(kind: pa.DataType) -> bool:
+    """Tell whether a column holds UUIDs."""
+    return isinstance(kind, pa.BaseExtensionType) and kind.extension_name == "arrow.uuid"
 
 
 def is_list(kind: pa.DataType) -> bool:

@@ -26,8 +26,9 @@ class Doubt(Exception):  # noqa: N818 - a verdict of this package, turned into a
 
 
 _EXPORT = "export it as CSV"
+_EXCEL = "export it as CSV, or let its name end in .xlsx"
 _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04", "an Excel or zip file", _EXPORT),
+    (b"PK\x03\x04", "an Excel or zip file", _EXCEL),
     (b"PK\x05\x06", "an empty zip file", _EXPORT),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel file (xls)", _EXPORT),
     (b"%PDF-", "a PDF file", _EXPORT),
@@ -40,7 +41,6 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"Rar!\x1a\x07", "a RAR archive", "unpack it first"),
     (b"\x04\x22\x4d\x18", "an lz4 file", "decompress it first, or use gz or zst"),
     (b"Obj\x01", "an Avro file", "convert it to CSV or Parquet"),
-    (b"ARROW1\0\0", "an Arrow file", "convert it to CSV or Parquet"),
     (b"SQLite format 3\x00", "an SQLite database", "export a table as CSV"),
     (b"\x7fELF", "a program", "name a table"),
 )

@@ -33,7 +33,7 @@ def test_what_is_not_a_file(tmp_path: Path) -> None:
     assert "directory" in refusal(str(tmp_path))
     assert "pipe" in refusal(str(tmp_path / "pipe"))
     assert "device" in refusal("/dev/zero")
-    assert "address" in refusal("s3://bucket/a.csv")
+    assert "address" in refusal("https://example.com/a.csv")
     assert "not a file name" in refusal("a\0b")
     assert "no file matches" in refusal(str(tmp_path / "*.csv"))
     assert "\\x1b" in refusal(str(tmp_path / "\x1b[31m.csv"))
