@@ -7,6 +7,7 @@ cannot hide on both sides.
 from importer.emulator.database import DatabaseFormatError, EmulatorInUseError
 from importer.emulator.server import Emulator, StoreSeed, serve
 from importer.emulator.settings import BadProfile, Clash, EmulatorSettings
+from importer.emulator.switches import parse_fault
 
 __all__ = [
     "BadProfile",
@@ -16,5 +17,6 @@ __all__ = [
     "EmulatorInUseError",
     "EmulatorSettings",
     "StoreSeed",
+    "parse_fault",
     "serve",
 ]

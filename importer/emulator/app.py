@@ -18,11 +18,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from importer.emulator import control_plane, data_plane, identifier_plane
+from importer.emulator.admin import build_admin
 from importer.emulator.contract import Operation, load_operations
 from importer.emulator.ids import new_id
+from importer.emulator.misbehaviour import misbehave
 from importer.emulator.problems import Code, RefusedError, error_body, not_found
 from importer.emulator.service import Call, Reply, Service
 from importer.emulator.settings import EmulatorSettings
+from importer.emulator.switches import BULK, CODES, REQUESTS, Switch
+from importer.emulator.throttle import Throttle
 
 MAX_READ_BYTES = 64 << 20
 _FIRST_REDIRECT, _FIRST_ERROR = 300, 400
@@ -58,36 +62,15 @@ ENDPOINTS: dict[str, Endpoint] = {
 WAITING = frozenset({"CreateProfile"})
 
 
-class Throttle:
-    """Counts requests by second; the one above the limit is told to come back."""
-
-    def __init__(self, max_per_s: float | None) -> None:
-        self._max_per_s = max_per_s
-        self._allowance = max(max_per_s or 0.0, 1.0)
-        self._seen_at = time.monotonic()
-
-    def check(self) -> None:
-        """Raise the 429 of a request too many; it was not looked at and may be sent again."""
-        if self._max_per_s is None:
-            return
-        now = time.monotonic()
-        burst = max(self._max_per_s, 1.0)
-        self._allowance = min(burst, self._allowance + (now - self._seen_at) * self._max_per_s)
-        self._seen_at = now
-        if self._allowance < 1:
-            raise RefusedError(429, Code.TOO_MANY_REQUESTS, "too many requests", (), {"Retry-After": "1"})
-        self._allowance -= 1
-
-
 def build_app(service: Service) -> Starlette:
-    """Return the API of one store."""
+    """Return the API of one store, and beside it the switches of its faults."""
     gate = Gate(service)
     routes = [
         Route(operation.path, gate.build_endpoint(operation), methods=[operation.method])
         for operation in load_operations()
     ]
     handlers: dict[Any, Any] = {HTTPException: gate.refuse_route}
-    return Starlette(routes=_join_methods(routes), exception_handlers=handlers)
+    return Starlette(routes=[*_join_methods(routes), *build_admin(service.switches)], exception_handlers=handlers)
 
 
 def _join_methods(routes: list[Route]) -> list[Route]:
@@ -108,36 +91,52 @@ def _join_methods(routes: list[Route]) -> list[Route]:
 
 
 class Gate:
-    """What every request passes: request ID, rate, credentials, contract; and its line in the journal."""
+    """What every request passes: faults, request ID, rate, credentials, contract; and its line in the journal."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._throttle = Throttle(service.settings.max_requests_per_s)
+        settings = service.settings
+        self._throttle = Throttle(settings.max_requests_per_s, settings.burst, time.monotonic)
 
     def build_endpoint(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         """Return the ASGI endpoint of one operation of the contract."""
-        endpoint = ENDPOINTS[operation.operation_id]
 
         async def serve(request: Request) -> Response:
-            raw = b""
-            call: Call | None = None
-            request_id = _new_request_id()
+            switch = self._service.switches.take(REQUESTS, operation.operation_id)
             try:
-                raw = await _read_body(request)
-                self._throttle.check()
-                call = self._admit(operation, request, raw, request_id)
-                if operation.operation_id in WAITING:
-                    reply = await run_in_threadpool(endpoint, self._service, call)
-                else:
-                    reply = endpoint(self._service, call)
-            except RefusedError as refusal:
-                reply = self._refuse(refusal)
+                if switch is None:
+                    return await self._serve(operation, request)
+                return await misbehave(
+                    request, switch, lambda: self._serve(operation, request), lambda fault: self._fail(request, fault)
+                )
             except ClientDisconnect:
                 return Response(status_code=499)
-            profile_count = len(call.body["profiles"]) if call and operation.operation_id == "UpdateProfilesBulk" else 0
-            return self._answer(request, reply, request_id, len(raw), profile_count)
 
         return serve
+
+    async def _serve(self, operation: Operation, request: Request) -> Response:
+        endpoint = ENDPOINTS[operation.operation_id]
+        raw = b""
+        call: Call | None = None
+        request_id = _new_request_id()
+        try:
+            raw = await _read_body(request)
+            self._throttle.check()
+            call = self._admit(operation, request, raw, request_id)
+            if operation.operation_id in WAITING:
+                reply = await run_in_threadpool(endpoint, self._service, call)
+            else:
+                reply = endpoint(self._service, call)
+        except RefusedError as refusal:
+            reply = self._refuse(refusal)
+        profile_count = len(call.body["profiles"]) if call and operation.operation_id == BULK else 0
+        return self._answer(request, reply, request_id, len(raw), profile_count)
+
+    def _fail(self, request: Request, switch: Switch) -> Response:
+        """Answer a status that is switched on."""
+        code = switch.code or CODES[switch.status]
+        reply = self._refuse(RefusedError(switch.status, code, "a fault is switched on"))
+        return self._answer(request, reply, _new_request_id(), 0, 0)
 
     async def refuse_route(self, request: Request, error: HTTPException) -> Response:
         """Answer a path or method that the contract does not have."""
@@ -154,7 +153,7 @@ class Gate:
             raise RefusedError(404, Code.STORE_MISSING, "the store does not exist")
         query = operation.read_query(request.query_params.multi_items())
         limit = settings.max_body_bytes
-        if limit is not None and operation.operation_id == "UpdateProfilesBulk" and len(raw) > limit:
+        if limit is not None and operation.operation_id == BULK and len(raw) > limit:
             raise RefusedError(413, Code.BODY_TOO_LARGE, "the body is too large")
         body = operation.read_body(raw, request.headers.get("content-type", ""))
         return Call(path, query, body, raw, request_id, request.headers.get("if-match"))

@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event as Flag
-from typing import Any
 
 import orjson
 
-from importer.emulator import import_rows, import_tasks, operations
-from importer.emulator.backlog import Backlog, Kind, Work
-from importer.emulator.catalogue import Catalogue
-from importer.emulator.database import Database
+from importer.emulator import import_tasks, lineage, operations
+from importer.emulator.apply_import import apply_import
+from importer.emulator.backlog import Kind, Work
+from importer.emulator.batches import BatchWriter, Parts, skip_event
+from importer.emulator.event_log import EventType, Told
 from importer.emulator.identity import Identifier
 from importer.emulator.ids import profile_id
 from importer.emulator.operations import Event, Tally
 from importer.emulator.problems import Code
-from importer.emulator.writing import Session, Writer
+from importer.emulator.switches import BULK
+from importer.emulator.writing import Session
 
 NOTHING_WRONG = Tally()
-# Requests are served by another thread of this process: without a pause now and then each of its turns would wait
-# for the interpreter's switch interval, and an answer would take a tenth of a second.
-BREATH_PROFILES = 32
-BREATH_S = 2e-5
+WRITTEN = {
+    Kind.TRAITS: EventType.TRAITS_UPSERTED,
+    Kind.DELETE_PROFILE: EventType.PROFILE_DELETED,
+    Kind.ADD_IDENTIFIER: EventType.IDENTIFIER_ADDED,
+    Kind.REPLACE_IDENTIFIER: EventType.IDENTIFIER_UPDATED,
+    Kind.REMOVE_IDENTIFIERS: EventType.IDENTIFIER_DELETED,
+    Kind.CREATE_GROUP: EventType.TRAIT_GROUP_CREATED,
+    Kind.PATCH_GROUP: EventType.TRAIT_GROUP_UPDATED,
+}
+"""What the log tells of work on one thing."""
 
 
 class Applier:
     """Applies one piece of work at a time, on the worker's connection."""
 
-    def __init__(
-        self,
-        database: Database,
-        catalogue: Catalogue,
-        writer: Writer,
-        backlog: Backlog,
-        drop_every: int | None = None,
-    ) -> None:
-        self._drop_every = drop_every
-        self._written = 0
-        self._database = database
-        self._catalogue = catalogue
-        self._writer = writer
-        self._backlog = backlog
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._database = parts.database
+        self._catalogue = parts.catalogue
+        self._writer = parts.writer
+        self._backlog = parts.backlog
+        self._log = parts.log
+        self._batches = BatchWriter(parts)
         self._actions: dict[Kind, Callable[[Work], None]] = {
             Kind.BULK: self._apply_bulk,
             Kind.TRAITS: self._apply_traits,
@@ -60,7 +60,7 @@ class Applier:
         """Apply and close one piece of work; an import gives up between chunks when stopping."""
         try:
             if work.kind is Kind.IMPORT:
-                self._apply_import(work, stopping)
+                apply_import(self._parts, self._batches, work, stopping)
             else:
                 self._actions[work.kind](work)
         except (sqlite3.Error, ValueError, KeyError, TypeError, OSError) as error:
@@ -83,36 +83,26 @@ class Applier:
 
     def _apply_bulk(self, work: Work) -> None:
         entries = orjson.loads(work.payload or b"{}")["profiles"]
-        dropped = frozenset(orjson.loads(work.subject or "[]"))
+        refused = dict.fromkeys(orjson.loads(work.subject or "[]"), int(Code.BULK_UPSERT_FAILED))
+        refused |= self._batches.refuse_late(len(entries))
         events = [
-            Event(Code.BULK_UPSERT_FAILED, "the profile is not valid", work.request_id, None, [f"/profiles/{position}"])
-            for position in sorted(dropped)
+            Event(code, "the profile is not valid", work.request_id, None, [f"/profiles/{position}"])
+            for position, code in sorted(refused.items())
         ]
-        traits = [entry["traits"] for position, entry in enumerate(entries) if position not in dropped]
+        traits = [entry["traits"] for position, entry in enumerate(entries) if position not in refused]
         with self._writer.session() as session:
-            skips = self._write_all(session, traits, work)
-            with self._closing(work, session, Tally(len(dropped), len(skips))) as connection:
+            skips = self._batches.write(session, traits, BULK, work.request_id)
+            tally = Tally(len(refused), len(skips))
+            with self._closing(work, session, tally) as connection:
                 operations.write_events(connection, [*events, *skips])
+        if self._log.is_kept:
+            self._tell_bulk(work, session, events, tally, len(entries))
 
-    def _write_all(self, session: Session, traits: list[dict[str, Any]], work: Work) -> list[Event]:
-        traits = self._without_dropped(traits)
-        schema = self._catalogue.schema
-        identified = [(schema.read_identifiers(entry)[0], entry) for entry in traits]
-        session.prefetch(identifier for identifiers, _ in identified for identifier in identifiers)
-        skips: list[Event] = []
-        for position, (identifiers, entry) in enumerate(identified):
-            if position % BREATH_PROFILES == 0:
-                time.sleep(BREATH_S)
-            number, skipped = session.join(identifiers, entry, None)
-            if skipped:
-                skips.append(_skip_event(number, skipped, work))
-        return skips
-
-    def _without_dropped(self, traits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Lose a profile now and then, as a service may that answers 202 and says no more."""
-        first, self._written = self._written + 1, self._written + len(traits)
-        every = self._drop_every
-        return traits if every is None else [entry for at, entry in enumerate(traits, first) if at % every]
+    def _tell_bulk(self, work: Work, session: Session, refused: list[Event], tally: Tally, profile_count: int) -> None:
+        cause = {"operation_id": work.operation_id}
+        batch = lineage.tell_batch(EventType.BULK_UPSERTED, work.request_id, cause, tally, profile_count=profile_count)
+        told = lineage.tell_profiles(session.steps, work.request_id, cause)
+        self._log.write([*told, *lineage.tell_refused(refused, cause), batch])
 
     def _apply_traits(self, work: Work) -> None:
         traits = orjson.loads(work.payload or b"{}")
@@ -123,7 +113,8 @@ class Applier:
                 return
             target, skipped = session.write(traits, number)
             with self._closing(work, session, Tally(0, len(skipped))) as connection:
-                operations.write_events(connection, [_skip_event(target, skipped, work)] if skipped else [])
+                operations.write_events(connection, [skip_event(target, skipped, work.request_id)] if skipped else [])
+        self._log.write(lineage.tell_profiles(session.steps, work.request_id, {}))
 
     def _close_unfound(self, work: Work) -> None:
         """The profile went away between the 202 and now: the service's log is the only trace."""
@@ -132,6 +123,8 @@ class Applier:
             operations.write_events(connection, [event])
             operations.complete_operation(connection, work.operation_id, Tally(errors=1))
             self._backlog.close(connection, work)
+        body = {"profile_id": profile_id(int(work.subject or 0))}
+        self._log.write([Told(WRITTEN[work.kind], work.request_id, body, event.code, event.reason)])
 
     def _delete_profile(self, work: Work) -> None:
         with self._writer.session() as session:
@@ -142,6 +135,7 @@ class Applier:
             session.delete(number)
             with self._closing(work, session):
                 pass
+        self._log.write([Told(EventType.PROFILE_DELETED, work.request_id, {"profile_id": profile_id(number)})])
 
     def _add_identifier(self, work: Work) -> None:
         body = orjson.loads(work.payload or b"{}")
@@ -170,7 +164,10 @@ class Applier:
                 identifier = Identifier(id_type, add["value"], self._catalogue.schema.rules[id_type].unique)
                 number, skipped = session.join([identifier], {}, number)
             with self._closing(work, session, Tally(0, len(skipped))) as connection:
-                operations.write_events(connection, [_skip_event(number, skipped, work)] if skipped else [])
+                operations.write_events(connection, [skip_event(number, skipped, work.request_id)] if skipped else [])
+        steps = session.steps or [lineage.Step(number)]
+        cause = {"id_type": id_type}
+        self._log.write(lineage.tell_profiles(steps, work.request_id, cause, WRITTEN[work.kind]))
 
     def _change_group(self, work: Work) -> None:
         body = orjson.loads(work.payload or b"{}")
@@ -182,44 +179,6 @@ class Applier:
             operations.complete_operation(connection, work.operation_id, Tally())
             self._backlog.close(connection, work)
         self._catalogue.reload()
-
-    def _apply_import(self, work: Work, stopping: Flag) -> None:
-        import_id = str(work.subject)
-        path = import_tasks.upload_path(self._database, import_id)
-        with self._database.writing_back() as connection:
-            mappings = import_tasks.start(connection, import_id)
-        errors = warnings = 0
-        failure = ""
-        try:
-            for parsed in import_tasks.read_upload(path, mappings, self._catalogue.schema):
-                with self._writer.session() as session:
-                    skips = self._write_all(session, parsed.traits, work)
-                    with self._database.writing_back() as connection:
-                        session.flush(connection)
-                        operations.write_events(connection, skips)
-                errors += parsed.failed
-                warnings += len(skips)
-                if stopping.is_set():
-                    return
-        except import_rows.ImportFailedError as error:
-            failure = str(error)
-            errors = errors or 1
-        if errors >= import_rows.MAX_FAILED_ROWS:
-            failure = failure or "too many rows failed"
-        tally = Tally(errors, warnings)
-        with self._database.writing_back() as connection:
-            import_tasks.finish(connection, import_id, failed=bool(failure), tally=tally)
-            if failure:
-                operations.write_events(
-                    connection, [Event(Code.BULK_UPSERT_FAILED, failure, work.request_id, import_id)]
-                )
-                operations.fail_operation(connection, work.operation_id, Code.BULK_UPSERT_FAILED, failure)
-            else:
-                operations.complete_operation(connection, work.operation_id, tally)
-            self._backlog.close(connection, work)
-        path.unlink(missing_ok=True)
-
-
-def _skip_event(number: int, skipped: tuple[Identifier, ...], work: Work) -> Event:
-    types = [identifier.id_type for identifier in skipped]
-    return Event(Code.IDENTIFIER_SKIPPED, "an identifier clashes", work.request_id, profile_id(number), types)
+        group = work.subject or body["displayName"]
+        told = {"trait_group": group, "operation_id": work.operation_id}
+        self._log.write([Told(WRITTEN[work.kind], work.request_id, told)])

@@ -18,9 +18,11 @@ from importer.emulator import import_tasks
 from importer.emulator.backlog import Kind
 from importer.emulator.database import PRIVATE_FILE
 from importer.emulator.ids import new_id
+from importer.emulator.misbehaviour import misbehave
 from importer.emulator.operations import now_us
 from importer.emulator.service import Service
 from importer.emulator.sigv4 import Verdict
+from importer.emulator.switches import REQUESTS, UPLOAD, Switch
 
 PREFIX = "/memory-imports/"
 
@@ -65,22 +67,35 @@ class Bucket:
 
     async def serve(self, request: Request) -> Response:
         """Answer one request; a refused body is still read, so that the client sees the answer."""
-        size = 0
+        switch = self._service.switches.take(REQUESTS, UPLOAD) if request.method == "PUT" else None
         try:
-            refusal, etag = self._judge(request), ""
-            if refusal is None:
-                part = self._service.database.uploads / f"{secrets.token_hex(8)}.part"
-                try:
-                    etag, size = await _receive(request, part)
-                    refusal = self._store(_import_id(request), part, size)
-                finally:
-                    part.unlink(missing_ok=True)
-            else:
-                async for block in request.stream():
-                    size += len(block)
+            if switch is None:
+                return await self._serve(request)
+            return await misbehave(
+                request, switch, lambda: self._serve(request), lambda fault: self._fail(request, fault)
+            )
         except ClientDisconnect:
             # Nothing was stored: the import stays pending and the URL can be used again.
             return Response(status_code=499)
+
+    def _fail(self, request: Request, switch: Switch) -> Response:
+        """Answer a status that is switched on."""
+        code = {500: "InternalError", 503: "SlowDown"}.get(switch.status, "AccessDenied")
+        return self._answer(request, BucketError(switch.status, code, "a fault is switched on"), "", 0)
+
+    async def _serve(self, request: Request) -> Response:
+        size = 0
+        refusal, etag = self._judge(request), ""
+        if refusal is None:
+            part = self._service.database.uploads / f"{secrets.token_hex(8)}.part"
+            try:
+                etag, size = await _receive(request, part)
+                refusal = self._store(_import_id(request), part, size)
+            finally:
+                part.unlink(missing_ok=True)
+        else:
+            async for block in request.stream():
+                size += len(block)
         return self._answer(request, refusal, etag, size)
 
     def _answer(self, request: Request, refusal: BucketError | None, etag: str, size: int) -> Response:

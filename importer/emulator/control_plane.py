@@ -31,7 +31,7 @@ def fetch_store(service: Service, call: Call) -> Reply:
         "displayName": service.settings.store_name,
         "description": "local emulator",
         "status": "ACTIVE",
-        "intelligenceServiceId": None,
+        "intelligenceServiceId": service.identity,
         "version": 1,
     }
     return Reply(200, body)

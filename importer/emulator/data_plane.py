@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from importer.emulator import import_tasks, operations, profiles
+from importer.emulator import import_tasks, lineage, operations, profiles
 from importer.emulator.backlog import Kind
+from importer.emulator.event_log import EventType, Told
 from importer.emulator.ids import IMPORT_PREFIX, OPERATION_PREFIX, new_id, profile_id, profile_number
 from importer.emulator.paging import cut
 from importer.emulator.problems import Code, Fault, RefusedError, invalid_request, not_found
 from importer.emulator.profiles import Document
 from importer.emulator.service import Call, Reply, Service
 from importer.emulator.settings import BadProfile
+from importer.emulator.switches import Effect
 
 MAX_LOOKUP_PROFILES = 100
 MAX_PAGE_TRAITS = 100
@@ -42,7 +44,7 @@ def update_profiles_bulk(service: Service, call: Call) -> Reply:
         if operation_id:
             operations.open_operation(connection, operation_id, now)
     service.worker.wake()
-    body = {"message": f"{len(entries)} profiles accepted for processing."}
+    body = {"message": "Profile batch accepted for processing."}
     return Reply(202, body | _operation_members(service, operation_id, now))
 
 
@@ -66,11 +68,14 @@ def create_profile(service: Service, call: Call) -> Reply:
         raise invalid_request("a profile needs at least one identifier", [Fault("#/traits", "no identifier")])
     with service.writer.session(service.database.query) as session:
         number, _ = session.join(identifiers, {}, None)
+        steps = lineage.tell_profiles(session.steps, call.request_id, {}, written=None)
         with service.database.writing_front() as connection:
             session.flush(connection)
             service.backlog.accept(
                 connection, Kind.TRAITS, call.request_id, subject=number, payload=orjson.dumps(traits)
             )
+        # Before another session can begin: the log tells of a profile first that it was made.
+        service.log.write(steps)
     service.worker.wake()
     return Reply(202, {"id": profile_id(number), "message": "Profile resolved and accepted for processing."})
 
@@ -145,21 +150,28 @@ def patch_profile_traits(service: Service, call: Call) -> Reply:
         groups = service.catalogue.schema.groups
         code = Code.INVALID_REQUEST if traits.keys() <= groups.keys() else Code.TRAIT_GROUP_MISSING
         raise RefusedError(400, code, f"the traits are not valid: {faults[0].detail}", faults)
-    return accept(service, call, Kind.TRAITS, number, traits)
+    return accept(service, call, Kind.TRAITS, number, traits, "Trait modifications accepted for processing.")
 
 
 def delete_profile(service: Service, call: Call) -> Reply:
     """DELETE one profile; applied later."""
     number, _, _ = find_profile(service, call, write=True)
-    return accept(service, call, Kind.DELETE_PROFILE, number, None)
+    return accept(service, call, Kind.DELETE_PROFILE, number, None, "Profile accepted for deletion.")
 
 
-def accept(service: Service, call: Call, kind: Kind, number: int, payload: object) -> Reply:
+def accept(
+    service: Service,
+    call: Call,
+    kind: Kind,
+    number: int,
+    payload: object,
+    message: str = "Identifier accepted for processing.",
+) -> Reply:
     """Queue a change of one profile and answer 202."""
     with service.database.writing_front() as connection:
         service.backlog.accept(connection, kind, call.request_id, subject=number, payload=orjson.dumps(payload))
     service.worker.wake()
-    return Reply(202, {"message": "Accepted for processing."})
+    return Reply(202, {"message": message})
 
 
 def lookup_profiles(service: Service, call: Call) -> Reply:
@@ -187,9 +199,12 @@ def create_import(service: Service, call: Call) -> Reply:
         now = import_tasks.create(connection, import_id, call.body, operation_id)
         if operation_id:
             operations.open_operation(connection, operation_id, now)
-    url = service.signer.presign(
-        service.bucket_host, f"/memory-imports/{import_id}.csv", datetime.now(UTC), int(service.settings.upload_ttl_s)
-    )
+    told = {"import_id": import_id, "operation_id": operation_id, "file_name": call.body["filename"]}
+    service.log.write([Told(EventType.IMPORT_CREATED, call.request_id, told)])
+    life_s = int(service.settings.upload_ttl_s)
+    has_expired = service.switches.take({Effect.EXPIRED_URL}, "CreateProfilesImportV2") is not None
+    signed_at = datetime.now(UTC) - timedelta(seconds=life_s + 1 if has_expired else 0)
+    url = service.signer.presign(service.bucket_host, f"/memory-imports/{import_id}.csv", signed_at, life_s)
     members = _operation_members(service, operation_id, now)
     return Reply(201, {"importId": import_id, "url": url} | members)
 

@@ -30,7 +30,7 @@ class Status(StrEnum):
 class Event(NamedTuple):
     """One line of the service's log; places are positions or names, never values."""
 
-    code: Code
+    code: int
     reason: str
     request_id: str
     subject: str | None = None
@@ -50,8 +50,14 @@ def now_us() -> int:
 
 
 def show_time(stamp_us: int) -> str:
-    """Return a stamp as RFC 3339 text in UTC."""
-    return datetime.fromtimestamp(stamp_us / 1e6, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """Return a stamp as the service writes it: RFC 3339 in UTC, whole seconds. Its own client reads no other form."""
+    return datetime.fromtimestamp(stamp_us // 1_000_000, UTC).isoformat().replace("+00:00", "Z")
+
+
+def show_millis(stamp_us: int) -> str:
+    """Return a stamp as RFC 3339 text in UTC with milliseconds."""
+    at = datetime.fromtimestamp(stamp_us // 1_000_000, UTC).replace(microsecond=stamp_us % 1_000_000)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def open_operation(connection: sqlite3.Connection, operation_id: str, created_at: int) -> None:
@@ -60,6 +66,12 @@ def open_operation(connection: sqlite3.Connection, operation_id: str, created_at
         "INSERT INTO operations (id, status, created_at) VALUES (?, ?, ?)",
         (operation_id, Status.PENDING, created_at),
     )
+
+
+def leave_running(connection: sqlite3.Connection, operation_id: str | None) -> None:
+    """Store that an operation is being applied; nothing ends it."""
+    if operation_id:
+        connection.execute("UPDATE operations SET status = ? WHERE id = ?", (Status.RUNNING, operation_id))
 
 
 def complete_operation(connection: sqlite3.Connection, operation_id: str | None, tally: Tally) -> None:

@@ -19,12 +19,14 @@ class Code(IntEnum):
 
     UNAUTHORISED = 20003
     METHOD_NOT_ALLOWED = 20004
+    FORBIDDEN = 20403
     NOT_FOUND = 20404
     CONFLICT = 20409
     PRECONDITION_FAILED = 20412
     BODY_TOO_LARGE = 20413
     TOO_MANY_REQUESTS = 20429
     INTERNAL = 20500
+    UNAVAILABLE = 20503
     BULK_UPSERT_FAILED = 520010
     IDENTIFIER_SKIPPED = 520034
     STORE_MISSING = 520041
@@ -48,7 +50,7 @@ class RefusedError(Exception):
     """A request is answered with an error instead of a result."""
 
     status: int
-    code: Code
+    code: int
     message: str
     faults: Sequence[Fault] = ()
     headers: Mapping[str, str] = field(default_factory=dict)

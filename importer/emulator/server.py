@@ -15,12 +15,14 @@ from typing import Any, Self
 import orjson
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from importer.emulator import operations, profiles
 from importer.emulator.app import build_app
 from importer.emulator.bucket import build_bucket
 from importer.emulator.database import Database
 from importer.emulator.ids import profile_id
+from importer.emulator.misbehaviour import LINE, Line
 from importer.emulator.service import Service
 from importer.emulator.settings import EmulatorSettings
 
@@ -34,12 +36,16 @@ DEFAULT_SETTINGS = EmulatorSettings()
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that says when it listens."""
+    """A uvicorn server that says when it listens, and lets its application reset a connection."""
 
     def __init__(self, app: Starlette, listening: threading.Semaphore) -> None:
+        async def with_line(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[LINE] = Line(scope.get("client"), self._connections, lambda: self.should_exit)
+            await app(scope, receive, send)
+
         super().__init__(
             uvicorn.Config(
-                app,
+                with_line,
                 log_config=None,
                 log_level="critical",
                 access_log=False,
@@ -52,6 +58,9 @@ class _Server(uvicorn.Server):
             )
         )
         self._listening = listening
+
+    def _connections(self) -> list[Any]:
+        return list(self.server_state.connections)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -152,6 +161,22 @@ class Emulator:
         """
         return self._running.service.catalogue.seed(seed)
 
+    def switch_on(self, specification: Mapping[str, Any]) -> dict[str, Any]:
+        """Switch a fault on, as POST `/_emulator/faults` does; return it with its `id`.
+
+        Raises:
+            ValueError: The specification is not one.
+        """
+        return self._running.service.switches.add(specification)
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the faults that are on, each with how many requests (imports, profiles) it has `seen` and `hits`."""
+        return self._running.service.switches.show()
+
+    def switch_off(self) -> None:
+        """Switch all faults off."""
+        self._running.service.switches.remove()
+
     def wait_idle(self, timeout_s: float = 30) -> None:
         """Wait until everything accepted has been applied; TimeoutError otherwise."""
         self._running.service.worker.wait_idle(timeout_s)
@@ -219,6 +244,7 @@ class _Running:
             self._thread.join(STOP_TIMEOUT_S)
         if self._worker_started:
             self.service.worker.stop()
+        self.service.log.close()
         self._close()
 
     def _close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections import deque
@@ -11,11 +12,14 @@ from typing import Any
 
 from importer.emulator.apply import Applier
 from importer.emulator.backlog import Backlog
+from importer.emulator.batches import Parts
 from importer.emulator.catalogue import Catalogue
 from importer.emulator.database import Database
+from importer.emulator.event_log import EventLog
 from importer.emulator.paging import Pager
 from importer.emulator.settings import EmulatorSettings
 from importer.emulator.sigv4 import Signer
+from importer.emulator.switches import Effect, Switchboard
 from importer.emulator.worker import Worker
 from importer.emulator.writing import Writer
 
@@ -84,11 +88,24 @@ class Service:
         self.catalogue = Catalogue(database)
         self.writer = Writer(database, self.catalogue, settings.clash)
         self.backlog = Backlog(database, settings.apply_delay_s)
-        applier = Applier(database, self.catalogue, self.writer, self.backlog, settings.drop_every)
-        self.worker = Worker(self.backlog, applier)
+        self.switches = _switch_on(settings)
+        self.log = EventLog(settings.events, settings.store_id, pointers=settings.error_pointers)
+        parts = Parts(database, self.catalogue, self.writer, self.backlog, self.switches, self.log)
+        self.worker = Worker(self.backlog, Applier(parts))
         self.pager = Pager(secret)
         self.signer = Signer("AKIA" + secret.hex()[:16].upper(), secret.hex())
         self.journal = Journal()
+        # Each database is a store of its own, also under an ID that another one has.
+        self.identity = f"emulator-{hashlib.sha256(b'identity:' + secret).hexdigest()[:26]}"
+
+
+def _switch_on(settings: EmulatorSettings) -> Switchboard:
+    switches = Switchboard()
+    if settings.drop_every is not None:
+        switches.add({"fault": Effect.DROP.value, "every": settings.drop_every})
+    for specification in settings.faults:
+        switches.add(specification)
+    return switches
 
 
 def _read_secret(database: Database) -> bytes:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
 
 DEFAULT_STORE_ID = "mem_store_01emu1at0r0000000000000000"
 
@@ -47,8 +50,11 @@ class EmulatorSettings:
         upload_ttl_s: Life of a signed upload URL in seconds; fractions are cut off, as S3 counts whole seconds.
         max_body_bytes: A larger Bulk body answers 413; None sets no limit of its own.
         max_requests_per_s: Above this rate the API answers 429 with `Retry-After`; None never does.
+        burst: So many requests may come at once before that rate counts; as many as in a second where None.
         drop_every: Every so many-th profile of the accepted Bulk bodies and import files is left out when they are
             applied, and nothing says so; None drops none.
+        faults: Faults that are switched on from the start, as `switches.read_switch` takes them.
+        events: File that the service's log is appended to (mode 0600); None keeps none.
         sparse_nulls: Trait definitions answer `idTypePromotion` and `validationRule` as null where they have none.
     """
 
@@ -66,5 +72,8 @@ class EmulatorSettings:
     upload_ttl_s: float = 1800
     max_body_bytes: int | None = None
     max_requests_per_s: float | None = None
+    burst: int | None = None
     drop_every: int | None = None
+    faults: tuple[Mapping[str, Any], ...] = ()
+    events: Path | None = None
     sparse_nulls: bool = True

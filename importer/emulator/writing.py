@@ -16,6 +16,7 @@ from importer.emulator import profiles
 from importer.emulator.catalogue import Catalogue
 from importer.emulator.database import Database
 from importer.emulator.identity import NEW_PROFILE, Identifier, resolve
+from importer.emulator.lineage import Step
 from importer.emulator.profiles import Document
 from importer.emulator.schema import StoreSchema, Traits
 from importer.emulator.settings import Clash
@@ -44,7 +45,11 @@ class Changes:
 
 
 class Session:
-    """A run of writes that see each other; nothing is stored before `flush`."""
+    """A run of writes that see each other; nothing is stored before `flush`.
+
+    Attributes:
+        steps: What was written so far, for the log.
+    """
 
     def __init__(self, query: Query, schema: StoreSchema, clash: Clash, counters: Counters) -> None:
         self._query = query
@@ -55,6 +60,7 @@ class Session:
         self._created: dict[int, int] = {}
         self._holders: dict[tuple[str, str], list[int]] = {}
         self._changes = Changes()
+        self.steps: list[Step] = []
 
     def prefetch(self, identifiers: Iterable[Identifier]) -> None:
         """Read who holds these identifiers, and those profiles, in few queries rather than one for each."""
@@ -126,6 +132,7 @@ class Session:
             if identifier not in resolution.withheld:
                 self._add(target, document, identifier)
         self._changes.dirty.add(target)
+        self.steps.append(Step(target, resolution.target is None, resolution.absorbed, skipped))
         return target, skipped
 
     def remove_identifier(self, number: int, id_type: str, value: str) -> None:

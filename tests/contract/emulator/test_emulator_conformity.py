@@ -151,3 +151,12 @@ def test_the_documented_examples_are_answered_as_documented() -> None:
         found = api.post(f"{root}/Lookup", json={"idType": "phone", "value": "1-317-555-1234"}).json()
         assert found == {"normalizedValue": "+13175551234", "profiles": [created["id"]]}
         assert api.get(f"{root}/{created['id']}").json()["traits"] == {"Contact": traits}
+
+
+@pytest.mark.parametrize("fault", ["400", "401", "403", "404", "429", "500", "503"])
+def test_faults_that_are_switched_on_have_the_documented_shape(api: httpx.Client, fault: str) -> None:
+    """Errors that only a fault brings about pass the contract's schemas too."""
+    switched = {"fault": fault, "operations": ["UpdateProfilesBulk"]}
+    httpx.post(api.base_url.join("/_emulator/faults"), json=switched).raise_for_status()
+    answer = api.put(f"/v1/Stores/{api.headers['X-Store']}/Profiles/Bulk", json={"profiles": [{"traits": {}}]})
+    assert answer.status_code == int(fault)

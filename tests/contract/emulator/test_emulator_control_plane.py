@@ -50,7 +50,7 @@ def test_the_account_has_one_active_store(emulator: Emulator, api: httpx.Client)
     assert api.get("/v1/ControlPlane/Stores").json()["stores"] == [emulator.store_id]
     store = api.get(f"/v1/ControlPlane/Stores/{emulator.store_id}").json()
     assert (store["id"], store["status"], store["displayName"]) == (emulator.store_id, "ACTIVE", "emulator")
-    assert store["intelligenceServiceId"] is None
+    assert store["intelligenceServiceId"].startswith("emulator-")
 
 
 def test_a_new_store_has_contact_and_four_identifiers(emulator: Emulator, api: httpx.Client) -> None:

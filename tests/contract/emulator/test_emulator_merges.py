@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -146,63 +145,6 @@ def test_values_beyond_the_limit_are_evicted() -> None:
         (profile,) = emulator.profiles()
         assert profile["identifiers"]["legacy"] == ["v2", "v3"]
         assert client.post("/Profiles/Lookup", json={"idType": "legacy", "value": "v1"}).json()["profiles"] == []
-
-
-def find_roots(rows: list[Mapping[str, str]]) -> list[int]:
-    """Independent union-find over shared values: the earliest row of each row's group."""
-    parents = list(range(len(rows)))
-
-    def root(row: int) -> int:
-        while parents[row] != row:
-            row = parents[row]
-        return row
-
-    owners: dict[tuple[str, str], int] = {}
-    for row, values in enumerate(rows):
-        for key in values.items():
-            one, other = sorted((root(row), root(owners.setdefault(key, row))))
-            parents[other] = one
-    return [root(row) for row in range(len(rows))]
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_random_profiles_merge_as_a_union_find_says(seed: int) -> None:
-    """The groups of linked rows and the stored profiles are the same partition, however the batches fall."""
-    dice = random.Random(seed)
-    rows: list[Mapping[str, str]] = []
-    for _ in range(300):
-        values = {"email": f"u{dice.randrange(220)}@example.com"}
-        if dice.random() < 0.6:
-            values["phone"] = f"+1317555{dice.randrange(220):04d}"
-        rows.append(values)
-    expected = find_roots(rows)
-    with Emulator(":memory:") as emulator, connect(emulator) as client:
-        batch: list[dict[str, Any]] = []
-        seen: set[str] = set()
-        for number, row in enumerate([*rows, None]):
-            if row is None or seen & set(row.values()) or len(batch) == 40:
-                client.put("/Profiles/Bulk", json={"profiles": batch}).raise_for_status()
-                batch, seen = [], set()
-            if row is not None:
-                seen |= set(row.values())
-                batch.append({"traits": {"Contact": {**row, "firstName": str(number)}}})
-        emulator.wait_idle(20)
-        stored = {
-            (id_type, value): profile["id"]
-            for profile in emulator.profiles()
-            for id_type, found in profile["identifiers"].items()
-            for value in found
-        }
-        names = {profile["id"]: profile["traits"]["Contact"]["firstName"] for profile in emulator.profiles()}
-    owners = [{stored[key] for key in values.items()} for values in rows]
-    assert all(len(ids) == 1 for ids in owners)
-    groups: dict[int, set[str]] = {}
-    for number, ids in enumerate(owners):
-        groups.setdefault(expected[number], set()).update(ids)
-    assert all(len(ids) == 1 for ids in groups.values())
-    assert len({next(iter(ids)) for ids in groups.values()}) == len(groups) == len(names)
-    newest = {next(iter(groups[root])): str(number) for number, root in enumerate(expected)}
-    assert names == newest
 
 
 def test_create_profile_answers_the_canonical_id(emulator: Emulator, client: httpx.Client) -> None:
