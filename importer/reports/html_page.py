@@ -20,15 +20,16 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from importer.core.cost import allowance_text
 from importer.core.report import Report, RouteReport
+from importer.core.suggested import run_command
 from importer.files import write_whole
 from importer.reports.html_bar import outcome_segments
 from importer.reports.html_groups import GroupOverview, read_groups
 from importer.reports.html_issues import IssueOverview, read_issues
 from importer.reports.html_text import duration, listing, listing_as_is, moment, pieces, shown
-from importer.reports.html_words import caveats, headline, title, verdict
+from importer.reports.html_words import caveats, headline, is_clean, title, verdict
 from importer.reports.issue_files import PARQUET_NAME
 from importer.reports.outcome_files import GROUPS_NAME
-from importer.reports.wording import counted, run_seconds, share_text, size_text
+from importer.reports.wording import alarms_of, counted, groups_text, run_seconds, share_text, size_text
 
 PAGE_NAME: Final = "report.html"
 
@@ -100,13 +101,19 @@ def page_text(report: Report, issues: IssueOverview, groups: GroupOverview) -> s
 def _views(report: Report) -> dict[str, Any]:
     seconds = run_seconds(report)
     changes = _changes(report)
-    notes = [*report.notes, *(report.source.notes if report.source is not None else ())]
+    folder = report.folder or f"runs/{report.run_id}"
+    alarms = alarms_of(report)
+    notes = [note for note in report.notes if note not in alarms]
+    notes += report.source.notes if report.source is not None else ()
     return {
         "meta": _meta(report),
         "title": title(report),
         "headlines": headline(report),
         "verdict": verdict(report),
         "caveats": caveats(report),
+        "is_clean": is_clean(report),
+        "command": lambda verb, *options: run_command(folder, verb, *options).strip("`"),
+        "alarms": [f"{alarm}." for alarm in alarms],
         "segments": outcome_segments(report),
         "steps": [pieces(hint) for hint in report.hints],
         "took": duration(seconds) if seconds is not None else None,
@@ -157,7 +164,7 @@ def _sections(report: Report, issues: IssueOverview, groups: GroupOverview) -> l
     present = (
         ("outcomes", "Rows", True),
         ("next", "Next steps", bool(report.hints)),
-        ("issues", "Issues", bool(issues.codes)),
+        ("issues", "Issues", bool(issues.codes) or is_clean(report)),
         ("merges", "Merge groups", bool(groups.groups or report.merge_groups.groups)),
         ("cost", "Requests and cost", _costs(report)),
         ("values", "Empty cells, constants, repairs", bool(_changes(report) or any(report.repairs.values()))),
@@ -199,6 +206,7 @@ def _environment() -> Environment:
     filters: Mapping[str, Any] = {
         "shown": shown,
         "counted": counted,
+        "groups_text": groups_text,
         "share": share_text,
         "size": size_text,
         "moment": moment,

@@ -155,7 +155,13 @@ def caveats(report: Report) -> tuple[str, ...]:
         first.append("Nothing has been sent: this is a plan.")
     if report.target is not None and report.target.emulator:
         first.append("The store is the local emulator; no data left this machine.")
-    return (*first, *(text for state, text in _CAVEATS.items() if report.outcomes.get(state.value, 0)))
+    first += [text for state, text in _CAVEATS.items() if report.outcomes.get(state.value, 0)]
+    return tuple(first)
+
+
+def is_clean(report: Report) -> bool:
+    """Tell whether rows were read to the end and nothing was found in them."""
+    return bool(report.rows_read) and not report.issues and report.error is None
 
 
 def title(report: Report) -> str:

@@ -94,6 +94,7 @@ class ColumnEntry(_Frozen):
     meanings: tuple[MeaningEntry, ...]
     examples: tuple[str, ...]
     findings: tuple[FindingEntry, ...]
+    null_words: dict[str, int] = Field(default_factory=dict)
 
 
 class InspectReport(_Frozen):
@@ -180,4 +181,5 @@ def _column(column: ColumnProfile, *, show_values: bool) -> ColumnEntry:
         meanings=tuple(MeaningEntry.of(guess) for guess in column.guesses),
         examples=shown_examples(column, show_values=show_values),
         findings=tuple(FindingEntry.of(finding) for finding in column.findings),
+        null_words=dict(column.null_words),
     )

@@ -63,9 +63,11 @@ def _head(profile: SourceProfile) -> Iterator[str]:
         parts.append(profile.compression)
     yield _labelled("format", ", ".join(parts))
     rows = counted(profile.rows, "row") if profile.is_complete else f"the first {counted(profile.rows, 'row')}"
-    more = [f"{profile.blank:,} blank"] if profile.blank else []
-    more += [f"{profile.malformed:,} malformed ({_reasons(profile)})"] if profile.malformed else []
-    yield _labelled("rows", ", ".join([rows, *more]))
+    aside = [f"{profile.blank:,} blank"] if profile.blank else []
+    aside += [f"{profile.malformed:,} malformed ({_reasons(profile)})"] if profile.malformed else []
+    # Shares are of the rows that are neither.
+    good = [f"{profile.rows - profile.blank - profile.malformed:,} to look at"] if aside else []
+    yield _labelled("rows", ": ".join([rows, ", ".join([*good, *aside])]) if aside else rows)
     unique = [column for column in profile.columns if column.is_key]
     keys = [column.name for column in sorted(unique, key=lambda column: column.guess.meaning is not Meaning.IDENTIFIER)]
     nearly = [column.name for column in profile.columns if _is_nearly_key(column)]
@@ -120,7 +122,8 @@ def _columns(profile: SourceProfile, *, show_values: bool) -> Iterator[str]:
         lead += f"{meaning + mark:<{_MEANING_WIDTH}}  "
         yield lead + _examples(column, WIDTH - cell_len(lead), show_values=show_values)
         if not is_wide and column.filled:
-            yield f"{'':<{digits}}    {guess.evidence}"
+            for line in textwrap.wrap(printable(guess.evidence), WIDTH - digits - 4, break_on_hyphens=False):
+                yield f"{'':<{digits}}    {line}"
     if is_wide:
         yield "the evidence for each meaning is in --json"
 

@@ -89,6 +89,8 @@ def _now(live: Live) -> str:
             parts.append(f"{live.rows_per_s:,.0f}/s")
         if live.left_s is not None:
             parts.append(f"about {span_text(live.left_s)} left")
+        if live.one_at_a_time:
+            parts.append(f"{live.one_at_a_time:,} rows go one at a time")
         if live.in_flight:
             parts.append(f"{live.in_flight} in flight")
     elif live.stage_done:

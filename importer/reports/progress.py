@@ -28,6 +28,9 @@ _SHORT_BAR_WIDTH: Final = 8
 _WIDE: Final = 80
 """Columns of a terminal from which on there is room for a long bar."""
 
+IN_TURN: Final = "one_at_a_time"
+"""Field that counts the rows that go one at a time: how fast others go says nothing of them."""
+
 PLAIN_EVERY_S: Final = 5.0
 """Seconds between two plain lines of one stage, at least."""
 
@@ -87,6 +90,17 @@ class _RowsColumn(ProgressColumn):
         return Text(f"{int(task.completed):>{len(total)},}/{total}", style="progress.download")
 
 
+class _LeftColumn(TimeRemainingColumn):
+    """How long the rows take that go side by side; the rate says nothing of those that go one at a time."""
+
+    def render(self, task: Task) -> Text:
+        """Show nothing once only the latter are left."""
+        in_turn = task.fields.get(IN_TURN, 0)
+        return (
+            Text("") if in_turn and task.remaining is not None and task.remaining <= in_turn else super().render(task)
+        )
+
+
 class _Stages(Progress):
     """Stages in a table; under it what else there is to say about the last one, on one line of its own."""
 
@@ -112,7 +126,7 @@ class LiveProgress:
             BarColumn(bar_width=_BAR_WIDTH if console.width >= _WIDE else _SHORT_BAR_WIDTH),
             _RowsColumn(),
             _RateColumn(),
-            TimeRemainingColumn(),
+            _LeftColumn(),
             console=console,
             get_time=monotonic,
         )
@@ -133,7 +147,7 @@ class LiveProgress:
                 return
             self._fields |= fields
             self._progress.said = _shown(self._fields)
-            self._progress.update(self._task, advance=rows)
+            self._progress.update(self._task, advance=rows, one_at_a_time=self._fields.get(IN_TURN, 0))
 
     def finish(self) -> None:
         """Leave the stages as they stand and give the terminal back."""
@@ -199,8 +213,9 @@ class PlainProgress:
         rate = self._done / (now_s - self._began_s) if now_s > self._began_s else 0.0
         if rate:
             parts.append(f"{rate:,.0f}/s")
-        if rate and self._total is not None and not ended and self._total > self._done:
-            parts.append(f"about {span_text((self._total - self._done) / rate)} left")
+        left = 0 if self._total is None else self._total - self._done - int(self._fields.get(IN_TURN, 0))
+        if rate and not ended and left > 0:
+            parts.append(f"about {span_text(left / rate)} left")
         if shown := _shown(self._fields):
             parts.append(shown)
         return f"{self._name}: {', '.join(parts)}"
@@ -214,6 +229,8 @@ def _shown(fields: dict[str, int | str]) -> str:
 
 
 def _field(name: str, value: int | str) -> str:
+    if name == IN_TURN:
+        return f"{printable(str(value))} rows go one at a time"
     if name == "wait_s":
         return f"all wait {printable(str(value))} s"
     return f"{printable(str(value))} {name.replace('_', ' ')}"

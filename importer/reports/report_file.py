@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from importer.core.report import Report
+from importer.core.suggested import run_command
 from importer.errors import StateError
 from importer.files import write_whole
 
@@ -39,6 +40,6 @@ def read_report(folder: Path) -> Report:
         faults = f"{exc.error_count()} faults" if isinstance(exc, ValidationError) else exc.strerror
         raise StateError(
             f"{folder / REPORT_NAME} is damaged or was written by another version ({faults})",
-            hint=f"delete it: `memory-importer status {folder.name}` then says what the run's state knows; or read it "
+            hint=f"delete it: {run_command(folder, 'status')} then says what the run's state knows; or read it "
             "with the version that wrote it",
         ) from None

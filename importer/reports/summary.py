@@ -6,15 +6,15 @@ Everything here returns plain values; `terminal.py` prints them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from importer.core.cost import allowance_text, range_text
 from importer.core.issues import CATALOGUE, Severity
-from importer.core.report import NOT_FINE, FinalState, Report, Target
+from importer.core.report import NOT_FINE, FinalState, Report, RouteReport, Target
 from importer.reports.live_lines import live_lines, standing
 from importer.reports.plain_text import printable
-from importer.reports.wording import STATE_MEANING, counted, run_seconds, share_text, size_text
+from importer.reports.wording import STATE_MEANING, alarms_of, counted, groups_text, run_seconds, share_text, size_text
 
 MAX_LINES: Final = 24
 """Lines of a summary, head and blank lines included."""
@@ -23,6 +23,7 @@ _BAR_WIDTH: Final = 12
 _LEAST_ISSUES: Final = 3
 _MOST_LISTED: Final = 3
 _MOST_REQUESTS: Final = 4
+_SENDS_NOTHING: Final = frozenset({"validate", "plan"})
 _MOST_NOTES: Final = 2
 _MEANING_SO_FAR: Final = {
     FinalState.PLANNED: "not sent yet",
@@ -161,9 +162,18 @@ def _sending(report: Report) -> list[Line]:
             continue
         parts = f", {counted(route.parts, 'part')}" if route.parts else ""
         why = f": {_listed(route.reasons, most=_MOST_LISTED)}" if route.reasons else ""
-        size = f"{counted(route.requests, 'request')}{parts}, {size_text(route.bytes)}"
+        size = f"{counted(route.requests, 'request')}{parts}, {size_text(route.bytes)}{_left(report, route)}"
         lines.append(Line("routes" if not lines else "", f"{name:<11} {_rows(route.rows)}, {size}{why}"))
     return lines
+
+
+def _left(report: Report, route: RouteReport) -> str:
+    """Say what of a route was sent, where a run stopped before all of it was."""
+    if report.command in _SENDS_NOTHING or route.sent_rows is None or route.sent_rows >= route.rows:
+        return ""
+    if not route.sent_rows:
+        return "; nothing of it was sent"
+    return f"; sent: {_rows(route.sent_rows)}, {counted(route.sent_requests or 0, 'request')}"
 
 
 def _cost(report: Report) -> list[Line]:
@@ -195,7 +205,7 @@ def _dangers(report: Report) -> list[Line]:
         if groups.largest:
             shape.append(f"largest {', '.join(f'{size:,}' for size in groups.largest[:_MOST_LISTED])}")
         told = f" ({', '.join(shape)})" if shape else ""
-        text = f"{counted(groups.groups, 'group')} of {_rows(groups.rows)} would become one profile each: {fate}{told}"
+        text = f"{groups_text(groups.groups, groups.rows)}: {fate}{told}"
         lines.append(Line("merges", text, "yellow" if groups.allowed else ""))
     changed = [
         f"{sum(counts.values()):,} {what} ({_named(counts)})"
@@ -222,12 +232,17 @@ def _changes(report: Report) -> list[Line]:
 
 
 def _notes(report: Report, most: int) -> list[Line]:
-    if not report.notes:
+    """Show the first notes, those that are warnings before the others."""
+    alarms = alarms_of(report)
+    ordered = [*alarms, *(note for note in report.notes if note not in alarms)]
+    if not ordered:
         return []
-    more = f" (and {len(report.notes) - most} more in report.json)" if len(report.notes) > most else ""
-    shown = report.notes[:most]
-    lines = [Line("note" if not place else "", text) for place, text in enumerate(shown)]
-    return [*lines[:-1], Line(lines[-1].label, shown[-1] + more)]
+    more = f" (and {len(ordered) - most} more in report.json)" if len(ordered) > most else ""
+    lines: list[Line] = []
+    for place, note in enumerate(ordered[:most]):
+        label, style = ("warning", "yellow") if place < len(alarms) else ("note", "")
+        lines.append(Line("" if lines and label in {line.label for line in lines} else label, note, style))
+    return [*lines[:-1], replace(lines[-1], text=lines[-1].text + more)]
 
 
 def _files(report: Report) -> list[Line]:

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from importer.core.report import FinalState, Report
+from importer.core.report_hints import STOPS_NOTE
+from importer.core.sensitive import SENSITIVE_NOTE
 
 STATE_MEANING: Final = {
     FinalState.REJECTED: "an error was found; not sent",
@@ -23,10 +25,25 @@ STATE_MEANING: Final = {
 }
 """What became of the rows of a state; why rows are skipped is counted by itself."""
 
+_ALARMS: Final = (SENSITIVE_NOTE, STOPS_NOTE)
+"""How notes begin that are no mere facts."""
+
 
 def counted(count: int, noun: str) -> str:
     """Return ``1 row``, ``2,000 rows``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def alarms_of(report: Report) -> tuple[str, ...]:
+    """Return the notes that are no mere facts: what has to be looked at before anything is sent."""
+    return tuple(note for note in report.notes if note.startswith(_ALARMS))
+
+
+def groups_text(groups: int, rows: int) -> str:
+    """Say what merge groups come to: ``1 group of 3 rows would become one profile``."""
+    if groups == 1:
+        return f"1 group of {counted(rows, 'row')} would become one profile"
+    return f"{counted(groups, 'group')} of {counted(rows, 'row')} in all would become one profile each"
 
 
 def share_text(count: int, total: int) -> str:

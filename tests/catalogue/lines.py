@@ -6,28 +6,14 @@ without a case, or a case without a line, fails a test. `python -m tests.catalog
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.catalogue.line import Line
+from tests.catalogue.lines_cells import CELLS
+from tests.catalogue.lines_mappings import IDENTITY, MAPPINGS
+
 PAGE: Final = Path(__file__).parents[2] / "docs" / "bad-input.md"
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the catalogue.
-
-    Attributes:
-        number: Of the line; it stays, whatever is added.
-        given: What the file, cell or mapping is like.
-        answer: ``refused``, ``rejected``, ``fixed``, ``read`` or ``held``; several where it depends.
-        detail: What then happens, for the person whose file it is.
-    """
-
-    number: int
-    given: str
-    answer: str
-    detail: str
 
 
 FILES: Final = (
@@ -81,7 +67,7 @@ FILES: Final = (
         "read, refused",
         "Read where the mapping does not name it, else refused with the characters shown as `\\u200b`.",
     ),
-    Line(25, "10,001 columns", "read", "In less than 512 MiB."),
+    Line(25, "10,001 columns", "read", "In less than 448 MiB."),
     Line(26, "No header row", "refused", "The mapped columns are not there; the first row is not shown."),
     Line(27, "A NUL in a cell", "rejected", "That row alone, `malformed-row`."),
     Line(28, "A PNG or PDF with the name of a table", "refused", "By its content."),
@@ -109,7 +95,7 @@ FILES: Final = (
 
 PARQUET: Final = (
     Line(72, "Parquet cut off, damaged, or four bytes of it; CSV called Parquet", "refused", "The CSV is read as CSV."),
-    Line(73, "Encrypted Parquet; a codec nobody knows", "refused", ""),
+    Line(73, "Encrypted Parquet; a codec nobody knows", "refused", "Before anything is sent."),
     Line(74, "Parquet with two columns of one name", "refused", "With the name."),
     Line(
         75,
@@ -142,7 +128,7 @@ PARQUET: Final = (
     Line(83, "A column that changes its mind after 20,000 rows", "rejected", "All is text first; each cell is judged."),
 )
 
-LINES: Final = (*FILES, *PARQUET)
+LINES: Final = tuple(sorted((*FILES, *PARQUET, *CELLS, *IDENTITY, *MAPPINGS), key=lambda line: line.number))
 
 _HEAD: Final = """# Bad input
 

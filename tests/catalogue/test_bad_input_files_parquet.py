@@ -54,6 +54,17 @@ def number(name: str, column: pa.Array, rejected: list[tuple[int, str]], **sourc
     return Case(name, beside(column), expected, columns=mapped(type="number"), source=source)
 
 
+def with_codec(number: int) -> bytes:
+    """Return a Parquet file whose footer says that the addresses are compressed by another codec than they are.
+
+    It changes the member `codec` (the 4th, an i32) of the column's metadata, behind its path, in Thrift's compact form.
+    """
+    path = b"\x19\x18\x05email"
+    content = written(pa.table({"email": [f"{CANARY}@example.com"], "name": ["a"]}), compression="snappy")
+    assert content.count(path + b"\x15\x02\x16") == 1
+    return content.replace(path + b"\x15\x02\x16", path + b"\x15" + bytes([number * 2]) + b"\x16")
+
+
 def not_mapped(name: str, column: pa.Array) -> list[Case]:
     """Return cases of a column that cannot be mapped, and is left out where it is not."""
     content = beside(column)
@@ -80,7 +91,13 @@ CASES: Final = {
         Case("page", WHOLE[:4] + bytes(60) + WHOLE[64:], Refused(DAMAGED), columns=mapped()),
         Case("text", f"email,name\n{CANARY}@example.com,a\n".encode(), Read(1)),
     ],
-    73: [Case("encrypted", b"PARE" + WHOLE[4:-4] + b"PARE", Refused(("encrypted",), "decrypt"))],
+    73: [
+        Case("encrypted", b"PARE" + WHOLE[4:-4] + b"PARE", Refused(("encrypted",), "decrypt")),
+        Case("lzo", with_codec(3), Refused(DAMAGED, "without compression")),
+        Case("outside-the-list", with_codec(60), Refused(DAMAGED, "without compression")),
+        Case("another-than-it-is", with_codec(4), Refused(DAMAGED, "without compression")),
+        Case("its-own", with_codec(1), Read(1)),
+    ],
     74: [
         Case("twice", written(pa.table([["a"], ["b"]], names=["email", "email"])), Refused(("'email' more than once",)))
     ],

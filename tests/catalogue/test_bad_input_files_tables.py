@@ -101,8 +101,8 @@ CASES: Final = {
         Case(
             "one-column",
             b"email\na@example.com\n \nb@example.com\n",
-            Read(0, [(1, 2, "too-few-values"), (3, 4, "too-few-values")], blank=1),
-            columns={"email": "Contact.email"},
+            Read(2, blank=1),
+            columns={"email": ["Contact.email", "Contact.firstName"]},
         ),
     ],
     21: [
@@ -179,7 +179,7 @@ CASES: Final = {
             (
                 "email,name," + ",".join(f"c{n}" for n in range(9999)) + "\n" + "a@example.com,b" + ",x" * 9999 + "\n"
             ).encode(),
-            Read(1, notes=("9999 column(s) not mapped",)),
+            Read(1, notes=("9,999 columns are not mapped",)),
         ),
     ],
     26: [

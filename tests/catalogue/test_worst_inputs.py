@@ -6,10 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from tests.catalogue import worst_mappings
 from tests.catalogue.trial import COLUMNS, write_schema
 from tests.catalogue.worst import WORST
 from tests.support.cli import LIMIT_S, ROOT
@@ -32,3 +33,24 @@ def test_the_worst_inputs_are_survived(name: str, tmp_path: Path) -> None:
     assert found["peak_mib"] <= worst.peak_mib, found
     assert found["cpu_s"] <= CPU_S, found
     (tmp_path / "source").unlink()
+
+
+MEMORY_MIB: Final = 512
+
+
+@pytest.fixture(scope="module")
+def mappings_tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Try all of the worst mappings in one process: what each takes is its own, and most of a start is imports."""
+    command = [sys.executable, "-m", "tests.catalogue.worst_mappings", str(tmp_path_factory.mktemp("mappings"))]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    found: dict[str, dict[str, Any]] = json.loads(ended.stdout)
+    return found
+
+
+@pytest.mark.parametrize("name", worst_mappings.WORST)
+def test_the_worst_mappings_are_survived(name: str, mappings_tried: dict[str, dict[str, Any]]) -> None:
+    """Hostile YAML, expressions and store patterns: each is answered within the same bounds, whatever came before."""
+    found = mappings_tried[name]
+    assert worst_mappings.WORST[name].words in found["answer"], found["answer"][:500]
+    assert found["peak_mib"] <= MEMORY_MIB, found["peak_mib"]
+    assert found["cpu_s"] <= CPU_S, found["cpu_s"]

@@ -49,6 +49,9 @@ class Read:
     Attributes:
         planned: Rows that would be sent.
         rejected: Row number, line and code of the others.
+        held: Row number and code of valid rows that are held back.
+        combined: Rows whose values another one carries.
+        warnings: Row number and code of what is worth knowing of rows; None does not look.
         blank: Rows skipped as blank lines.
         cells: Cells of the source by column, as they are read.
         notes: What the report's notes and those on the source say, each of them.
@@ -57,6 +60,9 @@ class Read:
 
     planned: int
     rejected: Sequence[tuple[int, int | None, str]] = ()
+    held: Sequence[tuple[int, str]] = ()
+    combined: int = 0
+    warnings: Sequence[tuple[int, str]] | None = None
     blank: int = 0
     cells: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -74,6 +80,8 @@ class Case:
         columns: The mapping's columns.
         source: The mapping's section `source`.
         options: How to read, as `SourceOptions` has it.
+        mapping: The whole mapping file, in place of `columns` and `source`.
+        store: A mapping that the store has everything for; the case's own if None.
     """
 
     name: str
@@ -82,6 +90,8 @@ class Case:
     columns: Mapping[str, Any] = field(default_factory=lambda: dict(COLUMNS))
     source: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    mapping: Mapping[str, Any] | bytes | None = None
+    store: Mapping[str, Any] | None = None
 
 
 Cases = Mapping[int, Sequence[Case]]
@@ -101,15 +111,30 @@ def request_for(case: Case, folder: Path) -> importer.RunRequest:
     if isinstance(made, bytes):
         path.write_bytes(made)
     mapping = folder / "mapping.yaml"
-    document = {"version": 1, "columns": dict(case.columns)} | ({"source": dict(case.source)} if case.source else {})
-    mapping.write_text(json.dumps(document), encoding="utf-8")
+    mapping.write_bytes(_mapping_of(case))
     return importer.RunRequest(
         source=str(path),
         mapping=mapping,
         settings=importer.Settings(runs_dir=str(folder / "runs")),
-        schema_file=write_schema(mapping, folder / "schema.json"),
+        schema_file=_schema_for(case, mapping, folder),
         source_options=SourceOptions(**case.options),
     )
+
+
+def _mapping_of(case: Case) -> bytes:
+    if isinstance(case.mapping, bytes):
+        return case.mapping
+    section = {"source": dict(case.source)} if case.source else {}
+    document = {"version": 1, "columns": dict(case.columns)} | section if case.mapping is None else case.mapping
+    return json.dumps(document).encode()
+
+
+def _schema_for(case: Case, mapping: Path, folder: Path) -> Path:
+    if case.store is None:
+        return write_schema(mapping, folder / "schema.json")
+    whole = folder / "store.yaml"
+    whole.write_text(json.dumps(case.store), encoding="utf-8")
+    return write_schema(whole, folder / "schema.json")
 
 
 def write_schema(mapping: Path, path: Path) -> Path:
@@ -154,18 +179,29 @@ def check_read(case: Case, folder: Path, expected: Read) -> None:
     request = request_for(case, folder)
     report = importer.validate(request)
     run = Path(report.folder or "")
-    issues = pl.read_parquet(run / "issues.parquet").filter(severity="error")
+    found = pl.read_parquet(run / "issues.parquet")
+    issues = found.filter(severity="error")
     assert issues.select("row_number", "line", "code").rows() == list(expected.rejected)
-    for message in issues["message"].to_list():
+    if expected.warnings is not None:
+        assert found.filter(severity="warning").select("row_number", "code").rows() == list(expected.warnings)
+    held = pl.read_parquet(run / "outcomes.parquet").filter(state="held")
+    assert held.select("row_number", "code").rows() == list(expected.held)
+    for message in found["message"].to_list():
         assert CANARY not in message.lower()
     if expected.says:
         assert expected.says in issues["message"][0]
     counts = {state: count for state, count in report.outcomes.items() if count}
     rejected = len({row for row, _, _ in expected.rejected})
-    wanted = {"planned": expected.planned, "rejected": rejected, "skipped": expected.blank}
+    wanted = {
+        "planned": expected.planned,
+        "rejected": rejected,
+        "skipped": expected.blank,
+        "held": len(expected.held),
+        "combined": expected.combined,
+    }
     assert counts == {state: count for state, count in wanted.items() if count}
     assert report.rows_read == sum(wanted.values())
-    assert report.exit_code == (3 if rejected else 0)
+    assert report.exit_code == (3 if rejected or expected.held else 0)
     assert CANARY not in (run / "report.json").read_text(encoding="utf-8").lower()
     source = open_source(
         request.sources, merged_source_options(read_mapping(request.mapping_path), request.source_options)

@@ -129,7 +129,7 @@ WORST: Final[Mapping[str, Worst]] = {
     "long-line": Worst(long_line, "line 3"),
     "open-quote": Worst(open_quote, "line 2"),
     "two-quotes": Worst(two_quotes, "line 2"),
-    "many-columns": Worst(many_columns, "500 rows"),
+    "many-columns": Worst(many_columns, "500 rows", 448),
     "parquet-rows": Worst(parquet_rows, "50000000 rows"),
     "parquet-texts": Worst(parquet_texts, "unpacks to more than"),
     "parquet-page": Worst(parquet_page, "unpacks to more than"),

@@ -31,7 +31,7 @@ ISSUES = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(ISSUES)
 def test_counts_are_those_of_every_issue(issues: list[Issue]) -> None:
     """By code, and by code, severity and column; no issue is counted twice or left out."""

@@ -199,6 +199,26 @@ def test_sections_without_anything_to_say_are_left_out() -> None:
     assert "Requests and cost" not in text_of(report_of({"planned": 3}, exit_code=0))
 
 
+def test_what_must_be_looked_at_stands_at_the_top_and_not_among_the_notes() -> None:
+    """Sensitive data, and a plan that would stop when it is sent."""
+    first = "sensitive data: column `ssn` -> Account.x looks like national identity numbers (named so)"
+    second = "sending it would stop with exit code 6: 85 of 600 rows are rejected"
+    text = text_of(full_report(notes=(first, "another note", second)))
+    top, _, rest = text.partition('<svg class="outcome"')
+    assert top.count('class="alarm"') == 2
+    assert "Sensitive data: column <code>ssn</code>" in top
+    assert "would stop with exit code 6" in top
+    assert "Another note" in rest
+    assert "would stop" not in rest
+
+
+def test_a_run_without_issues_says_so() -> None:
+    """Nothing where everybody looks for issues would leave them wondering."""
+    assert "None: no error and no warning in 3 rows." in text_of(report_of({"planned": 3}, exit_code=0))
+    assert "None: no error" not in text_of(report_of({"rejected": 3}, issues={"invalid-email": 3}))
+    assert "None: no error" not in text_of(report_of({}, exit_code=None, finished_at=None))
+
+
 def test_what_was_read_back_is_shown() -> None:
     """As counts by result."""
     text = text_of(full_report())

@@ -84,7 +84,7 @@ def test_summary_says_what_happened() -> None:
         "3 where, 1 blank-line",
         "bulk        181 rows, 1 request, 79.3 KiB: 181 fewer than 200 alike",
         "import      282 rows, 3 requests, 1 part, 4.8 MiB: 282 enough alike",
-        "1 group of 3 rows would become one profile each: 1 held, 0 allowed",
+        "1 group of 3 rows would become one profile: 1 held, 0 allowed",
         "operations: at least 463, at most 470; requests: 4 import-poll",
         "440 mobile: E.164, 31 email: lower-cased",
         "stored values that the rows that go overwrite: 463 set by constants (Account.origin)",
@@ -94,6 +94,14 @@ def test_summary_says_what_happened() -> None:
     ):
         assert part in text
     assert "patch" not in text
+
+
+def test_a_warning_comes_before_the_notes() -> None:
+    """What has to be looked at before anything is sent is neither called a note nor left to report.json."""
+    notes = ("one", "two", "sensitive data: column `ssn` -> Account.x looks like national identity numbers (named so)")
+    lines = shown(sample_report(notes=notes)).split("\n")
+    (warned,) = [line for line in lines if line.startswith("warning  sensitive data: column `ssn`")]
+    assert lines[lines.index(warned) + 1] == "note     one (and 1 more in report.json)"
 
 
 def test_accepted_is_never_called_success() -> None:
