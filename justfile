@@ -19,6 +19,7 @@ fix:
     {{bin}}ruff check --fix .
     {{bin}}ruff format .
     {{bin}}python docs/generate_commands.py
+    {{bin}}python docs/generate_issue_codes.py
 
 # the tests, README and documentation included
 test *args:

@@ -3,7 +3,9 @@
 ImporterError               has ``.hint`` (what to do) and ``.context`` (ids and counts, never cell values)
   ConfigError               fix it and run again; nothing was sent
     SettingsError           environment or options
-    MappingError            the mapping file; carries every problem found, with line and fix
+    ProblemsError           a file that a person wrote; carries every problem found, with line and fix
+      MappingError          the mapping file
+      SyncFileError         the sync file
   SourceError               the source cannot be read as a table
     SourceChangedError      it is not the file the run was made from
   GuardError                a run guard tripped; nothing more was sent
@@ -15,6 +17,7 @@ ImporterError               has ``.hint`` (what to do) and ``.context`` (ids and
   ApiError                  status, request id, endpoint; never a body, never a query string
     RetryableApiError       429, 5xx on repeatable calls, no connection; ``retry_after_s``
     RejectedRequestError    4xx: the request broke the contract or was not allowed
+      MergedProfileError    the profile was merged, and the request was not to follow it; ``canonical_id``
     AmbiguousRequestError   sent, no answer
     ProtocolError           the answer broke the contract
   RunInterrupted            a signal; drained, saved, resumable
@@ -49,7 +52,7 @@ class SettingsError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault of a mapping file.
+    """One fault of a mapping or sync file.
 
     Attributes:
         line: 1-based line in the file, None when it has no place of its own.
@@ -67,14 +70,28 @@ class Problem:
         return f"{place}{self.message}" + (f" ({self.fix})" if self.fix else "")
 
 
-class MappingError(ConfigError):
-    """The mapping file is refused; ``problems`` holds all of its faults."""
+class ProblemsError(ConfigError):
+    """A file that a person wrote is refused; ``problems`` holds all of its faults."""
 
-    def __init__(self, problems: Sequence[Problem], *, name: str = "mapping") -> None:
+    noun = "file"
+
+    def __init__(self, problems: Sequence[Problem], *, name: str = "") -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         head = str(self.problems[0]) if count == 1 else f"{count} problems"
-        super().__init__(f"{name}: {head}", hint="fix the mapping and run again")
+        super().__init__(f"{name or self.noun}: {head}", hint=f"fix the {self.noun} and run again")
+
+
+class MappingError(ProblemsError):
+    """The mapping file is refused; ``problems`` holds all of its faults."""
+
+    noun = "mapping"
+
+
+class SyncFileError(ProblemsError):
+    """The sync file is refused; ``problems`` holds all of its faults."""
+
+    noun = "sync file"
 
 
 class SourceError(ImporterError):
@@ -147,6 +164,23 @@ class RetryableApiError(ApiError):
 
 class RejectedRequestError(ApiError):
     """The service refused the request; sending it again unchanged is pointless."""
+
+
+class MergedProfileError(RejectedRequestError):
+    """The profile was merged into another one, and the request was not to follow it there.
+
+    Args:
+        message: One line.
+        endpoint: Method and path template.
+        status: HTTP status of the move.
+        request_id: ``twilio-request-id`` of the answer.
+        canonical_id: The profile that it was merged into.
+    """
+
+    def __init__(self, message: str, *, endpoint: str, status: int, request_id: str | None, canonical_id: str) -> None:
+        super().__init__(message, endpoint=endpoint, status=status, request_id=request_id)
+        self.canonical_id = canonical_id
+        self.context["canonical_id"] = canonical_id
 
 
 class AmbiguousRequestError(ApiError):

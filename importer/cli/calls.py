@@ -7,14 +7,12 @@ import select
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import rich_click as click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from importer.cli import logs, signals
 from importer.cli.exits import show_error
@@ -28,7 +26,6 @@ from importer.reports.terminal import render_summary
 from importer.settings import Settings
 from importer.wiring.clock import SystemClock
 from importer.wiring.logged import LoggedProgress
-from importer.wiring.looking import save_schema, store_schema
 from importer.wiring.requests import Hooks, ReadOptions, RunRequest, SendOptions
 from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.retrying import RETRIED, RetryRequest, retry
@@ -58,7 +55,22 @@ def read_options(given: Mapping[str, Any]) -> SourceOptions:
         skip_lines=given.get("skip_lines") or usual.skip_lines,
         allow_empty=bool(given.get("allow_empty")),
         max_field_bytes=given["max_field"] * 1024 * 1024 if given.get("max_field") else usual.max_field_bytes,
+        sheet=given.get("sheet") or usual.sheet,
+        query=_query(given.get("query") or ""),
+        parameters=tuple(given.get("parameters") or ()),
+        driver=given.get("driver") or usual.driver,
+        driver_options=tuple(given.get("driver_options") or ()),
     )
+
+
+def _query(text: str) -> str:
+    """Return a query, or what the file holds that ``@FILE`` names."""
+    if not text.startswith("@"):
+        return text.strip()
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{text[1:]}: cannot be read as text", hint="check --query") from None
 
 
 def request_of(given: Mapping[str, Any]) -> RunRequest:
@@ -118,6 +130,7 @@ def call_resume(given: Mapping[str, Any], *, command: str = "resume") -> Report:
         replan=bool(given.get("replan")),
         rebuild_ledger=bool(given.get("rebuild_ledger")),
         ignore_later=bool(given.get("ignore_later")),
+        planned_only=command == "import",
         command=command,
     )
     with hooks_of(given) as hooks:
@@ -268,38 +281,3 @@ def show_report(report: Report, *, as_json: bool) -> None:
         render_summary(report.model_copy(update={"error": None}), Console())
     if report.error is not None:
         show_error(report.error)
-
-
-def pull_schema(given: Mapping[str, Any]) -> None:
-    """Write a store's schema to a file or to standard output."""
-    schema = store_schema(settings_of(given), emulator=bool(given["emulator"]))
-    if given["output"]:
-        save_schema(schema, Path(given["output"]))
-        click.echo(f"{given['output']}: {len(schema.traits)} traits of {schema.store_name}", err=True)
-    else:
-        click.echo(schema.to_file().decode(), nl=False)
-
-
-def show_schema(given: Mapping[str, Any]) -> None:
-    """Print a store's schema as tables."""
-    file = Path(given["schema_file"]) if given["schema_file"] else None
-    schema = store_schema(settings_of(given), emulator=bool(given["emulator"]), schema_file=file)
-    console = Console()
-    console.print(f"{schema.store_name} ({schema.store_id})", highlight=False)
-    traits = Table("trait", "type", "identifier", "rule", box=None)
-    for ref, trait in schema.traits.items():
-        rule = asdict(trait.rule) if trait.rule is not None else {}
-        shown = ", ".join(f"{name}={value}" for name, value in rule.items() if value is not None)
-        traits.add_row(ref, trait.data_type.value, trait.id_type or "", escape(shown))
-    console.print(traits)
-    identifiers = Table("identifier", "priority", "normalisation", "unique", "limit", box=None)
-    for id_type, config in schema.identifiers.items():
-        rank = schema.matching_rules.index(id_type) + 1 if id_type in schema.matching_rules else None
-        identifiers.add_row(
-            id_type,
-            str(rank or "-"),
-            config.normalization.value,
-            "yes" if config.enforce_unique else "no",
-            f"{config.limit} {config.limit_policy}",
-        )
-    console.print(identifiers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from importer.cli.options import help_as_written
+from importer.cli.options import choice, help_as_written, seconds
 
 
 @click.command("emulator")
@@ -18,30 +18,18 @@ from importer.cli.options import help_as_written
 @click.option(
     "-m", "--mapping", type=click.Path(dir_okay=False), help="Give the store what this mapping needs and it lacks."
 )
-@click.option(
-    "--clash",
-    type=click.Choice(["merge", "first-match", "skip"]),
-    default="merge",
-    show_default=True,
-    help="What happens when identifiers of one profile match several.",
+@choice(
+    "--clash", "merge", "first-match", "skip", about="What happens when identifiers of one profile match several."
 )
-@click.option(
+@choice(
     "--bad-profile",
-    type=click.Choice(["refuse-batch", "accept-then-drop"]),
-    default="refuse-batch",
-    show_default=True,
-    help="A bad profile refuses its whole batch, or is dropped behind a 202.",
+    "refuse-batch",
+    "accept-then-drop",
+    about="A bad profile refuses its whole batch, or is dropped behind a 202.",
 )
 @click.option("--error-pointers", is_flag=True, help="400 answers name the profiles that caused them.")
 @click.option("--no-status-url", is_flag=True, help="Bulk answers carry no operation to poll.")
-@click.option(
-    "--apply-delay",
-    "apply_delay_s",
-    metavar="S",
-    type=click.FloatRange(0),
-    default=0.0,
-    help="Apply what was accepted so many seconds later.",
-)
+@seconds("--apply-delay", "apply_delay_s", "Apply what was accepted so many seconds later.")
 @click.option(
     "--drop-every",
     metavar="N",
@@ -49,6 +37,9 @@ from importer.cli.options import help_as_written
     help="Silently lose every N-th profile behind a 202; `verify` finds them.",
 )
 @click.option("--max-rps", metavar="RATE", type=click.FloatRange(0, min_open=True), help="Answer 429 above this rate.")
+@click.option("--burst", metavar="N", type=click.IntRange(1), help="Requests at once before --max-rps counts.")
+@click.option("--fault", "faults", metavar="FAULT", multiple=True, help="Switch a fault on, see above; repeatable.")
+@click.option("--events", metavar="FILE", help="Append the service's event log to this file, NDJSON, mode 0600.")
 @help_as_written
 def emulator_command(
     port: int,
@@ -62,6 +53,9 @@ def emulator_command(
     apply_delay_s: float,
     drop_every: int | None,
     max_rps: float | None,
+    burst: int | None,
+    faults: tuple[str, ...],
+    events: str | None,
 ) -> None:
     """Run the local Conversation Memory service until it is stopped.
 
@@ -75,6 +69,29 @@ def emulator_command(
         memory-importer import customers.csv -m customers.yaml
 
     To only try an import, `import --emulator` is the shorter way.
+
+    A FAULT is what goes wrong, and then KEY=VALUE pairs that say when:
+
+        429 503 500 401 ...   the answer is that error
+        reset hang slow truncated html
+                              the answer is lost, late or broken
+        expired-url import-stuck import-failed import-errors
+                              an import goes wrong
+        drop late-refusal     an accepted profile is lost or refused
+
+        skip=N every=N count=N probability=P seed=N
+                              which of the requests (imports, profiles)
+        operations=A+B        of these operations alone; Upload is one
+        after=true            the work is done all the same
+        retry_after= status= code= delay_s= errors= warnings=
+
+        --fault 429,count=3,retry_after=2
+        --fault reset,operations=UpdateProfilesBulk,after=true,every=5
+        --fault reset,operations=Upload,count=1
+        --fault 401,skip=20
+
+    While it runs, faults are switched at API_URL/_emulator/faults: GET, POST
+    with the same as a JSON object, DELETE. docs/emulator.md has all of it.
     """
     import orjson  # noqa: PLC0415 - start-up stays quick
 
@@ -89,6 +106,9 @@ def emulator_command(
         "apply_delay_s": apply_delay_s,
         "drop_every": drop_every,
         "max_requests_per_s": max_rps,
+        "burst": burst,
+        "faults": faults,
+        "events": events,
     }
     if store_id is not None:
         settings["store_id"] = store_id

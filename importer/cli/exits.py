@@ -17,7 +17,7 @@ from importer.errors import (
     DiskError,
     GuardError,
     ImporterError,
-    MappingError,
+    ProblemsError,
     RejectedRequestError,
     RunInterrupted,
     SourceChangedError,
@@ -60,9 +60,8 @@ def exits(*, as_json: Callable[[], bool], debug: Callable[[], bool]) -> Iterator
     except ImporterError as error:
         if debug():
             traceback.print_exc()
-        problems = tuple(str(problem) for problem in error.problems) if isinstance(error, MappingError) else ()
-        hint = error.hint or ("nothing was sent; try again later" if isinstance(error, ApiError) else "")
-        _fail(exit_code_for(error), error.message, hint, problems, as_json=as_json())
+        problems = tuple(str(problem) for problem in error.problems) if isinstance(error, ProblemsError) else ()
+        _fail(exit_code_for(error), error.message, error.hint or _again(error), problems, as_json=as_json())
     except click.UsageError as error:
         _fail(2, error.format_message(), _usage(error), as_json=as_json())
     except click.ClickException as error:
@@ -78,6 +77,15 @@ def exits(*, as_json: Callable[[], bool], debug: Callable[[], bool]) -> Iterator
         if debug():
             traceback.print_exc()
         _fail(*_unforeseen(fault), as_json=as_json())
+
+
+def _again(error: ImporterError) -> str:
+    """Return what to do about an error that does not say so itself."""
+    if not isinstance(error, ApiError):
+        return ""
+    if error.status is None:
+        return "nothing was sent; check the API URL and the network (--proxy names a proxy), then try again"
+    return "nothing was sent; try again later"
 
 
 def _unforeseen(fault: BaseException) -> tuple[int, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import rich_click as click
 
 from importer.cli.calls import hooks_of, read_options, request_of, settings_of
 from importer.core.inspect import SENSITIVE
+from importer.core.limits import MIN_VALUES_PER_ROW
 from importer.core.mapping_cases import CaseResult
 from importer.core.mapping_checks import quoted
 from importer.core.mapping_drift import identifier_text, rule_text
@@ -41,6 +43,9 @@ def call_init(given: Mapping[str, Any]) -> None:
         click.echo(proposed.text, nl=False)
     for line in _told(proposed.proposal, given["output"] or "mapping"):
         click.echo(line, err=True)
+    if request.output is not None:
+        words = ["memory-importer", "validate", *request.source, "-m", given["output"], "--emulator"]
+        click.echo(f"next: read it through, then: {shlex.join(words)}", err=True)
 
 
 def _told(proposal: Proposal, name: str) -> Iterator[str]:
@@ -51,6 +56,8 @@ def _told(proposal: Proposal, name: str) -> Iterator[str]:
     )
     if not proposal.has_identifier:
         yield "note: no identifier was found; until a column is mapped to one, no row can be sent (see the TODO)"
+    if len(proposal.mapped) < MIN_VALUES_PER_ROW:
+        yield "note: one column is mapped, and a row needs two values: map another one"
     if proposal.key is None:
         yield "note: no column names each row; see the TODO under `source`"
     sensitive = [column.name for column in proposal.profile.columns if column.guess.meaning in SENSITIVE]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import rich_click as click
+from click.core import ParameterSource
+
+from importer.core.suggested import is_usual
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,13 +27,25 @@ def help_as_written(function: F) -> F:
     return function
 
 
-def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+def all_of(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Return one decorator that does what several do, in their order."""
+
     def decorate(function: F) -> F:
         for decorator in reversed(decorators):
             function = decorator(function)
         return function
 
     return decorate
+
+
+def choice(flag: str, *values: str, about: str) -> Callable[[F], F]:
+    """Return an option of a few words, the first of which counts where it is not given."""
+    return click.option(flag, type=click.Choice(values), default=values[0], show_default=True, help=about)
+
+
+def seconds(flag: str, name: str, about: str) -> Callable[[F], F]:
+    """Return an option of a time, none where it is not given."""
+    return click.option(flag, name, metavar="SECONDS", type=click.FloatRange(0), default=0.0, help=about)
 
 
 source_argument = click.argument("source", nargs=-1, required=True, metavar="SOURCE...")
@@ -83,21 +100,6 @@ run_address_option = click.option(
     help="Another address of the run's own host, such as a port that changed; another host is refused.",
 )
 
-settle_option = click.option(
-    "--settle",
-    type=click.Choice(["report", "lookup", "redeliver"]),
-    default="report",
-    show_default=True,
-    help="Once all is sent, rows that are unattributed or unknown: report them; lookup reads them back; redeliver "
-    "sends them again by Bulk, once, and says no more of them than Bulk does. Both cost, and ask (--yes).",
-)
-
-ignore_later_option = click.option(
-    "--ignore-later",
-    is_flag=True,
-    help="Also send rows that a later run may have delivered: old values may take the place of new ones.",
-)
-
 proxy_option = click.option("--proxy", metavar="URL", help="Proxy; those of the environment are not used.")
 
 schema_file_option = click.option(
@@ -118,6 +120,11 @@ _PANELS: Final = {
         "--skip-lines",
         "--allow-empty",
         "--max-field",
+        "--sheet",
+        "--query",
+        "--param",
+        "--driver",
+        "--driver-option",
         "--fix",
     ],
     "Store": ["--emulator", "--store", "--api-url", "--proxy", "--schema"],
@@ -143,13 +150,22 @@ _PANELS: Final = {
 
 def in_panels(function: F) -> F:
     """Show a command's options in groups."""
-    return _all(*(click.option_panel(name, options=options) for name, options in _PANELS.items()))(function)
+    return all_of(*(click.option_panel(name, options=options) for name, options in _PANELS.items()))(function)
+
+
+def _named_in_full(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Name ./runs in full where the environment names another folder: what is suggested then must name it, too."""
+    is_given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    if value is not None and is_given and os.environ.get("MEMORY_RUNS_DIR") and is_usual(value):
+        return str(Path(value).absolute())
+    return value
 
 
 def runs_dir_option(function: F) -> F:
     """Add `--runs-dir`."""
     return click.option(
         "--runs-dir",
+        callback=_named_in_full,
         envvar="MEMORY_RUNS_DIR",
         show_envvar=True,
         type=click.Path(file_okay=False),
@@ -159,7 +175,7 @@ def runs_dir_option(function: F) -> F:
 
 def source_options(function: F) -> F:
     """Add the options that say how to read a source."""
-    return _all(
+    return all_of(
         click.option("--delimiter", metavar="CHAR", help="One character, or `tab`; found out if not given."),
         click.option(
             "--encoding",
@@ -174,6 +190,33 @@ def source_options(function: F) -> F:
             type=click.IntRange(1, 1024),
             help="Largest cell of a text file, in MiB; a larger one refuses the file. 16 if not given.",
         ),
+        click.option("--sheet", metavar="NAME", help="Sheet of an Excel file; the first one if not given."),
+        click.option(
+            "--query",
+            metavar="SQL",
+            help="Read what this query selects; SOURCE is then a database: postgresql://USER@HOST/NAME, a SQLite or "
+            "DuckDB file, or env:NAME for an address kept in the environment. @FILE reads the query from a file. "
+            "Nothing is ever written.",
+        ),
+        click.option(
+            "--param",
+            "parameters",
+            multiple=True,
+            metavar="TEXT",
+            help="Value of the query's next parameter ($1, $2, ...; SQLite: ?); always a text, so cast it: $1::int.",
+        ),
+        click.option(
+            "--driver",
+            metavar="NAME",
+            help="ADBC driver that opens the database, by name or path, where none comes with this package.",
+        ),
+        click.option(
+            "--driver-option",
+            "driver_options",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="What the driver needs to know; NAME=env:VARIABLE for secrets.",
+        ),
     )(function)
 
 
@@ -187,59 +230,9 @@ fix_option = click.option(
 )
 
 
-def forecast_options(function: F) -> F:
-    """Add the options of the identity forecast."""
-    return _all(
-        click.option(
-            "--reading",
-            type=click.Choice(["merge", "first-match", "skip"]),
-            default="merge",
-            show_default=True,
-            help="How the service is taken to treat a row that matches several profiles, for the forecast of how many "
-            "profiles a group becomes. Rows are held by the worst reading (merge) whatever is given.",
-        ),
-        click.option(
-            "--lookup",
-            is_flag=True,
-            help="Ask the store for every identifier of every row, and hold rows that would merge profiles it has. "
-            "Costs a billable read a value; the cost is shown and asked about first (--yes).",
-        ),
-        click.option(
-            "--lookup-sample",
-            metavar="N",
-            type=click.IntRange(1),
-            help="Ask for the identifiers of N rows only, and estimate; holds nothing. Costs, and asks, as --lookup.",
-        ),
-    )(function)
-
-
-def _pace(in_flight: str, rate: str, yes: str) -> Callable[[F], F]:
-    return _all(
-        click.option(
-            "--concurrency",
-            metavar="N",
-            type=click.IntRange(1, 64),
-            default=8,
-            show_default=True,
-            help=in_flight,
-        ),
-        click.option("--max-rps", metavar="RATE", type=click.FloatRange(0, min_open=True), help=rate),
-        click.option("--yes", is_flag=True, help=yes),
-    )
-
-
-def reading_pace_options(function: F) -> F:
-    """Add the options that bound the load of a command that only reads."""
-    return _pace(
-        "Reads in flight at most, with --lookup.",
-        "Reads a second at most, with --lookup; learned from the service if not given.",
-        "Do not ask before billable reads of a live store.",
-    )(function)
-
-
 def target_options(function: F) -> F:
     """Add the options that say which store is meant."""
-    return _all(
+    return all_of(
         click.option(
             "--emulator",
             is_flag=True,
@@ -252,74 +245,4 @@ def target_options(function: F) -> F:
             "--api-url", metavar="URL", envvar="MEMORY_API_URL", show_envvar=True, help="Address of the service."
         ),
         proxy_option,
-    )(function)
-
-
-def cost_options(function: F) -> F:
-    """Add the options that bound what sending may cost."""
-    return _all(
-        click.option(
-            "--max-operations",
-            metavar="N",
-            type=click.IntRange(0),
-            help="Send nothing (exit 6) when it may cost more than N billable operations and reads. "
-            "A run keeps its limit; giving it again replaces it.",
-        ),
-        click.option(
-            "--free-operations",
-            metavar="N",
-            type=click.IntRange(0),
-            help="Operations of a month that cost nothing, 100000 if not given; shown beside what this runs folder "
-            "used of them.",
-        ),
-    )(function)
-
-
-def sending_options(function: F) -> F:
-    """Add the options that decide what goes out and how."""
-    return _all(
-        click.option(
-            "--via",
-            type=click.Choice(["auto", "bulk", "import"]),
-            default="auto",
-            show_default=True,
-            help="Force a route, or refuse with reasons.",
-        ),
-        click.option(
-            "--part-rows",
-            metavar="N",
-            type=click.IntRange(1, 1_000_000),
-            help="Rows of an import part; replaces the mapping's, 50000 if neither says.",
-        ),
-        click.option(
-            "--limit",
-            metavar="N",
-            type=click.IntRange(1),
-            help="Send only the first N rows that would go; `resume RUN --all` sends the rest.",
-        ),
-        click.option(
-            "--allow-merges",
-            metavar="N",
-            type=click.IntRange(0),
-            default=0,
-            show_default=True,
-            help="Send merge groups if there are at most N of them, otherwise hold them all.",
-        ),
-        click.option(
-            "--max-rejected",
-            metavar="PCT",
-            type=click.FloatRange(0, 100),
-            default=10.0,
-            show_default=True,
-            help="Send nothing (exit 6) when more than this share of rows is rejected.",
-        ),
-    )(function)
-
-
-def pace_options(function: F) -> F:
-    """Add the options that bound the load on the service."""
-    return _pace(
-        "Requests in flight at most.",
-        "Requests a second at most; learned from the service if not given.",
-        "Do not ask before the first write to a live store.",
     )(function)

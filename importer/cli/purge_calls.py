@@ -23,7 +23,8 @@ from importer.reports.spans import age_text
 from importer.reports.wording import counted, size_text
 from importer.settings import Settings
 from importer.wiring.clock import SystemClock
-from importer.wiring.purging import Item, Kind, Purge, PurgeRequest, carry_out, plan_purge
+from importer.wiring.purging import Item, Kind, Purge, PurgeRequest, plan_purge
+from importer.wiring.removing import carry_out
 
 _NOUNS: Final = {Kind.RUN: "run", Kind.PACKAGE: "package", Kind.EMULATOR: "emulator store"}
 

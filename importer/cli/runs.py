@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import rich_click as click
 from click.core import ParameterSource
 
-from importer.cli import options
+from importer.cli import options, sending_options
 
 if TYPE_CHECKING:
     from importer.core.report import Report
@@ -26,8 +26,8 @@ _WITH_PLAN: Final = frozenset(
 @options.schema_file_option
 @options.source_options
 @options.fix_option
-@options.forecast_options
-@options.reading_pace_options
+@sending_options.forecast_options
+@sending_options.reading_pace_options
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
@@ -56,12 +56,12 @@ def validate_command(**given: Any) -> None:
 @options.source_argument
 @options.mapping_option
 @options.target_options
-@options.sending_options
-@options.cost_options
+@sending_options.sending_options
+@sending_options.cost_options
 @options.source_options
 @options.fix_option
-@options.forecast_options
-@options.reading_pace_options
+@sending_options.forecast_options
+@sending_options.reading_pace_options
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
@@ -88,17 +88,22 @@ def plan_command(**given: Any) -> None:
 @click.command("import")
 @click.argument("source", nargs=-1, metavar="[SOURCE]...")
 @click.option("-m", "--mapping", type=click.Path(dir_okay=False), help="Mapping file (YAML).")
-@click.option("--plan", "plan_run", metavar="RUN", help="Send a planned run; it needs no SOURCE and no --mapping.")
-@options.ignore_later_option
+@click.option(
+    "--plan",
+    "plan_run",
+    metavar="RUN",
+    help="Send a planned run of which nothing was sent yet; needs no SOURCE and no --mapping. RUN may be `last`.",
+)
+@sending_options.ignore_later_option
 @click.option("--stale-ok", is_flag=True, help="With --plan: send a package older than 24 hours without asking.")
 @options.target_options
-@options.sending_options
-@options.cost_options
-@options.settle_option
-@options.pace_options
+@sending_options.sending_options
+@sending_options.cost_options
+@sending_options.settle_option
+@sending_options.pace_options
 @options.source_options
 @options.fix_option
-@options.forecast_options
+@sending_options.forecast_options
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
@@ -116,7 +121,9 @@ def import_command(context: click.RichContext, /, **given: Any) -> None:
         memory-importer import customers.csv -m customers.yaml --limit 50
         memory-importer import --plan last
 
-    The run's folder has outcomes.parquet with the outcome of every single row.
+    `--plan last` is the newest run that is planned and of which nothing was sent;
+    `resume` goes on with what was sent already. The run's folder has
+    outcomes.parquet with the outcome of every single row.
     """
     from importer.cli.calls import call, call_resume, sending  # noqa: PLC0415 - start-up stays quick
     from importer.wiring.sending import run_import  # noqa: PLC0415 - the same
@@ -178,12 +185,12 @@ def _refuse_beside_plan(context: click.Context) -> None:
     is_flag=True,
     help="Make a damaged ledger anew (exit 7 names it); every row that was planned is sent once more, and costs again.",
 )
-@options.ignore_later_option
-@options.cost_options
-@options.settle_option
+@sending_options.ignore_later_option
+@sending_options.cost_options
+@sending_options.settle_option
 @options.run_address_option
 @options.proxy_option
-@options.pace_options
+@sending_options.pace_options
 @options.runs_dir_option
 @options.json_option
 @options.in_panels
@@ -191,9 +198,10 @@ def _refuse_beside_plan(context: click.Context) -> None:
 def resume_command(**given: Any) -> None:
     """Go on with RUN: send what was planned and is not settled yet.
 
-    RUN is a run's id, the beginning of it, or `last`. Neither source nor mapping
-    is needed; nothing that was delivered is sent again. Where a later run to the
-    same store may have delivered some of the rows, nothing is sent (exit 6).
+    RUN is a run's id, the beginning of it, or `last`: the newest that is no dry
+    run. Neither source nor mapping is needed; nothing that was delivered is sent
+    again. Where a later run to the same store may have delivered some of the
+    rows, nothing is sent (exit 6).
 
         memory-importer resume last
         memory-importer resume last --all
@@ -210,17 +218,18 @@ def resume_command(**given: Any) -> None:
 @click.option(
     "--state",
     "states",
-    type=click.Choice(["failed", "unattributed", "unknown"]),
+    type=click.Choice(["failed", "unattributed", "unknown", "missing", "mismatched"]),
     multiple=True,
-    help="Send only rows in this state; may be given again. All three if not given.",
+    help="Send only rows in this state; may be given again. The first three if not given; missing and mismatched are "
+    "rows that `verify` read back and did not find as they were sent.",
 )
-@options.ignore_later_option
+@sending_options.ignore_later_option
 @click.option("--stale-ok", is_flag=True, help="Send from a package older than 24 hours without asking.")
-@options.cost_options
-@options.settle_option
+@sending_options.cost_options
+@sending_options.settle_option
 @options.run_address_option
 @options.proxy_option
-@options.pace_options
+@sending_options.pace_options
 @options.runs_dir_option
 @options.json_option
 @options.in_panels
@@ -228,12 +237,14 @@ def resume_command(**given: Any) -> None:
 def retry_command(**given: Any) -> None:
     """Send rows of RUN again that failed, or of which nobody knows what became.
 
-    RUN is a run's id, the beginning of it, or `last`; it must have been sent to
-    its end (`resume` first). The rows go by Bulk, which names each bad row.
-    Later rows of the same merge group follow them, so that the newest counts.
+    RUN is a run's id, the beginning of it, or `last`: the newest that was sent.
+    It must have been sent to its end (`resume` first). The rows go by Bulk, which
+    names each bad row. Later rows of the same merge group follow them, so that
+    the newest counts.
 
         memory-importer retry last
         memory-importer retry last --state unattributed --state unknown
+        memory-importer retry last --state missing --state mismatched
 
     Rows that a later run to the same store may have delivered are left as they
     are, and so are rows that `verify` or --settle lookup confirmed. A later run

@@ -22,7 +22,8 @@ from importer.reports.terminal import summary_text
 from importer.settings import Settings
 from importer.state.run_folder import RunsFolder
 from importer.wiring.clock import SystemClock
-from importer.wiring.run_status import RunWatch, list_runs, status
+from importer.wiring.listing import list_runs
+from importer.wiring.run_status import RunWatch, status
 
 LOOK_S: Final = 1.0
 """How often a run that is followed is looked at."""

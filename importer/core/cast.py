@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from importer.core import limits
-from importer.core.characters import CONTROL, utf16_units
+from importer.core.characters import CONTROL, CONTROL_MESSAGE, utf16_units
 from importer.core.findings import Cell, nulls, scattered
 from importer.core.json_text import (
     ARRAY_OF_BOOLEANS,
@@ -45,6 +45,8 @@ _FIRST_DAY: Final = date(1000, 1, 1)
 _LAST_DAY: Final = date(9999, 12, 31)
 _JSON_SPACE: Final = r"[ \t\r\n]+"
 _TOO_MANY: Final = f"at most {limits.ARRAY_MAX_ITEMS} items"
+
+SCIENTIFIC_MESSAGE: Final = "scientific notation: some of its digits are lost"
 
 
 def cast_trait(trait: TraitPlan, cell: Cell) -> None:
@@ -97,7 +99,7 @@ def _odd_numbers(cell: Cell, rows: pl.Series) -> pl.Series:
     text = cell.value.gather(rows)
     whole = text.str.contains(_INTEGER)
     scientific = text.str.contains(_SCIENTIFIC)
-    cell.refuse(scattered(scientific, rows, height), "excel-damage")
+    cell.refuse(scattered(scientific, rows, height), "excel-damage", SCIENTIFIC_MESSAGE)
     message = "expected a whole number written with digits only"
     cell.refuse(scattered(~whole, rows, height), "type-mismatch", message)
     plain = text.str.replace(r"\.0+$", "").str.strip_prefix("+")
@@ -173,7 +175,7 @@ def _cast_split(separator: str, cell: Cell) -> None:
     text = cell.value
     between = pl.escape_regex(separator)
     # Where no item is empty, has spaces around it, is long or needs escaping, replacing the separator is all there is.
-    odd = text.str.contains(rf'^{between}|{between}$|{between}{between}|\s{between}|{between}\s|["\\\x00-\x1f]')
+    odd = text.str.contains(rf'^{between}|{between}$|{between}{between}|\s{between}|{between}\s|["\\\x00-\x1f\x7f]')
     odd = (odd | (text.str.len_bytes() > limits.STRING_MAX_CHARS)).fill_null(value=False)
     many = ~odd & (text.str.count_matches(separator, literal=True) >= limits.ARRAY_MAX_ITEMS)
     items = pl.col("text").str.replace_all(separator, '","', literal=True)
@@ -216,7 +218,7 @@ def _item_texts(cell: Cell, items: pl.Series, rows: pl.Series) -> pl.Series:
     """Check the texts of the arrays of some rows, and return the arrays as JSON text."""
     height = len(cell.value)
     control = items.list.eval(pl.element().str.contains(CONTROL)).list.any()
-    cell.refuse(scattered(control, rows, height), "control-character")
+    cell.refuse(scattered(control, rows, height), "control-character", CONTROL_MESSAGE)
     cell.refuse(scattered(items.list.len() > limits.ARRAY_MAX_ITEMS, rows, height), "too-many-items", _TOO_MANY)
     longest = items.list.eval(utf16_units(pl.element())).list.max()
     message = f"an item has more than {limits.STRING_MAX_CHARS} characters"

@@ -18,6 +18,8 @@ CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 INVISIBLE: Final = "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 """Zero-width and direction-changing characters: they make twins that look the same."""
 
+CONTROL_MESSAGE: Final = "a control character; of these, tab and line breaks alone may stand in text"
+
 _DELETE: Final = 0x7F
 _SPACE: Final = 0x20
 _CONTROL_BYTES: Final = np.array([byte < _SPACE and byte not in b"\t\n\r" for byte in range(256)], dtype=np.bool_)

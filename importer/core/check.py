@@ -16,6 +16,7 @@ from importer.core import limits
 from importer.core.cast import cast_trait
 from importer.core.characters import TextBytes, text_bytes
 from importer.core.check_values import Checks, check_identifier, check_text, check_value_rule
+from importer.core.entries import Entry, as_text, issues_of, rejected_rows
 from importer.core.findings import Cell, Finding, nulls
 from importer.core.fixes_columns import repair
 from importer.core.issues import CATALOGUE, ISSUES_SCHEMA, Severity
@@ -24,8 +25,6 @@ from importer.core.transform import NullIntent, OnInvalid, TraitPlan
 
 REMOVE_PREFIX: Final = "remove:"
 """Prefix of the Boolean column that marks explicit removals of a trait."""
-
-_LINES_SCHEMA: Final = pl.Schema({"at": pl.UInt32, "value": pl.String, "entry": pl.UInt32})
 
 EARLY_SCHEMA: Final = pl.Schema({"state": pl.String, "code": pl.String})
 """State of a row that is decided here: ``rejected`` or ``skipped``; null where the row goes on."""
@@ -54,16 +53,6 @@ class _CastTrait:
     trait: TraitPlan
     cell: Cell
     missing: pl.Series
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A finding with its place; the issues of a row come in the order of their entries."""
-
-    finding: Finding
-    severity: Severity
-    column: str | None = None
-    trait: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +95,14 @@ def check_rows(checks: Checks, frame: pl.DataFrame, row_number: pl.Series, blank
         source, numbers, positions = frame.filter(active), row_number.filter(active), active.arg_true()
 
     casts = [_cast(checks, trait, text) for trait in checks.plan.traits]
-    entries = [
-        _Entry(finding, _severity(finding, cast.trait), cast.trait.column, cast.trait.ref)
-        for cast in casts
-        for finding in cast.cell.findings
-    ]
-    entries += _row_entries(checks, casts, text, _rejected(entries, source.height))
-    issues = _issues(entries, source)
+    entries = [entry for cast in casts for entry in _cell_entries(cast)]
+    entries += _row_entries(checks, casts, text, rejected_rows(entries, source.height))
+    issues = issues_of(entries, source)
     errors = issues.filter(pl.col("severity") == Severity.ERROR.value).unique("at", keep="first", maintain_order=True)
     typed = _typed_frame(casts, positions)
     if errors.height:
-        early = _with_rejected(early, positions.gather(errors["at"]), errors["code"])
-        typed = typed.filter(~_rejected(entries, source.height))
+        early = _withrejected_rows(early, positions.gather(errors["at"]), errors["code"])
+        typed = typed.filter(~rejected_rows(entries, source.height))
     issues = issues.select(numbers.gather(issues["at"]).alias("row_number"), *ISSUES_SCHEMA.names()[1:])
     return CheckedRows(early, typed, issues, _repairs(casts, source, text))
 
@@ -185,28 +170,52 @@ def _cast(checks: Checks, trait: TraitPlan, text: _Text) -> _CastTrait:
     return _CastTrait(trait, cell, start.is_null())
 
 
-def _row_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text, bad: pl.Series) -> list[_Entry]:
+def _row_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text, bad: pl.Series) -> list[Entry]:
     """Judge whole rows; a row whose cells are already in error is judged no further: one cause, one issue."""
     height = text.frame.height
-    entries = [
-        _Entry(Finding("required-missing", cast.missing), Severity.ERROR, cast.trait.column, cast.trait.ref)
-        for cast in casts
-        if cast.trait.required
-    ]
-    bad |= _rejected(entries, height)
     identifiers = [cast for cast in casts if cast.trait.id_type is not None]
+    entries = [_required_entry(cast, height) for cast in casts if cast.trait.required]
+    bad |= rejected_rows(entries, height)
+    # A required one that was dropped rejects the row already.
     unusable = [
-        _Entry(finding, _severity(finding, cast.trait)) for cast in identifiers for finding in cast.cell.findings
+        Entry(finding, Severity.ERROR if cast.trait.required else _severity(finding, cast.trait))
+        for cast in identifiers
+        for finding in cast.cell.findings
     ]
-    nameless = (_count(identifiers, height) == 0) & ~_rejected(unusable, height)
+    nameless = (_count(identifiers, height) == 0) & ~rejected_rows(unusable, height)
     values = _count([cast for cast in casts if cast.trait.column is not None], height)
     few = (values < limits.MIN_VALUES_PER_ROW) & ~nameless & ~bad
-    entries.append(_Entry(Finding("missing-identifier", nameless), Severity.ERROR))
-    entries.append(_Entry(Finding("too-few-values", few), Severity.ERROR))
+    nothing = "no usable value in " + (", ".join(cast.trait.column or cast.trait.ref for cast in identifiers) or "any")
+    entries.append(Entry(Finding("missing-identifier", nameless, nothing), Severity.ERROR))
+    least = f"fewer than {limits.MIN_VALUES_PER_ROW} values of its own are left in the row"
+    entries.append(Entry(Finding("too-few-values", few, least), Severity.ERROR))
     entries += _rule_entries(checks, casts, text)
+    keyless = Severity.ERROR if checks.plan.needs_key else Severity.WARNING
     for key in checks.plan.key:
-        entries.append(_Entry(Finding("missing-key", text.frame[key].is_null()), Severity.WARNING, key))
+        empty = Finding("missing-key", text.frame[key].is_null(), "the row cannot be recognised in later runs")
+        entries.append(Entry(empty, keyless, key))
     return [entry for entry in entries if entry.finding.mask.any()]
+
+
+def _cell_entries(cast: _CastTrait) -> list[Entry]:
+    return [
+        Entry(finding, _severity(finding, cast.trait), cast.trait.column, cast.trait.ref)
+        for finding in cast.cell.findings
+    ]
+
+
+def _severity(finding: Finding, trait: TraitPlan) -> Severity:
+    severity = CATALOGUE[finding.code].severity
+    if severity is Severity.ERROR and trait.on_invalid is OnInvalid.DROP:
+        return Severity.WARNING
+    return severity
+
+
+def _required_entry(cast: _CastTrait, height: int) -> Entry:
+    """Tell which rows lack a required value: the cell is empty, or a warning says why its value was dropped."""
+    lacking = cast.cell.value.is_null() & ~rejected_rows(_cell_entries(cast), height)
+    finding = Finding("required-missing", lacking, "the mapping requires a value, and none is left")
+    return Entry(finding, Severity.ERROR, cast.trait.column, cast.trait.ref)
 
 
 def _count(casts: Sequence[_CastTrait], height: int) -> pl.Series:
@@ -215,7 +224,7 @@ def _count(casts: Sequence[_CastTrait], height: int) -> pl.Series:
     return pl.DataFrame([nulls(pl.UInt32, height).alias(""), *present]).select(pl.sum_horizontal(pl.all())).to_series()
 
 
-def _rule_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text) -> list[_Entry]:
+def _rule_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text) -> list[Entry]:
     if not checks.plan.rules:
         return []
     values = {cast.trait.column: cast.cell.value for cast in reversed(casts) if cast.trait.column is not None}
@@ -224,54 +233,11 @@ def _rule_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text) -> l
     for rule in checks.plan.rules:
         broken = ~typed.evaluate(rule.expression.expr).fill_null(value=True)
         severity = Severity.ERROR if rule.is_error else Severity.WARNING
-        entries.append(_Entry(Finding("rule-broken", broken, f"rule {rule.name}"), severity))
+        entries.append(Entry(Finding("rule-broken", broken, f"rule {rule.name}"), severity))
     return entries
 
 
-def _severity(finding: Finding, trait: TraitPlan) -> Severity:
-    severity = CATALOGUE[finding.code].severity
-    # Dropping the value would send the row without what it must have.
-    if severity is Severity.ERROR and trait.on_invalid is OnInvalid.DROP and not trait.required:
-        return Severity.WARNING
-    return severity
-
-
-def _rejected(entries: Sequence[_Entry], height: int) -> pl.Series:
-    rejected = pl.repeat(False, height, eager=True)  # noqa: FBT003
-    for entry in entries:
-        if entry.severity is Severity.ERROR:
-            rejected |= entry.finding.mask
-    return rejected
-
-
-def _issues(entries: Sequence[_Entry], source: pl.DataFrame) -> pl.DataFrame:
-    """Return `ISSUES_SCHEMA` with ``at``, the position in the source, in place of the row number, sorted by it."""
-    pieces = []
-    for number, entry in enumerate(entries):
-        rows = entry.finding.mask.arg_true()
-        text = nulls(pl.String, len(rows)) if entry.column is None else as_text(source[entry.column].gather(rows))
-        pieces.append(pl.DataFrame({"at": rows, "value": text}).with_columns(entry=pl.lit(number, dtype=pl.UInt32)))
-    kinds = pl.DataFrame(
-        [
-            (found.code, entry.severity.value, entry.column, entry.trait, found.message or CATALOGUE[found.code].title)
-            for entry in entries
-            for found in [entry.finding]
-        ],
-        schema=dict.fromkeys(("code", "severity", "column", "trait", "message"), pl.String()),
-        orient="row",
-    )
-    lines = pl.concat([pl.DataFrame(schema=_LINES_SCHEMA), *pieces]).sort("at", maintain_order=True)
-    return lines.hstack(kinds[lines["entry"]]).select("at", *ISSUES_SCHEMA.names()[1:])
-
-
-def as_text(values: pl.Series) -> pl.Series:
-    """Return source values as text, the items of a list joined by ``|``."""
-    if values.dtype == pl.List:
-        return values.list.eval(pl.element().cast(pl.String)).list.join("|", ignore_nulls=True)
-    return values.cast(pl.String)
-
-
-def _with_rejected(early: pl.DataFrame, rows: pl.Series, codes: pl.Series) -> pl.DataFrame:
+def _withrejected_rows(early: pl.DataFrame, rows: pl.Series, codes: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"state": early["state"].scatter(rows, "rejected"), "code": early["code"].scatter(rows, codes)})
 
 

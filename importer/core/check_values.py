@@ -9,17 +9,25 @@ from typing import Final
 import polars as pl
 
 from importer.core import limits
-from importer.core.cast import TYPED, change_text, refuse_list
-from importer.core.characters import CONTROL, INVISIBLE, TextBytes, longer_than
-from importer.core.emails import normalise_identifier
+from importer.core.cast import SCIENTIFIC_MESSAGE, TYPED, change_text, refuse_list
+from importer.core.characters import CONTROL, CONTROL_MESSAGE, INVISIBLE, TextBytes, longer_than
+from importer.core.emails import INVALID_EMAIL, MAX_ADDRESS_BYTES, MAX_LOCAL_BYTES, normalise_identifier
 from importer.core.findings import Cell, nulls
 from importer.core.fixes_columns import FixPlan
 from importer.core.json_text import json_plain, json_strings
-from importer.core.phones import is_placeholder_phone
+from importer.core.phones import PhoneIssue, is_placeholder_phone
 from importer.core.schema import DataType, Normalization, ValidationRule
 from importer.core.transform import TraitPlan, TransformPlan
 
-_UNLIKELY: Final = "unlikely-phone"
+_MESSAGES: Final[dict[str, str]] = {
+    INVALID_EMAIL: "expected one address, name@domain, with at most "
+    f"{MAX_LOCAL_BYTES} bytes before the @ and {MAX_ADDRESS_BYTES} in all",
+    PhoneIssue.INVALID: "expected a number with a calling code in use, and as many digits as its country has",
+    PhoneIssue.DAMAGED: SCIENTIFIC_MESSAGE,
+    PhoneIssue.UNLIKELY: "its prefix is not assigned in its country; it is sent as it is",
+}
+_NO_REGION: Final = "no calling code, and the mapping names no region for it"
+_PATTERN_SHOWN_CHARS: Final = 100
 _REPAIR: Final = {Normalization.PHONE: "e164", Normalization.EMAIL: "email-case", Normalization.TRIM: "nfc"}
 
 
@@ -106,9 +114,10 @@ def check_text(trait: TraitPlan, cell: Cell, seen: TextBytes) -> None:
         seen: What the text's bytes allow for.
     """
     if seen.control:
-        cell.refuse(cell.value.str.contains(CONTROL), "control-character")
+        cell.refuse(cell.value.str.contains(CONTROL), "control-character", CONTROL_MESSAGE)
     if trait.id_type is not None and seen.international:
-        cell.refuse(cell.value.str.contains(INVISIBLE), "invisible-character")
+        message = "a zero-width or direction-changing character in an identifier"
+        cell.refuse(cell.value.str.contains(INVISIBLE), "invisible-character", message)
 
 
 def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.DataFrame) -> None:
@@ -126,23 +135,27 @@ def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.Data
         return
     normalization = trait.normalization or Normalization.TRIM
     change_text(trait, cell)
-    if normalization is Normalization.PHONE:
-        cell.refuse(is_placeholder_phone(cell.value), "denied-value", "a well-known placeholder number")
     denied = checks.denied[trait.ref]
     _deny(cell, denied)
     written = cell.value
     normalised = normalise_identifier(written, normalization, _region(trait, text))
+    if normalization is Normalization.PHONE:
+        # judged by the number where there is one, so that no spelling of it gets another verdict
+        number = normalised["value"].zip_with(normalised["value"].is_not_null(), written)
+        cell.refuse(is_placeholder_phone(number), "denied-value", "a well-known placeholder number")
     codes = normalised["code"]
     found = codes.drop_nulls().unique().sort().to_list()
     for code in found:
-        if code != _UNLIKELY:
-            cell.refuse(codes == code, code)
-    cell.value = normalised["value"]
+        if code == PhoneIssue.AMBIGUOUS:
+            _refuse_ambiguous(trait, cell, codes == code, text)
+        elif code != PhoneIssue.UNLIKELY:
+            cell.refuse(codes == code, code, _MESSAGES[code])
+    cell.value = normalised["value"].zip_with(cell.value.is_not_null(), nulls(pl.String, len(written)))
     _deny(cell, denied)
     longest = limits.IDENTIFIER_MAX_CHARS
     cell.refuse(longer_than(cell.value, longest), "too-long", f"an identifier has at most {longest} characters")
-    if _UNLIKELY in found:
-        cell.warn(codes == _UNLIKELY, _UNLIKELY)
+    if PhoneIssue.UNLIKELY in found:
+        cell.warn(codes == PhoneIssue.UNLIKELY, PhoneIssue.UNLIKELY, _MESSAGES[PhoneIssue.UNLIKELY])
     cell.count(_REPAIR.get(normalization, "normalised"), int((written != cell.value).sum()))
 
 
@@ -151,6 +164,18 @@ def _region(trait: TraitPlan, text: pl.DataFrame) -> pl.Series | str | None:
         return trait.region
     region = text[trait.region_from].str.to_uppercase()
     return region if trait.region is None else region.fill_null(trait.region)
+
+
+def _refuse_ambiguous(trait: TraitPlan, cell: Cell, mask: pl.Series, text: pl.DataFrame) -> None:
+    """Refuse national numbers without a country, and say whether the row's region or the mapping is at fault."""
+    code = PhoneIssue.AMBIGUOUS
+    column = trait.region_from
+    if column is not None and text.schema[column] == pl.String:
+        named = text[column].is_not_null()
+        wrong = f"no calling code, and column {column} has no country code of two letters (ISO 3166, such as DE or US)"
+        cell.refuse(mask & named, code, wrong)
+        cell.refuse(mask & ~named, code, f"no calling code, and column {column} is empty in this row")
+    cell.refuse(mask, code, _NO_REGION)
 
 
 def _deny(cell: Cell, denied: pl.Series) -> None:
@@ -188,7 +213,8 @@ def _check_string_rule(rule: ValidationRule, cell: Cell, *, is_checked: bool) ->
         too_short = cell.value.str.len_chars() < rule.min_length
         cell.refuse(too_short, "too-short", f"the store asks for {rule.min_length} characters")
     if rule.pattern is not None and is_checked:
-        cell.refuse(~cell.value.str.contains(rule.pattern), "pattern-mismatch")
+        shown = rule.pattern[:_PATTERN_SHOWN_CHARS] + ("..." if len(rule.pattern) > _PATTERN_SHOWN_CHARS else "")
+        cell.refuse(~cell.value.str.contains(rule.pattern), "pattern-mismatch", f"the store's pattern is {shown}")
 
 
 def _check_item_rule(rule: ValidationRule, cell: Cell) -> None:

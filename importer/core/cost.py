@@ -7,6 +7,7 @@ and "at least" leaves it out. Source: the service's public documentation of its 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,6 +16,12 @@ from importer.core.report import Allowance
 
 FREE_OPERATIONS: Final = 100_000
 """Operations of a month that are not billed, an account."""
+
+
+LOOKUP: Final = "lookup"
+GET_PROFILE: Final = "get-profile"
+GET_OTHER_PROFILE: Final = "get-other-profile"
+"""Kinds of requests that read profiles: by an identifier; the one that a lookup named; the others that it named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,22 @@ class Billed:
     def __add__(self, other: Billed) -> Billed:
         """Add what another run was billed."""
         return Billed(self.at_least + other.at_least, self.at_most + other.at_most, self.reads + other.reads)
+
+
+def reads_at_most(requests: Mapping[str, int]) -> int:
+    """Return how many billable reads some requests were at most.
+
+    A lookup is one, whether or not it finds somebody: what a miss costs is not documented. Reading the profile that a
+    lookup named is none on top, since a profile is billed once a day; reading the others that it named is one each.
+
+    Args:
+        requests: Requests by kind.
+
+    Example:
+        >>> reads_at_most({"bulk": 7, "lookup": 20, "get-profile": 20}), reads_at_most({"get-other-profile": 2})
+        (20, 2)
+    """
+    return requests.get(LOOKUP, 0) + requests.get(GET_OTHER_PROFILE, 0)
 
 
 def month_of(moment_iso: str) -> str:

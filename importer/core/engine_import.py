@@ -25,7 +25,6 @@ from importer.core.lifecycle import (
 )
 from importer.core.pacing import backoff_s
 
-
 ARRIVED: Final = frozenset({"PROCESSING", "COMPLETED", "FAILED"})
 """States of an import whose file is with the service."""
 

@@ -14,6 +14,7 @@ import polars as pl
 from importer.core import fixes_text
 from importer.core.characters import CONTROL, INVISIBLE
 from importer.core.issues import CATALOGUE, Severity
+from importer.core.placeholders import PLACEHOLDER
 
 _E = Severity.ERROR
 _W = Severity.WARNING
@@ -96,8 +97,9 @@ _ENTRIES: Final = (
         "sensitive-data",
         _W,
         "data the service is not for",
-        "The values or the name of the column look like card numbers, national identity numbers or health data.",
-        "Leave the column out of the mapping.",
+        "The values or the name of the column look like card numbers, national identity numbers or health data. The "
+        "service is not HIPAA eligible or PCI compliant.",
+        "Leave the column out of the mapping: what is not mapped is not sent.",
     ),
     Symptom(
         "lost-plus",
@@ -229,13 +231,6 @@ _NUMBER: Final = r"[+-]?\(?[0-9][0-9 ().,/'-]*"
 _SIGN: Final = r"(?:[\p{Sc}]|EUR|USD|GBP|CHF)"
 _AMOUNT: Final = r"-?[0-9][0-9.,' \x{a0}]*"
 _CURRENCY: Final = rf"^-?{_SIGN}\s?{_AMOUNT}$|^{_AMOUNT}\s?{_SIGN}$"
-_PLACEHOLDER: Final = (
-    r"^(?i:n/?a\.?|n\.a\.|null|none|nil|nan|unknown|unbekannt|inconnu|desconocido|k\.? ?a\.?|keine angabe|"
-    r"not (?:available|applicable|provided|set)|no (?:e-?mail|phone|name)|non renseign[e\x{e9}]|sin datos|s/d|"
-    r"tb[ad]|xxx+|-{1,5}|\.{1,5}|\?{1,5}|_{1,5}|0{7,}|"
-    r"(?:test|none|no|na|noemail|nomail|unknown|dummy|fake|asdf|abc|xxx?)@"
-    r"(?:test|none|no|na|noemail|nomail|unknown|dummy|fake|asdf|abc|domain|mail|email|xxx?)\.[a-z]{2,6})$"
-)
 _TWO_DIGIT_YEAR: Final = r"^[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}(?: [0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?$"
 
 
@@ -266,15 +261,10 @@ _TESTS: Final = (
         b"=@+-",
         rf'^="[^"]*"$|^{_NUMBER}(?: ?(?:ext|x)\.? ?[0-9]+)?$|^@[A-Za-z0-9_.]+$|^[+-]?[0-9.,]+[Ee]',
     ),
-    _Test("placeholder", _PLACEHOLDER),
+    _Test("placeholder", PLACEHOLDER),
     _Test("two-digit-year", _TWO_DIGIT_YEAR, b"./-"),
     _Test("smart-quotes", "[\u2018\u2019\u201c-\u201e]", b"\xe2", fixes_text.MOJIBAKE),
 )
-
-
-def is_placeholder(text: pl.Series) -> pl.Series:
-    """Tell which values mean that there is none."""
-    return text.str.contains(_PLACEHOLDER)
 
 
 def byte_counts(text: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.intp]]:

@@ -18,12 +18,12 @@ class Finding:
     Attributes:
         code: Issue code.
         mask: bool, one entry a row of the chunk, no nulls.
-        message: Detail without cell values; empty takes the catalogue's title.
+        message: Which rule, with its bound, in this place: never a cell value.
     """
 
     code: str
     mask: pl.Series
-    message: str = ""
+    message: str
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Cell:
     findings: list[Finding] = field(default_factory=list)
     repairs: dict[str, int] = field(default_factory=dict)
 
-    def refuse(self, mask: pl.Series, code: str, message: str = "") -> None:
+    def refuse(self, mask: pl.Series, code: str, message: str) -> None:
         """Record `code` where `mask` is true and a value is left, and make those values null. Null is false."""
         if not mask.any():
             return
@@ -49,7 +49,7 @@ class Cell:
             self.findings.append(Finding(code, mask, message))
             self.value = self.value.zip_with(~mask, nulls(self.value.dtype, len(mask)))
 
-    def warn(self, mask: pl.Series, code: str, message: str = "") -> None:
+    def warn(self, mask: pl.Series, code: str, message: str) -> None:
         """Record `code` where `mask` is true and a value is left, and leave the values. Null is false."""
         mask = mask.fill_null(value=False) & self.value.is_not_null()
         if mask.any():

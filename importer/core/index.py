@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-INDEX_STATES: Final = ("send", "sequence", "held", "combined", "rejected")
+INDEX_STATES: Final = ("send", "sequence", "held", "combined", "rejected", "unchanged")
 """`send` and `sequence` rows go out (the latter one after the other); the others are final."""
 
 INDEX_SCHEMA: Final = pl.Schema(

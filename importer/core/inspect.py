@@ -64,6 +64,7 @@ class Guess:
         false_values: For booleans: the words found that mean no, lower case.
         separator: For arrays: what stands between the items.
         currency: For money: ISO 4217 code, "" where several or none are named.
+        by_name: For what is sensitive: the name alone says so.
     """
 
     meaning: Meaning
@@ -76,6 +77,7 @@ class Guess:
     false_values: tuple[str, ...] = ()
     separator: str = ""
     currency: str = ""
+    by_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ class ColumnProfile:
         examples: Up to five distinct values AS THEY ARE: cell values, to be masked by whoever writes them.
         findings: Worst first.
         is_list: A list column of Parquet.
+        null_words: Words of a known list that mean "no value" (N/A, NULL, -), as they are written, with their counts,
+            the most frequent first; these alone may be shown.
     """
 
     name: str
@@ -136,6 +140,7 @@ class ColumnProfile:
     examples: tuple[str, ...] = ()
     findings: tuple[ColumnFinding, ...] = ()
     is_list: bool = False
+    null_words: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def guess(self) -> Guess:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,6 +13,7 @@ import polars as pl
 
 from importer.core.excel import byte_counts, symptoms
 from importer.core.fixes_columns import Evidence
+from importer.core.placeholders import null_words
 
 SAMPLE_VALUES: Final = 10_000
 """Values of a column that its meaning is judged by; they are spread evenly over the source."""
@@ -176,6 +178,7 @@ class ColumnCounter:
         self.sample = Sample(sample_size)
         self.evidence = Evidence()
         self.symptoms: dict[str, Seen] = {}
+        self.null_words: Counter[str] = Counter()
         self.lengths = DigitLengths()
 
     def add(self, column: pl.Series, rows: Rows) -> None:
@@ -210,6 +213,8 @@ class ColumnCounter:
         present = byte_counts(text)
         for code, mask in symptoms(text, present).items():
             self.symptoms.setdefault(code, Seen()).add(int(mask.sum()), rows.place(_first(mask)))
+            if code == "placeholder":
+                self.null_words.update(null_words(text.filter(mask)))
         if not present[ord("0") : ord("9") + 1].any():
             self.evidence.filled += len(text)
             return

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from importer.core.excel import DOCTOR, is_placeholder
+from importer.core.excel import DOCTOR
 from importer.core.fixes_columns import ColumnFix, repair
 from importer.core.inspect import SENSITIVE, ColumnFinding, ColumnProfile, Guess, Meaning
 from importer.core.inspect_columns import ColumnCounter, Place, Seen
@@ -16,11 +16,16 @@ from importer.core.inspect_meaning import guess_meaning
 from importer.core.inspect_reading import Column, Shares
 from importer.core.inspect_words import header_says
 from importer.core.issues import Severity
+from importer.core.mapping_checks import quoted
+from importer.core.placeholders import is_placeholder
 
 EXAMPLES: Final = 5
 
 _SERIAL: Final = r"^[1-6][0-9]{4}$"
 _DOMINANT: Final = 0.6
+_REAL: Final = 0.2
+"""Share of real values from which a column is judged by them alone."""
+_WORDS_SHOWN: Final = 4
 _READ_THROUGH: Final = ("excel-wrapper", "mojibake", "invisible-characters", "non-breaking-spaces")
 _PADDED_CODES: Final = (5,)
 """Lengths of postal codes that begin with a zero somewhere: 5 digits."""
@@ -100,6 +105,7 @@ def _profile_column(
         examples=tuple(distinct_values.gather_every(step).head(EXAMPLES).to_list()),
         findings=tuple(findings),
         is_list=counter.is_list,
+        null_words=dict(counter.null_words.most_common()),
     )
 
 
@@ -117,7 +123,7 @@ def _judged(counter: ColumnCounter) -> _Judged:
         codes.append("trailing-zero-decimal")
     text, changed = repair(values, [ColumnFix(code) for code in codes])
     real = text.filter(~is_placeholder(text))
-    if len(real) == len(text) or len(real) < _DOMINANT * len(text):
+    if len(real) == len(text) or len(real) < _REAL * len(text):
         return _Judged(text, "once repaired" if changed else "")
     return _Judged(real, "once repaired, but for placeholders" if changed else "but for placeholders")
 
@@ -127,7 +133,7 @@ _Found = tuple[ColumnFinding, Place | None]
 
 def _findings(counter: ColumnCounter, column: Column, guess: Guess, repairs: Mapping[str, Seen]) -> list[_Found]:
     found = [
-        _found(code, seen, repairs)
+        _found(code, seen, repairs, _words(counter) if code == "placeholder" else "")
         for code, seen in counter.symptoms.items()
         if not (code == "two-digit-year" and guess.meaning not in {Meaning.DATE, Meaning.DATETIME})
     ]
@@ -161,6 +167,13 @@ def _found(code: str, seen: Seen, repairs: Mapping[str, Seen], message: str = ""
         message=message or symptom.title,
     )
     return finding, seen.first
+
+
+def _words(counter: ColumnCounter) -> str:
+    """Name the commonest words that mean "no value"; empty where there are only values that pretend to be some."""
+    shown = [f"{quoted(word)} {count:,}" for word, count in counter.null_words.most_common(_WORDS_SHOWN)]
+    more = len(counter.null_words) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _open_dates(counter: ColumnCounter, guess: Guess) -> list[_Found]:

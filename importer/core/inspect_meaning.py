@@ -137,7 +137,8 @@ def _texts(column: Column) -> list[Guess]:
             )
         )
     if column.distinct <= FEW and column.distinct <= column.filled / 4:
-        guesses.append(Guess(Meaning.CATEGORY, 0.55, f"{column.distinct:,} different values"))
+        many = f"{column.distinct:,} different values" if column.distinct > 1 else "one value in all rows that have any"
+        guesses.append(Guess(Meaning.CATEGORY, 0.55, many))
     spaced = column.share(r"\p{L}.* .*\p{L}")
     guesses.append(
         scored(column, Meaning.TEXT, 1.0, alone=0.3 + 0.3 * spaced, evidence=percent(spaced, "are several words"))

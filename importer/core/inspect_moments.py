@@ -25,6 +25,18 @@ _FORMATS: Final = (
     ),
 )
 
+_TIMES: Final = tuple(
+    (rf"[0-9]{sign}{pattern}$", sign, time)
+    for sign in (" ", "T")
+    for pattern, time in (
+        (r"[0-9]{2}:[0-9]{2}", "%H:%M"),
+        (r"[0-9]{2}:[0-9]{2}:[0-9]{2}", "%H:%M:%S"),
+        (r"(?:0[1-9]|1[0-2]):[0-9]{2} [AP]M", "%I:%M %p"),
+        (r"(?:0[1-9]|1[0-2]):[0-9]{2}:[0-9]{2} [AP]M", "%I:%M:%S %p"),
+    )
+)
+"""How the time of day ends a moment: pattern, what stands before it, format."""
+
 
 def date_guesses(column: Column) -> list[Guess]:
     """Judge whether values are dates, and in which format."""
@@ -61,7 +73,7 @@ def _numbered_dates(column: Column) -> list[Guess]:
             continue
         timed = column.share(stem + r"[0-9]{4}[ T][0-9]")
         order = column.evidence.order() if fits >= short else None
-        likely = order or ("dmy" if sign == "." else None)
+        likely = order or ("dmy" if sign == "." and not column.evidence.month_first else None)
         shape = {"dmy": f"%d{sign}%m{sign}%Y", "mdy": f"%m{sign}%d{sign}%Y", None: ""}[likely]
         meaning = Meaning.DATETIME if timed > fits / 2 else Meaning.DATE
         return [
@@ -70,17 +82,27 @@ def _numbered_dates(column: Column) -> list[Guess]:
                 meaning,
                 max(fits, short) * (1.0 if likely else 0.9),
                 alone=0.97,
-                evidence=_order_evidence(column.evidence, order, max(fits, short), is_short=short > fits),
-                date_format="" if meaning is Meaning.DATETIME else shape,
+                evidence=_order_evidence(
+                    column.evidence, likely if fits >= short else None, max(fits, short), is_short=short > fits
+                ),
+                date_format=_with_time(column, shape) if meaning is Meaning.DATETIME else shape,
             )
         ]
     return []
+
+
+def _with_time(column: Column, day: str) -> str:
+    """Return a format with the time of day that all values show, "" where they show several."""
+    times = [f"{day}{sign}{time}" for ending, sign, time in _TIMES if column.share(ending) == 1]
+    return times[0] if day and times else ""
 
 
 def _order_evidence(seen: Evidence, order: str | None, share: float, *, is_short: bool) -> str:
     dates = percent(share, "are dates")
     if is_short:
         return f"{dates} with two-digit years"
+    if order == "dmy" and not seen.day_first:
+        return f"{dates} with points, which are written with the day first; no day above 12 proves it"
     if order == "dmy":
         return f"{dates}, day first: {seen.day_first:,} have a day above 12 there, none has it in the month's place"
     if order == "mdy":

@@ -8,9 +8,14 @@ import polars as pl
 
 from importer.core.inspect import Guess, Meaning
 
-_CARD: Final = r"^(?:3[47][0-9]{13}|(?:4|5[1-5]|2[2-7]|6[05])[0-9]{11,17})$"
+_CARD: Final = (
+    r"^(?:4[0-9]{12}(?:[0-9]{3}){0,2}|(?:5[1-5]|2[2-7]|35)[0-9]{14}|3[47][0-9]{13}|3[068][0-9]{12}|6[0245][0-9]{14})$"
+)
 _NATIONAL: Final = {
-    "US social security numbers": r"^[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}$",
+    "US social security numbers": (
+        r"^(?:00[1-9]|0[1-9][0-9]|[1-578][0-9]{2}|6(?:[0-57-9][0-9]|6[0-57-9]))-(?:0[1-9]|[1-9][0-9])-"
+        r"(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})$"
+    ),
     "British national insurance numbers": r"^[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]$",
     "Italian tax codes": r"^[A-Z]{6}[0-9]{2}[A-EHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z]$",
     "Spanish identity numbers": r"^[0-9]{8}[A-HJ-NP-TV-Z]$|^[XYZ][0-9]{7}[A-HJ-NP-TV-Z]$",
@@ -22,6 +27,8 @@ _NATIONAL: Final = {
 }
 _DIAGNOSIS: Final = r"^[A-TV-Z][0-9]{2}\.[0-9]{1,4}$"
 _MANY: Final = 0.6
+_LEAST: Final = 3
+"""Different values that have to fit: one number in ten has the check digit of a card by chance."""
 _SAID: Final = 0.95
 
 
@@ -29,18 +36,19 @@ def sensitive_guesses(values: pl.Series, said: frozenset[Meaning]) -> list[Guess
     """Judge whether a column holds what must not be imported.
 
     Args:
-        values: A sample of trimmed values, no nulls, not empty.
+        values: A sample of trimmed values, no nulls.
         said: Meanings the header speaks for.
     """
     guesses = [
-        Guess(meaning, _SAID, "the header says so")
+        Guess(meaning, _SAID, "the header says so", by_name=True)
         for meaning in (Meaning.CARD_NUMBER, Meaning.NATIONAL_ID, Meaning.HEALTH)
         if meaning in said
     ]
     if not values.str.contains("[0-9]{2}").any():
         return guesses
-    cards = _share(_is_card(values))
-    if cards > _MANY:
+    is_card = _is_card(values)
+    cards = _share(is_card)
+    if cards > _MANY and values.filter(is_card).n_unique() >= _LEAST:
         guesses.append(Guess(Meaning.CARD_NUMBER, round(0.99 * cards, 2), "check digits of payment cards are right"))
     for what, pattern in _NATIONAL.items():
         share = _share(values.str.contains(pattern))

@@ -73,7 +73,12 @@ HEADER_WORDS: Final[dict[Meaning, frozenset[str]]] = {
     Meaning.ARRAY: frozenset({"tags", "interests", "labels", "categories", "groups", "segments", "interessen"}),
     Meaning.URL: frozenset({"url", "website", "link", "webseite", "homepage", "site", "web"}),
     Meaning.TEXT: frozenset({"note", "notes", "comment", "comments", "description", "bemerkung", "notiz", "kommentar"}),
-    Meaning.CARD_NUMBER: frozenset({"creditcard", "creditcardnumber", "pan", "kreditkarte", "ccnumber", "cvv", "cvc"}),
+    Meaning.CARD_NUMBER: frozenset(
+        {
+            *("creditcard", "creditcardnumber", "pan", "kreditkarte", "kreditkartennummer", "ccnumber", "cvv", "cvc"),
+            *("cardnumber", "cardno", "debitcard", "kartennummer", "tarjetadecredito", "cartedecredit", "ccnum"),
+        }
+    ),
     Meaning.NATIONAL_ID: frozenset(
         {
             *("ssn", "socialsecurity", "nationalid", "passport", "taxid", "steuerid", "steuernummer", "reisepass"),
@@ -102,8 +107,11 @@ HEADER_WORDS: Final[dict[Meaning, frozenset[str]]] = {
                 "diagnostic",
                 "maladie",
                 "enfermedad",
-                "health",
-                "treatment",
+                "healthdata",
+                "healthstatus",
+                "healthcondition",
+                "healthinsurance",
+                "medicalhistory",
                 "symptoms",
             ),
         }
@@ -181,6 +189,14 @@ _CODES: Final = "en de fr es it nl pt pl da sv nb no fi cs sk hu ro bg el tr ru 
 LANGUAGES: Final = frozenset(_CODES.split())
 """Two-letter codes of languages."""
 
+_OTHER_CARDS: Final = frozenset(
+    {
+        *("loyalty", "gift", "member", "membership", "customer", "bonus", "library", "access", "sim", "fidelity"),
+        *("treue", "geschenk", "kunden", "mitglied", "mitglieds", "fidelite", "cadeau", "regalo", "fidelidad"),
+    }
+)
+"""Words beside which a card is none to pay with."""
+
 
 def plain(text: str) -> str:
     """Return a text in lower case without accents; \u00df is ss."""
@@ -207,4 +223,6 @@ def header_says(name: str) -> frozenset[Meaning]:
     said = {meaning for meaning, known in HEADER_WORDS.items() if words & known}
     if said & {Meaning.FIRST_NAME, Meaning.LAST_NAME}:
         said.discard(Meaning.FULL_NAME)
+    if words & _OTHER_CARDS:
+        said.discard(Meaning.CARD_NUMBER)
     return frozenset(said)

@@ -83,7 +83,8 @@ _ENTRIES = (
         "required-missing",
         _E,
         "Required value missing",
-        "The mapping says `required: true` for this column and the cell is empty or a null token.",
+        "The mapping says `required: true` for this column, and the cell is empty, a null token, or has a value that "
+        "was dropped: another issue of the row says why.",
         "Fill the cell, or take `required` out of the mapping.",
     ),
     IssueCode(
@@ -98,7 +99,7 @@ _ENTRIES = (
         "missing-key",
         _W,
         "Key is empty",
-        "A key column of this row is empty, so the row cannot be recognised in later runs.",
+        "A key column of this row is empty, so the row cannot be recognised in later runs; a sync rejects it.",
         "Fill the key column.",
     ),
     IssueCode(
@@ -192,8 +193,9 @@ _ENTRIES = (
         "ambiguous-phone",
         _E,
         "National phone number without a country",
-        "The number has no country code and the mapping names no region for it. The service would read it as a US "
-        "number and might merge two people.",
+        "The number has no country code and the mapping names no region for it, or the row's region is none: it is to "
+        "be two letters of ISO 3166, such as DE or US, not a country's name. The service would read it as a US number "
+        "and might merge two people.",
         "Set `region:` or `region_from:` for the column, `defaults: {region: ..}`, or write the number with + and "
         "country code.",
     ),
@@ -223,7 +225,7 @@ _ENTRIES = (
         _W,
         "Identifier shared by different keys",
         "Rows of different keys carry the same identifier; by `on_shared: drop-value` it was dropped from all of them. "
-        "A row without another identifier is held.",
+        "A row that this leaves without an identifier, a second value or a required one is held.",
         "Correct the identifier, or set `identity: {on_shared: {<idType>: hold|allow}}`.",
     ),
     IssueCode(
@@ -239,10 +241,20 @@ _ENTRIES = (
         "merge-with-stored",
         _W,
         "Row would merge profiles of the store",
-        "By `--lookup`, the row's identifiers belong to two or more profiles of the store, or rows of different keys "
-        "would go to one stored profile; the service may merge them, and nothing undoes a merge.",
+        "By `--lookup`, or by what a sync delivered before, the row's identifiers belong to two or more profiles of "
+        "the store, or rows of different keys would go to one stored profile; the service may merge them, and nothing "
+        "undoes a merge.",
         "See groups.parquet. Correct the identifiers, or allow it: `--allow-merges N`, or "
         "`memory-importer resume RUN --release GROUP`.",
+    ),
+    IssueCode(
+        "parked",
+        _W,
+        "Row was refused in several runs of a sync",
+        "The service refused this very row in as many runs as the sync file's `refused_runs` says; it is not sent "
+        "again until it changes.",
+        "See what the service said in the outcomes of the run that sent it last; correct the row in the source. "
+        "`sync history FILE` lists the runs.",
     ),
     # text damage
     IssueCode(
@@ -348,7 +360,23 @@ _ENTRIES = (
         "Operation completed with errors",
         "The batch of this row was accepted, and its operation COMPLETED with errors or warnings, as counts.",
         "`resume RUN --settle lookup` finds those that are missing, `retry RUN` sends them again; the service's own "
-        "log has the request ID of outcomes.parquet.",
+        "log has the request ID of outcomes.parquet, and `events join` reads it.",
+    ),
+    IssueCode(
+        "event-errors",
+        _W,
+        "The service's log has errors or warnings",
+        "The service accepted this row, and its log (`events join`) has errors or warnings about the row's batch or "
+        "part without naming the row.",
+        "`resume RUN --settle lookup` finds the rows that are missing, `retry RUN` sends them again.",
+    ),
+    IssueCode(
+        "event-refused",
+        _W,
+        "Refused later, says the service's log",
+        "The service accepted this row (202) and did not apply it: its log (`events join`) names the row as refused.",
+        "Mend what the service's code says, see the log's entry by the request ID of outcomes.parquet; `retry RUN` "
+        "sends the row again.",
     ),
 )
 

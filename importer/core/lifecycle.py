@@ -105,6 +105,14 @@ MOVES: Final[dict[BatchState, frozenset[BatchState]]] = {
 }
 """State to the states that may follow it."""
 
+TOLD_LATER: Final[dict[BatchState, frozenset[BatchState]]] = {
+    _S.ACCEPTED: frozenset({_S.PROCESSED, _S.UNATTRIBUTED, _S.FAILED}),
+    _S.PROCESSED: frozenset({_S.UNATTRIBUTED, _S.FAILED}),
+    _S.UNATTRIBUTED: frozenset({_S.PROCESSED, _S.FAILED}),
+    _S.UNKNOWN: frozenset({_S.PROCESSED, _S.UNATTRIBUTED, _S.FAILED}),
+}
+"""What the service's own log may make of a batch that is over, beside the delivery; see `importer.core.told_later`."""
+
 FINAL: Final = frozenset(state for state, following in MOVES.items() if not following)
 """States nothing follows."""
 
@@ -145,6 +153,8 @@ CODE_IMPORT_ERRORS: Final = "import-errors"
 CODE_IMPORT_NO_SUMMARY: Final = "import-no-summary"
 CODE_OPERATION_FAILED: Final = "operation-failed"
 CODE_OPERATION_ERRORS: Final = "operation-errors"
+CODE_EVENT_ERRORS: Final = "event-errors"
+CODE_EVENT_REFUSED: Final = "event-refused"
 
 
 def moved(current: BatchState, following: BatchState) -> BatchState:
@@ -155,4 +165,15 @@ def moved(current: BatchState, following: BatchState) -> BatchState:
     """
     if following not in MOVES[current]:
         raise ValueError(f"a batch cannot go from {current} to {following}")
+    return following
+
+
+def told_later(current: BatchState, following: BatchState) -> BatchState:
+    """Return `following` if the service's log may turn a batch that is over into it.
+
+    Raises:
+        ValueError: the table has no such move; always a bug.
+    """
+    if following not in TOLD_LATER.get(current, frozenset()):
+        raise ValueError(f"a log cannot turn a batch from {current} to {following}")
     return following

@@ -43,6 +43,9 @@ ID_TYPE_MIN_CHARS: Final = 2
 ID_TYPE_MAX_CHARS: Final = 30
 """Length of an idType's name."""
 
+TRAIT_GROUPS_MAX: Final = 50
+"""Trait groups of one store."""
+
 TRAITS_PER_GROUP_MAX: Final = 95
 """Trait definitions of one group."""
 

@@ -55,6 +55,8 @@ class Live(_Model):
         left_s: Seconds until all rows are taken at that rate; None when that is not known.
         wait_s: Seconds that all requests still wait, because the service asked for it or fails; None when not known.
         in_flight: Requests out.
+        one_at_a_time: Rows of merge groups that are left, each of which waits for the one before it: `left_s` is
+            without them. None when not known.
         last_error: The last request that did not succeed.
     """
 
@@ -74,4 +76,5 @@ class Live(_Model):
     left_s: float | None = None
     wait_s: float | None = None
     in_flight: Count | None = None
+    one_at_a_time: Count | None = None
     last_error: LastError | None = None

@@ -35,13 +35,25 @@ class _Frozen(BaseModel):
 
 
 class Target(_Frozen):
-    """Where the rows go."""
+    """Where the rows go.
+
+    Attributes:
+        emulator: The local service in this process.
+        database: Which database a local service keeps the store in: another one is another store, whatever its ID.
+            Empty for the live service, whose IDs name one store each.
+    """
 
     store_id: str
     store_name: str
     host: str
     api_url: str
     emulator: bool = False
+    database: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str, bool, str]:
+        """What two runs to the same store have in common, whatever the port."""
+        return self.store_id, self.host, self.emulator, self.database
 
 
 class SourceRecord(_Frozen):
@@ -55,7 +67,7 @@ class SourceRecord(_Frozen):
 
     spec: tuple[str, ...]
     stamps: tuple[str, ...] = ()
-    options: dict[str, str | int | bool | None] = Field(default_factory=dict)
+    options: dict[str, str | int | bool | tuple[str, ...] | None] = Field(default_factory=dict)
     kind: str
     files: tuple[str, ...]
     columns: tuple[str, ...]

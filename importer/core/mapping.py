@@ -89,6 +89,8 @@ class SourceSection(_Section):
     )
     nan_as_missing: bool = Field(default=False, description="NaN in a typed column means: no value.")
     trim_headers: bool = Field(default=False, description="Trim spaces around column names instead of refusing them.")
+    driver: Text | None = Field(None, description="ADBC driver that opens a database, by name or path.")
+    driver_options: Texts = Field((), description="What the driver needs: NAME=VALUE, or NAME=env:VARIABLE.")
 
 
 class Defaults(_Section):
@@ -313,5 +315,5 @@ def source_options(mapping: MappingFile) -> dict[str, object]:
 
     Only what the file sets is in it, so that it can lie between the defaults and the command line's options.
     """
-    names = ("delimiter", "encoding", "skip_lines", "assume_tz", "nan_as_missing", "trim_headers")
+    names = ("delimiter", "encoding", "skip_lines", "assume_tz", "nan_as_missing", "trim_headers", "driver", "driver_options")
     return {name: getattr(mapping.source, name) for name in names if name in mapping.source.model_fields_set}

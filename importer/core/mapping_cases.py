@@ -117,36 +117,44 @@ def run_cases(mapping: MappingFile, checks: Checks) -> tuple[CaseResult, ...]:
         row["row"]: row | {ref: orjson.loads(row[ref]) for ref in arrays if row[ref] is not None}
         for row in checked.typed.to_dicts()
     }
-    codes: dict[int, list[str]] = {}
-    for at, code in checked.issues.select("row_number", "code").iter_rows():
-        codes.setdefault(at, []).append(code)
+    found: dict[int, dict[str, list[str]]] = {}
+    for at, code, column in checked.issues.select("row_number", "code", "column").iter_rows():
+        found.setdefault(at, {}).setdefault(code, []).extend([] if column is None else [column])
     return tuple(
         CaseResult(
             case.name,
             mapping.line_of("tests", at),
-            tuple(_differences(case, states[at], typed.get(at, {}), sorted(set(codes.get(at, ()))))),
+            tuple(_differences(case, states[at], typed.get(at, {}), found.get(at, {}))),
         )
         for at, case in enumerate(cases)
     )
 
 
-def _differences(case: Case, state: str | None, row: Mapping[str, Any], codes: list[str]) -> Iterator[Difference]:
+def _differences(
+    case: Case, state: str | None, row: Mapping[str, Any], found: Mapping[str, list[str]]
+) -> Iterator[Difference]:
     if case.skipped or state == "skipped":
         if not (case.skipped and state == "skipped"):
             yield Difference("row", "skipped" if case.skipped else "not skipped", state or "not skipped")
         return
-    if case.issues is not None and codes != sorted(set(case.issues)):
-        yield Difference("issues", ", ".join(case.issues) or "none", ", ".join(codes) or "none")
-    elif case.issues is None and state == "rejected":
-        yield Difference("row", "not rejected", f"rejected: {', '.join(codes)}")
-    for ref, value in case.expect.items():
-        actual = _shown(row, ref) if row else "(nothing: the row is rejected)"
-        if actual != text_of(value):
-            yield Difference(ref, text_of(value), actual)
-    for ref in case.removed:
-        actual = _shown(row, ref) if row else "(nothing: the row is rejected)"
-        if actual != REMOVED:
-            yield Difference(ref, REMOVED, actual)
+    if case.issues is None and state == "rejected":
+        # What the row would have sent says nothing more: it sends nothing.
+        yield Difference("row", "not rejected", f"rejected: {_listed(found)}")
+        return
+    if case.issues is not None and found.keys() != {*case.issues}:
+        yield Difference("issues", ", ".join(case.issues) or "none", _listed(found) or "none")
+    wanted = {**{ref: text_of(value) for ref, value in case.expect.items()}, **dict.fromkeys(case.removed, REMOVED)}
+    for ref, expected in wanted.items():
+        actual = _shown(row, ref) if row else NOTHING
+        if actual != expected:
+            yield Difference(ref, expected, actual if row else f"{actual}: the row is rejected")
+
+
+def _listed(found: Mapping[str, list[str]]) -> str:
+    """Name issues and their columns: ``type-mismatch in `points```."""
+    return ", ".join(
+        f"{code} in {', '.join(map(quoted, columns))}" if columns else code for code, columns in sorted(found.items())
+    )
 
 
 def _shown(row: Mapping[str, Any], ref: str) -> str:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from importer.core.mapping_checks import did_you_mean, quoted
+from importer.core.mapping_tokens import ExpressionFault
+
 
 class Gives(StrEnum):
     """What a value is, as far as that can be told without evaluating it."""
@@ -93,6 +96,9 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
 }
 """By name in upper case."""
 
+REPEATED: Final = frozenset({"SPLIT_PART", "RIGHT", "DIV", "TRY_CAST"})
+"""Functions that name an argument two or three times in what polars makes of them, so that nesting them multiplies."""
+
 CAST_TYPES: Final[Mapping[str, str]] = {
     "BIGINT": "BIGINT",
     "INT": "BIGINT",
@@ -152,3 +158,16 @@ RESERVED: Final = frozenset(
     ]
 )
 """Words of SQL that are refused outside double quotes, so that a query is refused as one."""
+
+
+def find_function(name: str) -> Function:
+    """Return the function of a name in upper case.
+
+    Raises:
+        ExpressionFault: there is none that may be called.
+    """
+    function = FUNCTIONS.get(name)
+    if function is None:
+        fix = REASONS.get(name) or did_you_mean(name, FUNCTIONS, "the list is in docs/mapping.md")
+        raise ExpressionFault(f"the function {quoted(name)} is not allowed", fix)
+    return function

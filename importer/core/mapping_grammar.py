@@ -11,22 +11,26 @@ from typing import Final
 
 import polars as pl
 
+from importer.core.mapping_budget import Budget
 from importer.core.mapping_checks import did_you_mean, quoted
 from importer.core.mapping_cursor import Cursor, reserved
-from importer.core.mapping_functions import CAST_TYPES, FUNCTIONS, REASONS, RESERVED, Argument, Function, Gives
+from importer.core.mapping_functions import (
+    CAST_TYPES,
+    FUNCTIONS,
+    REPEATED,
+    RESERVED,
+    Argument,
+    Function,
+    Gives,
+    find_function,
+)
+from importer.core.mapping_literals import LITERALS, literal_sql, text_chars
 from importer.core.mapping_tokens import ExpressionFault, Kind, Token
-
-MAX_DEPTH: Final = 8
-"""Nesting of an expression: some functions name an argument three times in polars; 8 levels cost 0.3 s, 12 cost 90."""
-
-MAX_OPERANDS: Final = 150
-"""Values outside IN lists. Polars walks a chain by recursion and overflows the stack beyond about 500."""
 
 _COMPARISONS: Final = ("=", "<>", "<", "<=", ">", ">=")
 _ARITHMETIC: Final = ("||", "+", "-", "*")
 _BINARY: Final = (*_COMPARISONS, *_ARITHMETIC, "AND", "OR")
 _GIVEN_BY: Final = {"||": Gives.TEXT, "-": Gives.NUMBER, "*": Gives.NUMBER}
-_LITERALS: Final = (Kind.STRING, Kind.INTEGER, Kind.FRACTION)
 
 
 class Grammar:
@@ -41,8 +45,7 @@ class Grammar:
         self._known = known
         self._at = Cursor(text)
         self._gives = Gives.UNKNOWN
-        self._depth = 0
-        self._operands = 0
+        self._budget = Budget()
 
     def read(self) -> str:
         """Return the expression as SQL.
@@ -58,11 +61,6 @@ class Grammar:
         if not self.columns:
             raise ExpressionFault("the expression names no source column", "a fixed value belongs in `constants`")
         return sql
-
-    def _deeper(self) -> None:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise ExpressionFault(f"the expression is nested more than {MAX_DEPTH} levels deep", "split it in two")
 
     def _expression(self) -> str:
         """Take operands with operators between them; their precedence is left to SQL, so their order is kept."""
@@ -87,13 +85,12 @@ class Grammar:
         return sql
 
     def _value(self) -> str:
-        depth = self._depth
         signs = []
         while self._at.next.is_one_of("NOT", "-", "+"):
-            self._deeper()
+            self._budget.deeper()
             signs.append(self._at.take().text)
         sql = " ".join([*signs, self._primary()])
-        self._depth = depth
+        self._budget.back(len(signs))
         return sql
 
     def _test(self) -> str:
@@ -114,7 +111,8 @@ class Grammar:
             case "LIKE" | "ILIKE" as like:
                 if self._at.next.kind is not Kind.STRING:
                     raise self._at.unexpected("a text in single quotes")
-                return f"{negation}{like} {_text(self._at.take().text)}"
+                self._budget.text(len(self._at.next.text))
+                return f"{negation}{like} {literal_sql(self._at.take())}"
             case "BETWEEN":
                 low = self._sum()
                 self._at.expect("AND")
@@ -135,37 +133,22 @@ class Grammar:
         items = []
         while True:
             sign = self._at.take().text if self._at.next.is_one_of("-") else ""
-            if self._at.next.kind not in _LITERALS:
+            if self._at.next.kind not in LITERALS:
                 raise self._at.unexpected("a text in single quotes or a number")
-            items.append(sign + self._literal(self._at.take()))
+            items.append(sign + literal_sql(self._at.take()))
             if not self._at.next.is_one_of(","):
                 break
             self._at.take()
         self._at.expect(")")
         return f"({', '.join(items)})"
 
-    def _literal(self, token: Token) -> str:
-        if token.kind is Kind.STRING:
-            return _text(token.text)
-        if token.kind is Kind.INTEGER:
-            if int(token.text[:20]) > 2**63 - 1:
-                raise ExpressionFault("a number has more than 64 bits", "quote it if it is text")
-            return token.text
-        number = float(token.text)
-        if number == float("inf"):
-            raise ExpressionFault("a number is too large")
-        return f"{number:.17e}"
-
     def _primary(self) -> str:
-        self._operands += 1
-        if self._operands > MAX_OPERANDS:
-            raise ExpressionFault(
-                f"the expression has more than {MAX_OPERANDS} values", "use IN for lists, or split the rule"
-            )
+        self._budget.operand()
         token = self._at.next
-        if token.kind in _LITERALS:
+        if token.kind in LITERALS:
             self._gives = Gives.TEXT if token.kind is Kind.STRING else Gives.NUMBER
-            return self._literal(self._at.take())
+            self._budget.text(len(token.text))
+            return literal_sql(self._at.take())
         if token.is_one_of("TRUE", "FALSE", "NULL"):
             self._gives = Gives.UNKNOWN if token.text == "NULL" else Gives.TRUTH
             return self._at.take().text
@@ -178,15 +161,15 @@ class Grammar:
         raise self._at.unexpected("a value")
 
     def _nested(self) -> str:
-        self._deeper()
+        self._budget.deeper()
         self._at.expect("(")
         sql = self._expression()
         self._at.expect(")")
-        self._depth -= 1
+        self._budget.back()
         return f"({sql})"
 
     def _case(self) -> str:
-        self._deeper()
+        self._budget.deeper()
         parts = [self._at.expect("CASE")]
         gives = Gives.UNKNOWN
         if not self._at.next.is_one_of("WHEN"):
@@ -207,7 +190,7 @@ class Grammar:
             parts += [self._at.expect("ELSE"), self._expression()]
         parts.append(self._at.expect("END"))
         self._gives = Gives.UNKNOWN
-        self._depth -= 1
+        self._budget.back()
         return " ".join(parts)
 
     def _named(self, token: Token) -> str:
@@ -215,13 +198,14 @@ class Grammar:
             return self._column(token)
         if token.kind is Kind.QUOTED:
             raise ExpressionFault(f"{quoted(token.text)} is called like a function", "functions are not quoted")
-        self._deeper()
         name = token.text.upper()
+        levels = 2 if name in REPEATED else 1
+        self._budget.deeper(levels)
         self._at.expect("(")
         sql = self._try_cast() if name == "TRY_CAST" else self._call(name)
         self._at.expect(")")
         self._gives = FUNCTIONS[name].gives if name in FUNCTIONS else Gives.UNKNOWN
-        self._depth -= 1
+        self._budget.back(levels)
         return sql
 
     def _try_cast(self) -> str:
@@ -236,7 +220,13 @@ class Grammar:
         return f"CASE WHEN {cast} * 0 = 0 THEN {cast} END" if target == "DOUBLE" else cast
 
     def _call(self, name: str) -> str:
+        before, self._budget.growth = self._budget.growth, 1
         items = self._arguments(name)
+        if name == "REPLACE":
+            self._budget.replaced(*map(text_chars, items[1:]))
+        self._budget.growth = max(self._budget.growth, before)
+        if name == "CONCAT_WS":
+            self._budget.text(text_chars(items[0]) * len(items))
         if name not in {"DIV", "MOD"}:
             return f"{name}({', '.join(items)})"
         # Whole numbers only: fractions come out differently in their last digit for one row and for many.
@@ -247,7 +237,7 @@ class Grammar:
         return f"DIV(NULLIF({whole}, -9223372036854775807 - 1), NULLIF({by}, 0))"
 
     def _arguments(self, name: str) -> list[str]:
-        function = _function(name)
+        function = find_function(name)
         items: list[str] = []
         while not self._at.next.is_one_of(")"):
             if items:
@@ -271,7 +261,7 @@ class Grammar:
         )
         if not fits or empty or (not wants_text and len(token.text) > 9):
             raise ExpressionFault(f"argument {index + 1} of {name} must be {kind.value}")
-        return self._literal(token)
+        return literal_sql(token)
 
     def _column(self, token: Token) -> str:
         name = token.text
@@ -304,15 +294,3 @@ def _refuse_mixture(left: Gives, right: Gives) -> None:
     if Gives.TRUTH in kinds and kinds & {Gives.TEXT, Gives.NUMBER}:
         fix = "source columns are text: compare with a text, for example active = 'yes'; or add parentheses"
         raise ExpressionFault("true or false is compared with something else", fix)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _function(name: str) -> Function:
-    function = FUNCTIONS.get(name)
-    if function is None:
-        fix = REASONS.get(name) or did_you_mean(name, FUNCTIONS, "the list is in docs/mapping.md")
-        raise ExpressionFault(f"the function {quoted(name)} is not allowed", fix)
-    return function

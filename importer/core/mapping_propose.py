@@ -11,8 +11,10 @@ from enum import StrEnum
 from typing import Final
 
 from importer.core.inspect import SENSITIVE, ColumnProfile, Meaning, SourceProfile
+from importer.core.limits import MIN_VALUES_PER_ROW
 from importer.core.mapping_checks import quoted
 from importer.core.mapping_propose_candidates import Candidate
+from importer.core.mapping_propose_nulls import propose_null_tokens
 from importer.core.mapping_propose_reading import Reading, Readings
 from importer.core.mapping_propose_store import StoreTargets
 from importer.core.mapping_propose_targets import UsualTargets, usual_name
@@ -90,6 +92,7 @@ class Proposal:
         store_id: The store whose traits were matched; None without one.
         store_identifiers: The traits of that store that are identifiers, as ``Group.trait``.
         read_as: How the source has to be read, by the names of the mapping's ``source`` section.
+        null_tokens: Words of the source that mean "no value".
     """
 
     profile: SourceProfile
@@ -98,6 +101,7 @@ class Proposal:
     store_id: str | None = None
     store_identifiers: tuple[str, ...] = ()
     read_as: Mapping[str, object] = field(default_factory=dict)
+    null_tokens: tuple[str, ...] = ()
 
     @property
     def mapped(self) -> tuple[ColumnProposal, ...]:
@@ -121,14 +125,14 @@ def propose_mapping(
         read_as: How the source has to be read, where that is not found out by itself.
     """
     key = propose_key(profile.columns)
-    targets = StoreTargets(schema) if schema is not None else UsualTargets()
-    candidates = {column.name: tuple(targets.candidates(column)) for column in _open(profile, key, schema)}
-    given = _given(candidates, {column.name: column.filled for column in profile.columns})
-    readings = Readings(profile.columns)
-    columns = tuple(_proposed(column, candidates.get(column.name), given, readings, key) for column in profile.columns)
+    able = _able(profile)
+    columns = _proposals(profile, _beside(able, key, schema), key, schema)
+    # A row needs more values than a key has.
+    if sum(column.fate is Fate.MAPPED for column in columns) < MIN_VALUES_PER_ROW:
+        columns = _proposals(profile, able, key, schema)
     if not any(column.fate is Fate.MAPPED for column in columns):
         columns = _with_the_best(columns)
-    proposal = Proposal(profile, columns, key, read_as=dict(read_as or {}))
+    proposal = Proposal(profile, columns, key, read_as=dict(read_as or {}), null_tokens=propose_null_tokens(able))
     if schema is None:
         return proposal
     identifiers = tuple(ref for ref, trait in schema.traits.items() if trait.id_type is not None)
@@ -156,21 +160,34 @@ def propose_key(columns: Iterable[ColumnProfile]) -> Key | None:
 def _near_reason(column: ColumnProfile) -> str:
     about = "" if column.distinct_is_exact else "about "
     empty = column.rows - column.filled
-    without = f", {empty:,} of them without any" if empty else ""
+    without = f" (empty in {empty:,})" if empty else ""
     seen = f"{about}{column.distinct:,} different values in {column.rows:,} rows{without}"
     return f"{seen}; rows of one key are taken as one customer"
 
 
-def _open(profile: SourceProfile, key: Key | None, schema: StoreSchema | None) -> list[ColumnProfile]:
-    """Return the columns that may be mapped; the key where a store may have a trait for it, or where it is alone."""
+def _able(profile: SourceProfile) -> list[ColumnProfile]:
+    """Return the columns that may be mapped."""
     never = {*SENSITIVE, Meaning.EMPTY}
-    kept = [column for column in profile.columns if column.guess.meaning not in never and "\0" not in column.name]
-    beside = [
+    return [column for column in profile.columns if column.guess.meaning not in never and "\0" not in column.name]
+
+
+def _beside(able: list[ColumnProfile], key: Key | None, schema: StoreSchema | None) -> list[ColumnProfile]:
+    """Leave the key out, but where a store may have a trait for it."""
+    return [
         column
-        for column in kept
+        for column in able
         if key is None or column.name != key.column or schema is not None or column.guess.meaning is Meaning.EMAIL
     ]
-    return beside or kept
+
+
+def _proposals(
+    profile: SourceProfile, able: Sequence[ColumnProfile], key: Key | None, schema: StoreSchema | None
+) -> tuple[ColumnProposal, ...]:
+    targets = StoreTargets(schema) if schema is not None else UsualTargets()
+    candidates = {column.name: tuple(targets.candidates(column)) for column in able}
+    given = _given(candidates, {column.name: column.filled for column in profile.columns})
+    readings = Readings(profile.columns, propose_null_tokens(able))
+    return tuple(_proposed(column, candidates.get(column.name), given, readings, key) for column in profile.columns)
 
 
 def _given(candidates: Mapping[str, Sequence[Candidate]], filled: Mapping[str, int]) -> dict[str, str]:

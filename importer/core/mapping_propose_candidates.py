@@ -32,7 +32,6 @@ class Candidate:
         data_type: Of the trait.
         id_type: Identifier type of the trait, None for a plain one.
         normalization: Of the identifier type.
-        writes_type: The type is written into the mapping, as no store says it.
         is_said: The header names it: another reading that scores alike is no reason for doubt.
     """
 
@@ -43,7 +42,6 @@ class Candidate:
     data_type: DataType
     id_type: str | None = None
     normalization: Normalization | None = None
-    writes_type: bool = False
     is_said: bool = False
 
 

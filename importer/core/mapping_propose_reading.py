@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from importer.core.mapping_propose_candidates import Candidate
 from importer.core.schema import DataType, Normalization
 
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_HALF: Final = 0.5
 _MOSTLY: Final = 0.9
 _ENOUGH: Final = 5
 """Numbers with country code from which their region is taken for that of the others."""
@@ -23,6 +24,7 @@ _ENOUGH: Final = 5
 _ALL: Final = 0.995
 _CODE_CHARS: Final = 2
 _DATE_ORDER: Final = "date-order"
+_PLACEHOLDER: Final = "placeholder"
 _SERIAL: Final = "date-serial"
 _SHORT_YEAR: Final = "two-digit-year"
 
@@ -47,9 +49,11 @@ class Readings:
 
     Args:
         columns: All of the source.
+        null_tokens: Words that the mapping will read as no value.
     """
 
-    def __init__(self, columns: Sequence[ColumnProfile]) -> None:
+    def __init__(self, columns: Sequence[ColumnProfile], null_tokens: Sequence[str] = ()) -> None:
+        self._null_tokens = frozenset(null_tokens)
         countries = [column for column in columns if column.guess.meaning is Meaning.COUNTRY]
         self._codes = next((column.name for column in countries if column.max_chars == _CODE_CHARS), None)
         self._home = next((home for column in countries if (home := _mostly(column.guess.regions))), None)
@@ -57,12 +61,13 @@ class Readings:
     def of(self, column: ColumnProfile, candidate: Candidate) -> Reading:
         """Return how a column is read as a candidate."""
         options: dict[str, object] = {}
-        if candidate.writes_type and candidate.data_type is not DataType.STRING:
+        if candidate.data_type is not DataType.STRING:
+            # A store that has the trait says the same; one that lacks it would create text.
             options["type"] = candidate.data_type.lower()
         if candidate.id_type is not None:
             options["identifier"] = candidate.id_type
         reading = self._read(column, candidate)
-        remarks = (*reading.remarks, *_limits(column, candidate), *_damage(column, reading))
+        remarks = (*reading.remarks, *_limits(column, candidate), *self._damage(column, reading))
         return Reading({**options, **reading.options}, reading.doubt, remarks)
 
     def _read(self, column: ColumnProfile, candidate: Candidate) -> Reading:
@@ -97,7 +102,21 @@ class Readings:
         if self._home is not None:
             return Reading({"region": self._home}, remarks=(f"most countries of the source are {self._home}",))
         remark = "TODO: add `region: XX`, the country of national numbers; without it they are refused"
-        return Reading(remarks=(remark,))
+        open_ = guess.international_share < _HALF
+        return Reading(doubt="of which country are the national numbers?" if open_ else "", remarks=(remark,))
+
+    def _damage(self, column: ColumnProfile, reading: Reading) -> Iterator[str]:
+        """Say what is damaged and what repairs it; a format reads dates as they are, a repair would write them anew."""
+        for finding in column.findings:
+            if finding.code == _DATE_ORDER and "format" in reading.options:
+                continue
+            named = sum(count for word, count in column.null_words.items() if word in self._null_tokens)
+            if finding.code == _PLACEHOLDER and named == finding.count:
+                yield f"{finding.count:,} with a word of `null_tokens`, so without a value"
+            elif finding.fix and finding.repairable:
+                yield f"{finding.count:,} with {finding.code}; --fix {finding.fix} repairs {finding.repairable:,}"
+            else:
+                yield f"{finding.count:,} with {finding.code}"
 
 
 def _mostly(regions: Mapping[str, int]) -> str | None:
@@ -142,13 +161,3 @@ def _limits(column: ColumnProfile, candidate: Candidate) -> tuple[str, ...]:
     if candidate.data_type is DataType.STRING and column.max_chars > STRING_MAX_CHARS and not column.is_list:
         return (f"the longest value has {column.max_chars:,} characters; a STRING takes {STRING_MAX_CHARS:,}",)
     return ()
-
-
-def _damage(column: ColumnProfile, reading: Reading) -> tuple[str, ...]:
-    """Say what is damaged and what repairs it; a format reads dates as they are, and a repair would write them anew."""
-    found = [finding for finding in column.findings if finding.code != _DATE_ORDER or "format" not in reading.options]
-    return tuple(
-        f"{finding.count:,} with {finding.code}"
-        + (f"; --fix {finding.fix} repairs {finding.repairable:,}" if finding.fix and finding.repairable else "")
-        for finding in found
-    )

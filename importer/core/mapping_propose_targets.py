@@ -26,6 +26,9 @@ _CONTACT: Final = {
     Meaning.LANGUAGE: "language",
 }
 _ID_TYPES: Final = {"Contact.email": "email", "Contact.phone": "phone"}
+PERSONAL: Final = 0.5
+"""Score from which a column is offered as a person's own data: five digits alone are no postal code."""
+
 _BIRTH: Final = frozenset(
     {"birth", "birthday", "birthdate", "dob", "geburtsdatum", "geburtstag", "naissance", "nacimiento", "born"}
 )
@@ -45,7 +48,7 @@ class UsualTargets:
         seen: set[tuple[str, str]] = set()
         for guess in readings_of(column):
             ref = _contact_ref(column, guess)
-            if ref is None:
+            if ref is None or guess.score < PERSONAL:
                 generic = ref = generic or self._own_ref(column)
             kind = type_of(guess.meaning)
             if (ref, kind) in seen:
@@ -60,7 +63,6 @@ class UsualTargets:
                 data_type=kind,
                 id_type=id_type,
                 normalization=default_normalization(id_type) if id_type is not None else None,
-                writes_type=True,
                 is_said=is_said(column, guess),
             )
 

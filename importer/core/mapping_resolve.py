@@ -9,11 +9,13 @@ from typing import Final
 
 import polars as pl
 
+from importer.core import limits
 from importer.core.cast import TYPED
 from importer.core.expressions import Result, compile_expression
 from importer.core.mapping import MappingFile
 from importer.core.mapping_checks import did_you_mean, nearest, quoted
 from importer.core.mapping_conflicts import find_conflicts
+from importer.core.mapping_drift import named_columns
 from importer.core.mapping_traits import Entry, find_trait, normalization_of
 from importer.core.mapping_values import constant_fault
 from importer.core.schema import Normalization, StoreSchema, TraitDefinition
@@ -29,6 +31,10 @@ from importer.errors import MappingError, Problem
 
 _NAMED_COLUMNS: Final = 20
 """Unmapped columns that a note names before it only counts them."""
+
+_ADDED_ALWAYS: Final = frozenset({"_row_number", "_line", "_codes"})
+_ADDED_TO_REJECTED: Final = _ADDED_ALWAYS | {"_file"}
+"""Columns that a run adds to its `rejected.csv`: nobody has to be told that they are not mapped."""
 
 _ESCAPED: Final = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 """How a name shows a character that cannot be seen."""
@@ -82,6 +88,7 @@ class _Resolver:
             self._check_column(column, "source", "key")
         traits = self._in_store_order([*self._mapped(), *self._computed(), *self._constants()])
         self._check_identifiers(traits)
+        self._check_count()
         self._check_identity()
         where = None
         if mapping.source.where is not None:
@@ -229,6 +236,12 @@ class _Resolver:
         fix = f"map a column to {' or '.join(map(quoted, known[:4]))}" if known else "the store has no identifier trait"
         self._problem(("columns",), "no column is mapped to an identifier, so no row could be told apart", fix)
 
+    def _check_count(self) -> None:
+        """Refuse what could only give rows that are `too-few-values`."""
+        if sum(map(len, self.mapping.columns.values())) < limits.MIN_VALUES_PER_ROW:
+            fix = "map another column; a row needs two values, and constants and computed values do not count"
+            self._problem(("columns",), "only one trait is filled by a column", fix)
+
     def _check_identity(self) -> None:
         for id_type in self.mapping.identity.on_shared:
             if id_type not in self.schema.identifiers:
@@ -261,11 +274,14 @@ class _Resolver:
 
     def _notes(self, plan: TransformPlan) -> tuple[str, ...]:
         notes = []
-        unmapped = [column for column in self.columns if column not in self.mapping.columns]
+        # What names a row, its region, or stands in an expression is used, though it is no trait itself.
+        known = {*named_columns(self.mapping), *(_ADDED_TO_REJECTED if {*self.columns} >= _ADDED_ALWAYS else ())}
+        unmapped = [column for column in self.columns if column not in known]
         if unmapped:
             shown = ", ".join(quoted(column) for column in unmapped[:_NAMED_COLUMNS])
-            more = f" and {len(unmapped) - _NAMED_COLUMNS} more" if len(unmapped) > _NAMED_COLUMNS else ""
-            notes.append(f"{len(unmapped)} column(s) not mapped to a trait: {shown}{more}")
+            more = f" and {len(unmapped) - _NAMED_COLUMNS:,} more" if len(unmapped) > _NAMED_COLUMNS else ""
+            what = "column is" if len(unmapped) == 1 else "columns are"
+            notes.append(f"{len(unmapped):,} {what} not mapped, so not sent: {shown}{more}")
         if plan.where is not None:
             notes.append("`where` keeps a row when it cannot tell (a column it names is empty)")
         if not plan.key and "on_duplicate_key" in self.mapping.identity.model_fields_set:

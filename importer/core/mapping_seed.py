@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from importer.core.mapping import MappingFile
@@ -19,6 +20,41 @@ NO_STORE: Final = f"mem_store_{'0' * 26}"
 SCHEMA_ID: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
+@dataclass(frozen=True, slots=True)
+class NeededTrait:
+    """A trait that a mapping fills, as it is created where a store lacks it.
+
+    Attributes:
+        ref: ``Group.trait``.
+        data_type: Its type; STRING where the mapping names none.
+        id_type: Identifier type it is promoted to, None for a plain trait.
+        is_promoted: The mapping itself says that it is an identifier.
+        line: Where the mapping names it.
+    """
+
+    ref: str
+    data_type: DataType
+    id_type: str | None = None
+    is_promoted: bool = False
+    line: int | None = None
+
+    @property
+    def group(self) -> str:
+        """Its trait group."""
+        return self.ref.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Its name within the group."""
+        return self.ref.partition(".")[2]
+
+    @property
+    def definition(self) -> dict[str, str]:
+        """The definition that creates it, in the service's words."""
+        promotion = {"idTypePromotion": self.id_type} if self.id_type is not None else {}
+        return {"dataType": self.data_type.value, **promotion}
+
+
 def seed_for(mapping: MappingFile) -> dict[str, Any]:
     """Return the trait groups, identifier types and matching rules that a mapping needs.
 
@@ -26,13 +62,10 @@ def seed_for(mapping: MappingFile) -> dict[str, Any]:
     """
     groups: dict[str, dict[str, dict[str, str]]] = {}
     id_types: dict[str, None] = {}
-    for ref, kind, id_type in _traits(mapping):
-        group, _, name = ref.partition(".")
-        definition = {"dataType": kind.value}
-        if id_type is not None:
-            definition["idTypePromotion"] = id_type
-            id_types[id_type] = None
-        groups.setdefault(group, {}).setdefault(name, definition)
+    for trait in needed_traits(mapping):
+        if trait.id_type is not None:
+            id_types[trait.id_type] = None
+        groups.setdefault(trait.group, {}).setdefault(trait.name, trait.definition)
     return {
         "traitGroups": [{"displayName": group, "traits": traits} for group, traits in groups.items()],
         "identifierConfigs": [
@@ -52,16 +85,22 @@ def seeded_schema(mapping: MappingFile) -> StoreSchema:
     )
 
 
-def _traits(mapping: MappingFile) -> Iterator[tuple[str, DataType, str | None]]:
-    for targets in mapping.columns.values():
-        for target in targets:
+def needed_traits(mapping: MappingFile) -> Iterator[NeededTrait]:
+    """Yield what a mapping fills, in its order; a trait that is filled twice comes twice."""
+    for column, targets in mapping.columns.items():
+        for number, target in enumerate(targets):
             id_type = target.identifier or PROMOTED.get(target.to)
-            yield target.to, target.type or DataType.STRING, id_type
+            line = mapping.line_of("columns", column, number, "to")
+            yield NeededTrait(
+                target.to, target.type or DataType.STRING, id_type, is_promoted=target.identifier is not None, line=line
+            )
     for ref, computed in mapping.computed.items():
-        yield ref, computed.type or DataType.STRING, PROMOTED.get(ref)
+        kind = computed.type or DataType.STRING
+        yield NeededTrait(ref, kind, PROMOTED.get(ref), line=mapping.line_of("computed", ref))
     for ref, value in mapping.constants.items():
         # Promoted all the same, so that the constant is refused as it would be by a real store.
-        yield ref, type_of_constant(value), PROMOTED.get(ref)
+        line = mapping.line_of("constants", ref)
+        yield NeededTrait(ref, type_of_constant(value), PROMOTED.get(ref), line=line)
 
 
 def mapping_json_schema() -> dict[str, Any]:

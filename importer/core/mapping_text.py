@@ -18,6 +18,8 @@ from importer.core.mapping_yaml import parse_mapping
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _TAKEN: Final = re.compile(r"(?i:yes|no|on|off|y|n|true|false|null)")
 _FILES_NAMED: Final = 3
+NULL_OF_DUMPS: Final = "\\N"
+"""A null token by default; a list of one's own has to name it again."""
 
 
 def mapping_text(proposal: Proposal, name: str = "mapping") -> str:
@@ -60,9 +62,14 @@ def _head(proposal: Proposal) -> Iterator[str]:
     profile = proposal.profile
     names = ", ".join(quoted(file)[1:-1] for file in profile.files[:_FILES_NAMED])
     more = len(profile.files) - _FILES_NAMED
-    rows = f"{profile.rows - profile.blank:,} rows" + ("" if profile.is_complete else " that were looked at")
+    good = profile.rows - profile.blank - profile.malformed
+    rows = f"{good:,} row{'' if good == 1 else 's'}" + ("" if profile.is_complete else " that were looked at")
+    aside = [f"{profile.malformed:,} malformed"] if profile.malformed else []
+    aside += [f"{profile.blank:,} blank"] if profile.blank else []
+    rows += f" (and {', '.join(aside)})" if aside else ""
     others = f" and {more:,} more" if more > 0 else ""
-    yield f"# Proposed from {names}{others}: {rows}, {len(profile.columns):,} columns."
+    columns = f"{len(profile.columns):,} column{'' if len(profile.columns) == 1 else 's'}"
+    yield f"# Proposed from {names}{others}: {rows}, {columns}."
     yield "# Above each column: how sure the proposal is, from 0 to 1, and why. What is in doubt is a TODO: take the #"
     yield "# away from the line that is right. Then run `mapping check` on this file, and `validate` with the source."
 
@@ -77,6 +84,9 @@ def _source(proposal: Proposal) -> Iterator[str]:
         yield f"  key: [{_scalar(proposal.key.column)}]"
     for name, value in proposal.read_as.items():
         yield f"  {name}: {_value(value)}"
+    if proposal.null_tokens:
+        yield "  # Cells that hold one of these words count as empty, in every column; take out what is a value to you."
+        yield f"  null_tokens: {_value(['', NULL_OF_DUMPS, *proposal.null_tokens])}"
     yield ""
 
 
@@ -97,7 +107,8 @@ def _column(proposal: ColumnProposal, *, with_reasons: bool) -> Iterator[str]:
     todo = proposal.fate is Fate.DOUBTFUL
     reason = f": {_one_line(proposal.reason)}" if with_reasons else ""
     marked = f" Identifier {best.id_type}." if best.id_type is not None else ""
-    yield f"  # {'TODO ' if todo else ''}{best.score:.2f}{reason}.{marked}"
+    end = "" if reason.endswith("?") else "."
+    yield f"  # {'TODO ' if todo else ''}{best.score:.2f}{reason}{end}{marked}"
     if with_reasons:
         yield from (f"  # {_sentence(remark)}" for remark in proposal.remarks)
     key = _scalar(proposal.column)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from importer.core.mapping import ColumnTarget, MappingFile
-from importer.core.mapping_checks import did_you_mean, quoted
+from importer.core.mapping_checks import did_you_mean, nearest, quoted
 from importer.core.schema import DataType, Normalization, StoreSchema, TraitDefinition
 from importer.core.transform import LetterCase, NullIntent, TraitPlan
 
@@ -39,12 +39,16 @@ def find_trait(ref: str, schema: StoreSchema) -> TraitDefinition | Fault:
     trait = schema.traits.get(ref)
     if trait is not None:
         return trait
-    group = ref.partition(".")[0]
+    group, _, name = ref.partition(".")
     known = schema.groups.keys() | {definition.group for definition in schema.traits.values()}
-    what = f"the store has no trait {quoted(ref)}"
+    create = "create it in the store, or correct the name"
     if group not in known:
-        what = f"the store has no trait group {quoted(group)}"
-    return what, did_you_mean(ref, schema.traits, "create it in the store, or correct the name")
+        return f"the store has no trait group {quoted(group)}", did_you_mean(ref, schema.traits, create)
+    # By its own name: all traits of a group begin alike.
+    near = {definition.name: definition.ref for definition in schema.traits.values() if definition.name == name}
+    near |= {definition.name: definition.ref for definition in schema.traits.values() if definition.group == group}
+    close = nearest(name, near)
+    return f"the store has no trait {quoted(ref)}", f"did you mean {quoted(near[close])}?" if close else create
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Final
 
 import polars as pl
 
-from importer.core.check import CheckedRows, as_text
+from importer.core.check import CheckedRows
+from importer.core.entries import as_text
 from importer.core.filled import FilledSets
 from importer.core.issues import ISSUES_SCHEMA, Severity
 from importer.core.transform import TransformPlan

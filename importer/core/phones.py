@@ -41,6 +41,7 @@ _PUNCTUATION: Final = (" ", "(", ")", "-", ".", "/", "+")
 _PLAIN: Final = r"^\+[0-9]{5,20}$"
 # what the vectorised path reads: nothing in it can start an extension, a second number or a word
 _ORDINARY: Final = r"^[ (./-]*\+?[0-9 ()./-]{5,60}$"
+_INTERNATIONAL: Final = r"^[^0-9+]*\+"
 _MIN_DIGITS: Final = 5
 _DECIMAL_TAIL: Final = r"\.0+$"
 _APOSTROPHE: Final = r"^'\s*"
@@ -55,16 +56,18 @@ _KEYPAD_CODE: Final = 1
 _REPEATED: Final = tuple(digit * 10 for digit in "012345679")  # +1 888 888 8888 can be a subscriber's
 _PLACEHOLDERS: Final = (
     *_REPEATED,
-    *("1" + digits for digits in _REPEATED),
     *("0" * count for count in (7, 8, 9, 11, 12, 13, 14, 15)),
     *("1" * count for count in (7, 8, 9, 12)),
     "1234567",
     "12345678",
     "123456789",
     "1234567890",
-    "11234567890",
     "0123456789",
     "9876543210",
+)
+_PLACEHOLDER_DIGITS: Final = (
+    *_PLACEHOLDERS,
+    *(f"{code}{digits}" for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE for digits in _PLACEHOLDERS),
 )
 
 # codes by small number while columns are worked on; 0 is "fine"
@@ -96,12 +99,13 @@ _Text = TypeVar("_Text", pl.Expr, pl.Series)
 def is_placeholder_phone(text: _Text) -> _Text:
     """Tell whether a phone number is a well-known placeholder (0000000000, 1234567890 and their like).
 
-    Compared by digits alone. The list is short and exact: a number that merely looks invented is not on it.
+    Compared by digits alone, with any calling code or none. The list is short and exact: a number that merely looks
+    invented is not on it.
 
     Args:
         text: String column or expression, as it was written or E.164; null gives null.
     """
-    return text.str.replace_many(list(_PUNCTUATION), [""] * len(_PUNCTUATION)).is_in(list(_PLACEHOLDERS))
+    return text.str.replace_many(list(_PUNCTUATION), [""] * len(_PUNCTUATION)).is_in(list(_PLACEHOLDER_DIGITS))
 
 
 def reference_phone(text: str | None, region: str | None) -> tuple[str | None, str | None]:
@@ -336,11 +340,13 @@ def _candidates(digits: pl.Series, plan: RegionPlan) -> tuple[pl.Series, npt.NDA
 
 
 def _ask_library(text: pl.Series, regions: pl.Series, result: _Result) -> None:
-    """Decide the rows left over with the library, once per distinct text and region."""
+    """Decide the rows left over with the library, once per distinct text and region that matters to it."""
     rows = result.undecided()
     if rows.size == 0:
         return
-    asked = pl.DataFrame({"text": text.gather(rows), "region": regions.gather(rows)})
+    asked = pl.DataFrame({"text": text.gather(rows), "region": regions.gather(rows)}).with_columns(
+        region=pl.when(~pl.col("text").str.contains(_INTERNATIONAL)).then("region")
+    )
     distinct = asked.unique(maintain_order=True)
     answers = [reference_phone(*pair) for pair in distinct.iter_rows()]
     answered = pl.concat([distinct, pl.DataFrame(answers, schema=PHONES_SCHEMA, orient="row")], how="horizontal")

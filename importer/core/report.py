@@ -139,6 +139,8 @@ class RouteReport(_Model):
         parts: Import files; 0 for the other routes.
         bytes: Size of the bodies or files.
         reasons: Why the rows go this way, rows by reason.
+        sent_rows: Rows that left so far; a row that is sent again counts again. None where that was not looked up.
+        sent_requests: Batches and parts they left with, their pieces where the service wanted smaller ones.
     """
 
     rows: Count = 0
@@ -146,6 +148,20 @@ class RouteReport(_Model):
     parts: Count = 0
     bytes: Count = 0
     reasons: Counts = Field(default_factory=dict)
+    sent_rows: Count | None = None
+    sent_requests: Count | None = None
+
+
+class DeliveryTimes(_Model):
+    """When rows were sent, by whatever commands; times of the service's answers, UTC, ISO 8601.
+
+    Attributes:
+        started_at: First answer to a request that carried or prepared rows.
+        finished_at: The last one so far.
+    """
+
+    started_at: str
+    finished_at: str
 
 
 class MergeGroups(_Model):
@@ -183,8 +199,8 @@ class Operations(_Model):
     Attributes:
         at_least: Operations at least.
         at_most: Operations at most.
-        reads_at_least: Reads of profiles, which are billed apart, once a profile and day: lookups before removals, and
-            reading back.
+        reads_at_least: Reads of profiles, which are billed apart, once a profile and day: `--lookup`, lookups before
+            removals, and reading back.
         reads_at_most: The same, where every identifier of a row is asked for.
     """
 
@@ -296,8 +312,9 @@ class Report(_Model):
         source: What was read.
         mapping: What it was read with.
         schema_fingerprint: Hash over the store's schema.
-        started_at: UTC, ISO 8601.
-        finished_at: The same; None while the run goes on.
+        started_at: When `command` began; UTC, ISO 8601.
+        finished_at: When it ended; None while the run goes on.
+        delivery: When rows were sent, which an earlier command may have done; None where none was.
         exit_code: See `ExitCode`; None while the run goes on.
         folder: The run's folder when the report was written.
         files: Names of the files of that folder that a person may want.
@@ -331,6 +348,7 @@ class Report(_Model):
     schema_fingerprint: str | None = None
     started_at: str
     finished_at: str | None = None
+    delivery: DeliveryTimes | None = None
     exit_code: int | None = None
     folder: FileName | None = None
     files: tuple[str, ...] = ()

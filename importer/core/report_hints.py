@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from importer.core.issues import CATALOGUE, Severity
-from importer.core.report import FinalState, Report
+from importer.core.report import ExitCode, FinalState, Report
+from importer.core.suggested import run_command
 
 _SENDS_NOTHING = frozenset({"validate", "plan"})
+_SENT = (
+    FinalState.ACCEPTED,
+    FinalState.PROCESSED,
+    FinalState.FAILED,
+    FinalState.UNATTRIBUTED,
+    FinalState.UNKNOWN,
+)
+"""States of rows that left."""
+
+_STATE = "--state"
+
+STOPS_NOTE = "sending it would stop with exit code "
+"""How the note of a plan begins that a guard would stop."""
 
 
 def next_steps(report: Report, *, settled: int = 0) -> tuple[str, ...]:
     """Return what someone should do next, the most useful first; empty when every row is fine.
 
-    A report of a run that ended with an error has its hint there, so the steps speak of rows only.
+    What the hint of the report's error says already is not said again.
 
     Args:
         report: Complete but for its hints.
@@ -58,7 +72,7 @@ def _refused(report: Report, failed: int) -> str | None:
     # A run that is not over is resumed first.
     if report.error is not None:
         return said
-    return f"{said}; `memory-importer retry {report.run_id}` sends them again once the cause is mended"
+    return f"{said}; {_command(report, 'retry')} sends them again once the cause is mended"
 
 
 def _release(report: Report, held: int) -> str | None:
@@ -66,15 +80,18 @@ def _release(report: Report, held: int) -> str | None:
         return None
     if report.command in _SENDS_NOTHING:
         return "held rows would become one profile (groups.parquet); --allow-merges N lets them go"
-    return f"held: `memory-importer resume {report.run_id} --release all` (groups.parquet)"
+    return f"held: {_command(report, 'resume', '--release', 'all')} (groups.parquet)"
 
 
 def _resume(report: Report, left: int) -> str | None:
-    if not left or report.command in _SENDS_NOTHING or report.error is not None:
-        # An error's own hint says how to go on.
+    if not left or report.command in _SENDS_NOTHING:
         return None
-    every = " --all" if report.skipped.get("limit") else ""
-    return f"`memory-importer resume {report.run_id}{every}` sends the rest"
+    every = ["--all"] if report.skipped.get("limit") else []
+    command = _command(report, "resume", *every)
+    if report.error is not None and (report.exit_code == ExitCode.GUARD or command in report.error.hint):
+        return None  # the error says how: as it stands the guard would trip again
+    untouched = not any(report.outcomes[state.value] for state in _SENT)
+    return f"{command} sends {'it as planned' if untouched and not every else 'the rest'}"
 
 
 def _settle(report: Report, open_rows: int) -> str | None:
@@ -86,10 +103,10 @@ def _settle(report: Report, open_rows: int) -> str | None:
         said = f"read back and not as sent: {_rows(open_rows)} (mismatches.csv)"
     steps = []
     if report.error is None and not report.verified:
-        steps.append(f"`memory-importer resume {report.run_id} --settle lookup` reads them back")
+        steps.append(f"{_command(report, 'resume', '--settle', 'lookup')} reads them back")
     # What a retry leaves it would leave again.
     if report.error is None and report.command != "retry":
-        steps.append(f"`memory-importer retry {report.run_id}` sends them again")
+        steps.append(f"{_command(report, 'retry')} sends them again")
     return f"{said}: {', '.join(steps)}" if steps else f"{said} (outcomes.parquet)"
 
 
@@ -98,16 +115,27 @@ def _unlike(report: Report, unsettled: int) -> str | None:
     # Of rows that are not settled either somebody speaks above.
     if missing + mismatched <= unsettled:
         return None
-    return (
-        f"missing in the store: {_rows(missing)}, different: {mismatched} (mismatches.csv); importing them again is"
-        " safe (`retry` leaves rows that were accepted)"
-    )
+    said = f"missing in the store: {_rows(missing)}, different: {mismatched} (mismatches.csv)"
+    # A run that is not over is resumed first; what a retry leaves it would leave again.
+    if report.error is not None or report.outcomes[FinalState.NOT_SENT.value] or report.command == "retry":
+        return said
+    states = [
+        word for name, count in (("missing", missing), ("mismatched", mismatched)) if count for word in (_STATE, name)
+    ]
+    return f"{said}; {_command(report, 'retry', *states)} sends them again"
 
 
 def _send(report: Report, planned: int) -> str | None:
     if not planned or report.command != "plan":
         return None
-    return f"`memory-importer import --plan {report.run_id}` sends it"
+    command = _command(report, "import --plan")
+    if any(note.startswith(STOPS_NOTE) for note in report.notes):
+        return f"{command} would stop, as the warning says: mend source or mapping and plan again, or raise the limit"
+    return f"{command} sends it"
+
+
+def _command(report: Report, verb: str, *options: str) -> str:
+    return run_command(report.folder or f"runs/{report.run_id}", verb, *options)
 
 
 def _rows(count: int) -> str:

@@ -54,6 +54,7 @@ class TraitDefinition:
     data_type: DataType
     id_type: str | None = None
     rule: ValidationRule | None = None
+    description: str | None = field(default=None, compare=False)
 
     @property
     def ref(self) -> str:
@@ -125,14 +126,14 @@ class StoreSchema:
         traits: dict[str, TraitDefinition] = {}
         for group in trait_groups:
             for name, definition in (group.get("traits") or {}).items():
-                trait = _trait_from_api(group["displayName"], name, definition)
+                trait = trait_from_api(group["displayName"], name, definition)
                 traits[trait.ref] = trait
         return cls(
             store_id=store["id"],
             store_name=store["displayName"],
             traits=traits,
             groups={group["displayName"]: group["version"] for group in trait_groups},
-            identifiers={config["idType"]: _config_from_api(config) for config in identity["identifierConfigs"]},
+            identifiers={config["idType"]: config_from_api(config) for config in identity["identifierConfigs"]},
             matching_rules=tuple(identity["matchingRules"]),
             identity_version=identity.get("version", 1),
             raw={
@@ -190,7 +191,13 @@ def _known(answer: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: answer[name] for name in names if name in answer}
 
 
-def _trait_from_api(group: str, name: str, definition: Mapping[str, Any]) -> TraitDefinition:
+def trait_from_api(group: str, name: str, definition: Mapping[str, Any]) -> TraitDefinition:
+    """Build the definition of a trait from the service's own answer.
+
+    Raises:
+        ValueError: its data type is not one this version knows.
+        KeyError: it has none.
+    """
     rule = definition.get("validationRule")
     return TraitDefinition(
         group=group,
@@ -198,10 +205,17 @@ def _trait_from_api(group: str, name: str, definition: Mapping[str, Any]) -> Tra
         data_type=DataType(definition["dataType"]),
         id_type=definition.get("idTypePromotion") or None,
         rule=ValidationRule(**{ours: rule.get(theirs) for theirs, ours in _RULE_FIELDS.items()}) if rule else None,
+        description=definition.get("description") or None,
     )
 
 
-def _config_from_api(config: Mapping[str, Any]) -> IdentifierConfig:
+def config_from_api(config: Mapping[str, Any]) -> IdentifierConfig:
+    """Build the settings of an identifier type from the service's own answer.
+
+    Raises:
+        ValueError: its normalisation is not one this version knows.
+        KeyError: it has no name.
+    """
     return IdentifierConfig(
         id_type=config["idType"],
         normalization=Normalization(config.get("normalization") or "trim"),

@@ -17,6 +17,7 @@ class StoredLookup(BaseModel):
         of_rows: Rows that would go out; equal to `rows` where it was no sample.
         values: Distinct values asked for, by idType; each is a billable read.
         known_values: Those of them that a profile has.
+        profiles: Profiles that they have, each billed for being read.
         known_rows: Rows that match a profile.
         merging_rows: Rows that match two or more: sending one may merge them.
         meeting_rows: Rows of different keys that match one profile; in a sample only those whose partner is in it.
@@ -30,6 +31,7 @@ class StoredLookup(BaseModel):
     of_rows: Count
     values: dict[str, Count] = Field(default_factory=dict)
     known_values: dict[str, Count] = Field(default_factory=dict)
+    profiles: Count = 0
     known_rows: Count = 0
     merging_rows: Count = 0
     meeting_rows: Count = 0

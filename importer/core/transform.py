@@ -171,6 +171,7 @@ class TransformPlan:
         rules: Row rules.
         identity: Policy for shared identifiers.
         routing: Policy for routes.
+        needs_key: A row without a key is rejected: nothing could be said of it in the next run of a sync.
         notes: What a person should know (unmapped columns, ``where`` keeps nulls).
     """
 
@@ -181,6 +182,7 @@ class TransformPlan:
     rules: tuple[RowRule, ...] = ()
     identity: IdentityPolicy = field(default_factory=IdentityPolicy)
     routing: RoutingPolicy = field(default_factory=RoutingPolicy)
+    needs_key: bool = False
     notes: tuple[str, ...] = ()
 
     @property

@@ -64,6 +64,11 @@ def _code(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9 else None
 
 
+def error_code(error: object) -> int | None:
+    """Return the service's code of an error that is part of an answer; None where there is none."""
+    return _code(error.get("code")) if isinstance(error, dict) else None
+
+
 def _pointer_of(entry: Mapping[str, Any]) -> str | None:
     pointer = entry.get("pointer")
     source = entry.get("source")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit
@@ -16,7 +16,7 @@ from importer.core.ids import PROFILE_ID_PATTERN
 from importer.memory_api.deadline import Times
 from importer.memory_api.exchange import exchange
 from importer.memory_api.reply import Reply
-from importer.memory_api.translate import protocol_error
+from importer.memory_api.translate import merged_error, protocol_error
 
 MAX_HOPS: Final = 3
 _MOVED: Final = (301, 308)
@@ -36,6 +36,7 @@ class Call:
         expected: The one status that means success.
         body: JSON, encoded.
         query: Query parameters.
+        if_match: Version that what is changed must have.
     """
 
     method: str
@@ -44,6 +45,37 @@ class Call:
     expected: int = 200
     body: bytes | None = None
     query: Mapping[str, str] | None = None
+    if_match: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileCall:
+    """One request about one profile, to wherever that was merged.
+
+    Attributes:
+        method: HTTP method.
+        profile_id: Where it starts.
+        below: What of the profile, such as ``/Identifiers``; empty for the profile itself. Quoted.
+        template: The same, for messages: ``/Identifiers/{idType}``.
+        expected: The one status that means success.
+        body: JSON, encoded.
+        query: Query parameters.
+        follows: Whether it goes on to the profile that this one was merged into; deleting asks first.
+    """
+
+    method: str
+    profile_id: str
+    below: str = ""
+    template: str = ""
+    expected: int = 200
+    body: bytes | None = None
+    query: Mapping[str, str] | None = None
+    follows: bool = True
+
+    @property
+    def endpoint(self) -> str:
+        """Method and path template."""
+        return f"{self.method} /Profiles/{{profileId}}{self.template}"
 
 
 class Connection:
@@ -87,27 +119,29 @@ class Connection:
         """
         return self._expected(call, self._once(call))
 
-    def call_profile(self, call: Call, profile_id: str) -> Reply:
+    def call_profile(self, call: ProfileCall) -> tuple[Reply, str]:
         """Send a call about a profile, following it to the profile it was merged into: same host, same store.
 
-        Args:
-            call: Its path is that of the profile.
-            profile_id: Where it starts.
+        Returns:
+            The answer, and the ID of the profile that it is about: the canonical one.
 
         Raises:
+            MergedProfileError: it was merged and the call does not follow.
             ApiError: as `call`; a move elsewhere, in a circle or too often is a ProtocolError.
         """
-        seen = [profile_id]
+        seen = [call.profile_id]
         while True:
-            reply = self._once(call)
+            path = f"{self.store_path}/Profiles/{quote(seen[-1], safe='')}{call.below}"
+            sent = Call(call.method, path, call.endpoint, call.expected, call.body, call.query)
+            reply = self._once(sent)
             if reply.status not in _MOVED:
-                break
-            following = self._moved_to(reply)
+                return self._expected(sent, reply), seen[-1]
+            following = self._moved_to(reply, call.below)
             if following is None or following in seen or len(seen) > MAX_HOPS:
                 raise protocol_error(call.endpoint, "was sent elsewhere", reply.status, reply.request_id)
+            if not call.follows:
+                raise merged_error(call.endpoint, reply.status, reply.request_id, following)
             seen.append(following)
-            call = replace(call, path=f"{self.store_path}/Profiles/{following}")
-        return self._expected(call, reply)
 
     def _expected(self, call: Call, reply: Reply) -> Reply:
         if reply.status == call.expected:
@@ -137,12 +171,20 @@ class Connection:
             return None
         return parts
 
-    def _moved_to(self, reply: Reply) -> str | None:
-        location = self._here(reply.headers.get("location", ""))
-        if location is None:
-            return None
-        found = self._profile_path.match(location.path)
-        following = found.group(1) if found else ""
+    def _moved_to(self, reply: Reply, below: str) -> str | None:
+        """Return the profile that an answer leads to; None where it leads elsewhere.
+
+        ``Location`` decides, with or without what was asked for below the profile; ``Canonical-Profile-Id`` only
+        where there is no ``Location``.
+        """
+        named = reply.headers.get("location")
+        if named is None:
+            following = reply.headers.get("canonical-profile-id", "")
+        else:
+            location = self._here(named)
+            path = location.path.removesuffix(below) if location is not None else ""
+            found = self._profile_path.match(path)
+            following = found.group(1) if found else ""
         return following if PROFILE_ID_PATTERN.fullmatch(following) else None
 
     def _once(self, call: Call) -> Reply:
@@ -153,6 +195,7 @@ class Connection:
             headers={
                 **_HEADERS,
                 **(_JSON if call.body is not None else {}),
+                **({"if-match": call.if_match} if call.if_match is not None else {}),
                 "authorization": self._authorization,
             },
             content=call.body,

@@ -54,7 +54,7 @@ def _exchange(
     transport: httpx.BaseTransport, request: httpx.Request, endpoint: str, size_bytes: int, times: Times
 ) -> Reply:
     request.extensions["timeout"] = times.of_one_operation()
-    with translated(endpoint), within(seconds_for(size_bytes, times.base_s)), quiet():
+    with translated(endpoint, request.url), within(seconds_for(size_bytes, times.base_s)), quiet():
         response = transport.handle_request(request)
         try:
             if response.headers.get("content-encoding", "identity").lower() != "identity":

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from importer.core.schema import StoreSchema
 from importer.errors import RejectedRequestError, RetryableApiError
 from importer.memory_api.connection import Call, Connection
+from importer.memory_api.paging import MOST_OTHERS, PageRequest, all_items
+from importer.memory_api.stores import IDENTITY, STORE
+from importer.memory_api.trait_groups import GROUPS, TraitGroups
 from importer.memory_api.translate import protocol_error
-
-_STORE: Final = "GET /ControlPlane/Stores/{storeId}"
-_GROUPS: Final = "GET /TraitGroups"
-_IDENTITY: Final = "GET /IdentityResolutionSettings"
 
 
 def fetch_schema(connection: Connection) -> StoreSchema:
@@ -23,24 +22,17 @@ def fetch_schema(connection: Connection) -> StoreSchema:
         RejectedRequestError: the store cannot be used.
         ApiError: the service refused or did not answer, or its answer is not understood.
     """
-    reply = connection.call(Call("GET", connection.control_path, _STORE))
-    store = reply.json()
+    store = connection.call(Call("GET", connection.control_path, STORE)).json()
     _check_active(store)
-    groups = _trait_groups(connection)
+    listed = TraitGroups(connection).list_raw
+    groups = list(all_items(lambda token: listed(PageRequest(token, MOST_OTHERS))))
     path = f"{connection.control_path}/IdentityResolutionSettings"
-    identity = connection.call(Call("GET", path, _IDENTITY)).json()
+    identity = connection.call(Call("GET", path, IDENTITY)).json()
     try:
         return StoreSchema.from_api(store, groups, identity)
     except (KeyError, ValueError, TypeError, AttributeError) as exc:
         # Only the kind of error: its text may be anything the service said.
-        raise protocol_error(_GROUPS, f"the schema is not understood ({type(exc).__name__})", 200) from None
-
-
-def next_token(answer: Mapping[str, Any]) -> str | None:
-    """Return the token of the next page, None on the last."""
-    meta = answer.get("meta")
-    token = meta.get("nextToken") if isinstance(meta, dict) else None
-    return token if isinstance(token, str) and token else None
+        raise protocol_error(GROUPS, f"the schema is not understood ({type(exc).__name__})", 200) from None
 
 
 def _check_active(store: Mapping[str, Any]) -> None:
@@ -48,29 +40,9 @@ def _check_active(store: Mapping[str, Any]) -> None:
     if status == "ACTIVE":
         return
     if status in ("QUEUED", "PROVISIONING"):
-        error = RetryableApiError("the store is still being set up", endpoint=_STORE, status=200)
+        error = RetryableApiError("the store is still being set up", endpoint=STORE, status=200)
         error.hint = "try again in a few minutes"
         raise error
-    refusal = RejectedRequestError("the store is not active", endpoint=_STORE, status=200)
+    refusal = RejectedRequestError("the store is not active", endpoint=STORE, status=200)
     refusal.hint = "choose another store (--store or MEMORY_STORE_ID)"
     raise refusal
-
-
-def _trait_groups(connection: Connection) -> list[Mapping[str, Any]]:
-    groups: list[Mapping[str, Any]] = []
-    token: str | None = None
-    seen: set[str] = set()
-    while True:
-        query = {"includeTraits": "true", "pageSize": "100", **({"pageToken": token} if token else {})}
-        reply = connection.call(Call("GET", f"{connection.control_path}/TraitGroups", _GROUPS, query=query))
-        answer = reply.json()
-        page = answer.get("traitGroups") or []
-        if not isinstance(page, list) or not all(isinstance(group, dict) for group in page):
-            raise protocol_error(_GROUPS, "the answer has no list of trait groups", reply.status, reply.request_id)
-        groups += page
-        token = next_token(answer)
-        if token is None:
-            return groups
-        if token in seen:
-            raise protocol_error(_GROUPS, "a page token came twice", reply.status, reply.request_id)
-        seen.add(token)

@@ -11,7 +11,7 @@ from importer.core.check_values import Checks
 from importer.core.issues import CATALOGUE, ISSUES_SCHEMA, Severity
 from importer.core.packing import KEY_PREFIX
 from importer.core.schema import StoreSchema
-from importer.pipeline.decide import Decided, Deciding, decide, identity_findings
+from importer.pipeline.decide import ALONE, Decided, Deciding, decide, identity_findings
 from importer.pipeline.outcomes import place_findings
 from importer.pipeline.prepare import Prepared, Sinks, prepare
 from importer.ports import PackageAccess, PackageStore, Source
@@ -40,8 +40,7 @@ def check_source(
     store: PackageStore,
     sinks: Sinks,
     *,
-    allow_merges: int = 0,
-    deciding: Deciding | None = None,
+    deciding: Deciding = ALONE,
     keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
 ) -> CheckedSource:
     """Read, check and decide; write rows, issues and rejected rows on the way.
@@ -50,7 +49,6 @@ def check_source(
         inputs: The source is read once, and a second time only where identity rejects rows.
         store: Where the package is made.
         sinks: Take issues, rejected rows and progress.
-        allow_merges: Merge groups are sent if there are at most so many; `deciding` replaces it.
         deciding: How groups are decided about.
         keep: Narrows typed rows before they are written (a dry run keeps identifiers only).
 
@@ -62,7 +60,7 @@ def check_source(
         prepared = prepare(inputs.source, inputs.checks, package, sinks, keep=keep)
     access = store.reader()
     sinks.progress.stage("identity", prepared.rows_read)
-    decided = decide(prepared, plan, inputs.schema, access, deciding=deciding or Deciding(allow_merges))
+    decided = decide(prepared, plan, inputs.schema, access, deciding)
     sinks.progress.advance(prepared.rows_read)
     findings = identity_findings(decided.identity, plan)
     for frame in place_findings(access, decided.index, findings):

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from importer.core.cost import Cost
+from importer.core.cost import Cost, reads_at_most
 from importer.core.delivery import RequestKind
 from importer.core.filled import FilledSet
 from importer.core.manifest import RouteCounts
 from importer.core.report import FinalState, Operations
 from importer.core.route import Route
+from importer.core.stored_lookup import StoredLookup
 from importer.core.wire import WireTrait
 from importer.pipeline.outcomes import Delivered, batch_of_position
 from importer.pipeline.sent_again import History
-
-_READS: Final = ("lookup", "get-profile")
-"""Kinds of requests that read a profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,13 @@ def cost_left(index: pl.DataFrame, delivered: Delivered, made: Made) -> Cost:
     return cost_of_rows(index.filter(waits), made, patched=route == Route.BULK_PATCH.value)
 
 
-def operations_of(outcomes: Mapping[str, int], past: History, requests: Mapping[str, int], coming: Cost) -> Operations:
+def operations_of(
+    outcomes: Mapping[str, int],
+    past: History,
+    requests: Mapping[str, int],
+    coming: Cost,
+    stored: StoredLookup | None = None,
+) -> Operations:
     """Count billable operations: rows that were sent, or would be, and nothing for rows that stay here.
 
     A row that was sent again counts each time. Every row creates or updates a profile; a removal patches it again, a
@@ -92,24 +95,26 @@ def operations_of(outcomes: Mapping[str, int], past: History, requests: Mapping[
         past: What is known of earlier sendings.
         requests: HTTP requests made, by kind.
         coming: What planned rows cost.
+        stored: What `--lookup` read before anything was planned, which is not in `requests`.
     """
+    stored = stored or StoredLookup(rows=0, of_rows=0)
     planned = outcomes[FinalState.PLANNED.value]
     if planned:
         return Operations(
             at_least=coming.at_least,
             at_most=coming.at_most,
-            reads_at_least=coming.lookups_at_least,
-            reads_at_most=coming.lookups_at_most,
+            reads_at_least=coming.lookups_at_least + stored.profiles,
+            reads_at_most=coming.lookups_at_most + stored.requests,
         )
     sure = outcomes[FinalState.ACCEPTED.value] + outcomes[FinalState.PROCESSED.value] + past.applied
     doubtful = outcomes[FinalState.UNATTRIBUTED.value] + outcomes[FinalState.UNKNOWN.value] + past.doubtful
-    reads = sum(requests.get(kind, 0) for kind in _READS)
+    reads = {"reads_at_least": stored.profiles, "reads_at_most": reads_at_most(requests) + stored.requests}
     if not sure + doubtful:
-        return Operations(reads_at_most=reads)
+        return Operations(**reads)
     index = past.index
     merging = index.filter((pl.col("state") == "sequence") & (pl.col("position") >= 0)).height + past.merging
     most = sure + doubtful + merging + requests.get("patch", 0)
-    return Operations(at_least=sure, at_most=most, reads_at_most=reads)
+    return Operations(at_least=sure, at_most=most, **reads)
 
 
 def planned_requests(routes: Mapping[str, RouteCounts], coming: Cost) -> dict[str, int]:

@@ -5,7 +5,7 @@ Rows whose payload changes by it (combined rows, dropped identifiers) are writte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.combine import combine_rows
-from importer.core.filled import FilledSet, FilledSets
+from importer.core.filled import FilledSets
 from importer.core.forecast import Reading, StoreRules
 from importer.core.identity import (
     KEY_COLUMN,
@@ -75,14 +75,16 @@ class Deciding:
     revise: Revise | None = None
 
 
+ALONE: Final = Deciding()
+"""By the mapping alone."""
+
+
 def decide(
     prepared: Prepared,
     plan: TransformPlan,
     schema: StoreSchema,
     package: PackageAccess,
-    *,
-    allow_merges: int = 0,
-    deciding: Deciding | None = None,
+    deciding: Deciding = ALONE,
 ) -> Decided:
     """Decide about every valid row.
 
@@ -91,10 +93,8 @@ def decide(
         plan: Policies and the traits that are identifiers.
         schema: Identity settings of the store.
         package: Read for the texts behind equal hashes only: a spill of identifiers and keys is enough.
-        allow_merges: Merge groups are sent if there are at most so many; `deciding` replaces it.
         deciding: How groups are decided about.
     """
-    deciding = deciding or Deciding(allow_merges)
     identity = forecast(prepared, plan, schema, read_values(package), deciding.reading)
     if deciding.revise is not None:
         identity = deciding.revise(identity, prepared, package)
@@ -120,7 +120,7 @@ def decide(
     ).cast(INDEX_SCHEMA)
     # The row that carries a duplicated key is fine; the rows it replaces say so themselves.
     index = index.with_columns(code=pl.when(pl.col("state") != "send").then("code"))
-    poor = _poor_lines(index, identity, plan, prepared.sets)
+    poor = _poor_lines(prepared, identity, plan)
     held = pl.Series(np.isin(np.arange(index.height), poor))
     index = index.with_columns(
         state=pl.when(held).then(pl.lit("held", dtype=INDEX_SCHEMA["state"])).otherwise("state"),
@@ -170,39 +170,59 @@ def _carriers(identity: IdentityResult) -> npt.NDArray[np.int64]:
     return np.where(identity.carried_by >= 0, identity.carried_by, own)
 
 
-def _poor_lines(
-    index: pl.DataFrame, identity: IdentityResult, plan: TransformPlan, sets: Sequence[FilledSet]
-) -> npt.NDArray[np.int64]:
-    """Return the lines that dropping left without an identifier or without a second value."""
-    drops = identity.drops.select(line="row", ref="column")
-    if drops.is_empty():
+def _poor_lines(prepared: Prepared, identity: IdentityResult, plan: TransformPlan) -> npt.NDArray[np.int64]:
+    """Return the lines that dropping left without an identifier, a second value or one that is required."""
+    dropped = identity.drops.select(line="row", ref="column")
+    if dropped.is_empty():
         return np.zeros(0, dtype=np.int64)
     carriers = _carriers(identity)
-    affected = np.isin(carriers, carriers[drops["line"].to_numpy()])
-    members = pl.DataFrame({"line": np.flatnonzero(affected), "carrier": carriers[affected]}).with_columns(
-        set=index["set"].gather(np.flatnonzero(affected))
+    lines = np.flatnonzero(np.isin(carriers, carriers[dropped["line"].to_numpy()]))
+    carrying = carriers[lines]
+    said = _said(prepared, lines).join(dropped, on=["line", "ref"], how="anti")
+    # Later rows have the last word about a trait, and a removal or an empty text is no value: see `combine_rows`.
+    values = (
+        said.with_columns(carrier=pl.Series(carriers).gather(said["line"]))
+        .sort("line", maintain_order=True)
+        .group_by("carrier", "ref", maintain_order=True)
+        .agg(pl.col("is_value").last())
+        .filter("is_value")
     )
-    filled = pl.DataFrame(
-        {"set": range(len(sets)), "ref": [list(entry.filled) for entry in sets]},
-        schema={"set": pl.UInt32, "ref": pl.List(pl.String)},
-    ).explode("ref")
-    values = [trait.ref for trait in plan.traits if trait.column is not None]
-    identifiers = [trait.ref for trait in plan.identifiers]
-    left = (
-        members.join(filled, on="set")
-        .join(drops, on=["line", "ref"], how="anti")
-        .group_by("carrier")
-        .agg(
-            values=pl.col("ref").filter(pl.col("ref").is_in(values)).n_unique(),
-            identifiers=pl.col("ref").is_in(identifiers).sum(),
-        )
+    columns = [trait for trait in plan.traits if trait.column is not None]
+    required = [trait.ref for trait in columns if trait.required]
+    ref = pl.col("ref")
+    left = values.group_by("carrier").agg(
+        values=ref.is_in([trait.ref for trait in columns]).sum(),
+        identifiers=ref.is_in([trait.ref for trait in plan.identifiers]).sum(),
+        required=ref.is_in(required).sum(),
     )
-    rich = left.filter((pl.col("values") >= MIN_VALUES_PER_ROW) & (pl.col("identifiers") > 0))["carrier"]
+    whole = left.filter(
+        pl.col("values") >= MIN_VALUES_PER_ROW, pl.col("identifiers") > 0, pl.col("required") == len(required)
+    )
     # Rows of held groups are judged too: they may be released later.
     going = np.isin(identity.state, [RowState.SEND, RowState.SEQUENCE, RowState.HELD])
-    carrying = np.unique(members["carrier"].to_numpy())
-    poor: npt.NDArray[np.int64] = carrying[going[carrying] & ~np.isin(carrying, rich.to_numpy())]
+    judged = np.unique(carrying)
+    poor: npt.NDArray[np.int64] = judged[going[judged] & ~np.isin(judged, whole["carrier"].to_numpy())]
     return poor
+
+
+def _said(prepared: Prepared, lines: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """Return what some lines say about traits: ``line``, ``ref``, and ``is_value``, false where they take one away."""
+    numbers = prepared.set_ids[lines]
+    sets = pl.DataFrame(
+        [
+            (number, ref, is_value)
+            for number in np.unique(numbers).tolist()
+            for refs, is_value in ((prepared.sets[number].filled, True), (prepared.sets[number].removed, False))
+            for ref in refs
+        ],
+        schema={"set": pl.UInt32, "ref": pl.String, "is_value": pl.Boolean},
+        orient="row",
+    )
+    said = pl.DataFrame({"line": lines, "set": numbers}).join(sets, on="set").drop("set")
+    cleared = prepared.cleared_traits.of(lines).with_columns(clears=pl.lit(value=True))
+    return said.join(cleared, on=["line", "ref"], how="left").select(
+        "line", "ref", is_value=pl.col("is_value") & pl.col("clears").is_null()
+    )
 
 
 def write_changed(decided: Decided, sets: FilledSets, package: PackageAccess) -> Decided:

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from importer.core.cost import LOOKUP
 from importer.core.lifecycle import FinishReason
 from importer.core.stored import Asked
 from importer.errors import RetryableApiError, RunInterrupted
 from importer.pipeline.paced_reads import Pace, PacedReads
-from importer.pipeline.reading_pool import LOOKUP, ReadingPool, look_up
+from importer.pipeline.reading_pool import ReadingPool, look_up
 from importer.ports import Clock, Progress, StopSignal, StoreReader
 
 FOUND_SCHEMA: Final = pl.Schema({"id_type": pl.String(), "hash": pl.UInt64(), "profile": pl.Int64()})

@@ -40,10 +40,23 @@ _TRACE: Final = ("route", "batch_id", "request_id", "operation_id", "import_id")
 
 @dataclass(frozen=True)
 class Delivered:
-    """What the ledger knows, by position."""
+    """What the ledger knows, by position.
+
+    Attributes:
+        ranges: `RANGES_SCHEMA`.
+        overrides: `OVERRIDES_SCHEMA`.
+        times: When the first and the last request were answered, UTC, ISO 8601; None where none was made.
+    """
 
     ranges: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RANGES_SCHEMA))
     overrides: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OVERRIDES_SCHEMA))
+    times: tuple[str, str] | None = None
+
+    def left_by_route(self) -> dict[str, tuple[int, int]]:
+        """Return, by route, how many rows left and with how many batches and parts."""
+        left = self.ranges.filter(pl.col("state") != FinalState.NOT_SENT.value)
+        counted = left.group_by("route").agg(rows=(pl.col("stop") - pl.col("start")).sum(), batches=pl.len())
+        return {route: (rows, batches) for route, rows, batches in counted.iter_rows()}
 
 
 def outcome_frames(

@@ -17,6 +17,7 @@ import polars as pl
 
 from importer.core.check import check_rows
 from importer.core.check_values import Checks
+from importer.core.cleared import ClearedTraits
 from importer.core.filled import FilledSet, FilledSets
 from importer.core.identity import identifier_hash
 from importer.core.packing import KEY_TEXT, ChunkRows, PackedChunk, issue_lines, pack_chunk, rejected_rows
@@ -50,6 +51,7 @@ class Prepared:
         sets: Filled sets by number.
         repairs: Repaired cells by ``column: kind``.
         cleared: Cells that clear a trait, by trait.
+        cleared_traits: Which rows they stand in, where that matters.
         filled_sets: The interner, for rows whose payload changes later.
     """
 
@@ -64,6 +66,7 @@ class Prepared:
     filled_sets: FilledSets
     repairs: Mapping[str, int]
     cleared: Mapping[str, int]
+    cleared_traits: ClearedTraits
 
 
 def prepare(
@@ -123,6 +126,7 @@ class _Growing:
     def __init__(self, checks: Checks) -> None:
         self.rows_read = 0
         self.sets = FilledSets(wire_traits(checks.plan))
+        self._cleared_traits = ClearedTraits.to_judge_drops(checks.plan)
         self._identifiers = [trait.ref for trait in checks.plan.identifiers]
         self._keyed = bool(checks.plan.key)
         self._early: Counter[tuple[str, str]] = Counter()
@@ -145,6 +149,7 @@ class _Growing:
             if trait.clears:
                 self._cleared[trait.ref] += int((packed.valid[trait.ref] == "").sum())
         valid = packed.valid
+        self._cleared_traits.add(valid)
         self._row.append(valid["row"].to_numpy())
         self._set.append(valid["set"].to_numpy())
         self._size.append(valid["size"].to_numpy())
@@ -167,6 +172,7 @@ class _Growing:
             filled_sets=self.sets,
             repairs=dict(sorted(self._repairs.items())),
             cleared=dict(self._cleared),
+            cleared_traits=self._cleared_traits,
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Final
 
 import numpy as np
@@ -14,10 +15,11 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.comparison import Found, compare, only_last_words, sent_frame, stored_frame
+from importer.core.cost import GET_OTHER_PROFILE, GET_PROFILE
 from importer.core.filled import FilledSet
 from importer.core.lifecycle import FinishReason
 from importer.core.pacing import Pacer
-from importer.core.read_back import IdentifierTrait
+from importer.core.read_back import READ_STATES, IdentifierTrait
 from importer.core.wire import WireTrait
 from importer.errors import ApiError
 from importer.pipeline.paced_reads import Pace, PacedReads
@@ -29,9 +31,6 @@ PIECE_ROWS: Final = 1000
 
 MOST_CANDIDATES: Final = 5
 """Profiles read for a row whose identifiers name several; each is a billable read."""
-
-GET_PROFILE: Final = "get-profile"
-"""Kind of request, as a report counts it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,66 @@ class RowsToRead:
     traits: Sequence[WireTrait]
     sets: Sequence[FilledSet]
     identifiers: Sequence[IdentifierTrait]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a run sent, and what came of it.
+
+    Attributes:
+        index: `INDEX_SCHEMA`, each row at the place that says something of it.
+        order: `ORDER_SCHEMA`.
+        places: `importer.pipeline.sent_again.places` of the index.
+    """
+
+    index: pl.DataFrame
+    order: pl.DataFrame
+    places: pl.DataFrame
+
+    def left(self) -> pl.DataFrame:
+        """Return the places of rows that may be in the store."""
+        return self.places.filter(pl.col("state").is_in([state.value for state in READ_STATES]))
+
+    def delivered_positions(self) -> npt.NDArray[np.int64]:
+        """Return the places of rows that may be in the store, ascending."""
+        return np.sort(self.left()["position"].to_numpy())
+
+    def positions_of(self, lines: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the places of rows by line, each once, ascending."""
+        positions = self.index["position"].to_numpy()[carriers(self.index, lines)]
+        return np.unique(positions[positions >= 0])
+
+    def to_read(
+        self,
+        positions: npt.NDArray[np.int64],
+        traits: Sequence[WireTrait],
+        sets: Sequence[FilledSet],
+        identifiers: Sequence[IdentifierTrait],
+    ) -> RowsToRead:
+        """Return rows to read, with what the rows of their merge groups have to do with them.
+
+        Args:
+            positions: Of the rows, ascending.
+            traits: The plan's traits.
+            sets: Filled sets by number.
+            identifiers: By which profiles are found, in the order they are tried.
+        """
+        left = self.left()
+        groups = np.full(self.order.height, -1, dtype=np.int64)
+        groups[self.places["position"].to_numpy()] = self.index["group"].to_numpy()[self.places["line"].to_numpy()]
+        linked = left.select(
+            "position",
+            group=self.index["group"].gather(left["line"]),
+            set=self.index["set"].gather(left["line"]),
+        ).filter(pl.col("group") >= 0)
+        slots = self.order["slot"].to_numpy()
+        return RowsToRead(positions, slots, groups[positions], linked, traits, sets, identifiers)
+
+
+def carriers(index: pl.DataFrame, lines: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the line that speaks for each of some lines: the one that carries it, or itself."""
+    carried_by = index["carried_by"].to_numpy()[lines]
+    return np.where(carried_by >= 0, carried_by, lines)
 
 
 @dataclass(frozen=True)
@@ -169,16 +228,17 @@ class _ProfileFinder:
         for id_type, value in identifiers:
             named = look_up(self._reads, self._ports.store, id_type, value)
             if len(named) == 1:
-                profile = self._get(named[0])
+                profile = self._get(GET_PROFILE, named[0])
                 if profile is not None:
                     return (profile,)
             several |= dict.fromkeys(named if len(named) > 1 else ())
-        profiles = (self._get(profile_id) for profile_id in list(several)[:MOST_CANDIDATES])
+        kinds = chain([GET_PROFILE], repeat(GET_OTHER_PROFILE))
+        profiles = [self._get(*asked) for asked in zip(kinds, list(several)[:MOST_CANDIDATES], strict=False)]
         # Two that were merged meanwhile are one.
         return tuple({profile.profile_id: profile for profile in profiles if profile is not None}.values())
 
-    def _get(self, profile_id: str) -> StoredProfile | None:
-        profile = self._reads.read(GET_PROFILE, lambda: self._ports.store.get_profile(profile_id))
+    def _get(self, kind: str, profile_id: str) -> StoredProfile | None:
+        profile = self._reads.read(kind, lambda: self._ports.store.get_profile(profile_id))
         if profile is None:
             return None
         traits: dict[str, dict[str, object]] = {}

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
+from importer.core.cost import LOOKUP
 from importer.errors import RejectedRequestError
 from importer.pipeline.paced_reads import NotReadError, PacedReads, ReadingEndedError
 from importer.ports import Clock, StoreReader
-
-LOOKUP: Final = "lookup"
-"""Kind of request, as a report counts it."""
 
 _LOOK_S: Final = 0.2
 _DRAIN_S: Final = 10.0

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from importer.core.read_back import Verified
 from importer.core.report import FinalState
 from importer.core.route import Route
 from importer.pipeline.outcomes import Delivered, batch_of_position
@@ -162,7 +163,12 @@ class Selection:
 
 
 def select_again(
-    index: pl.DataFrame, found: pl.DataFrame, states: Collection[str], *, but: pl.Series | None = None
+    index: pl.DataFrame,
+    found: pl.DataFrame,
+    states: Collection[str],
+    *,
+    also: pl.Series | None = None,
+    but: pl.Series | None = None,
 ) -> Selection:
     """Choose rows to send again.
 
@@ -173,9 +179,12 @@ def select_again(
         index: As `History` has it.
         found: `places` of it.
         states: Final states of the rows that are asked for.
+        also: Lines that are asked for whatever their state.
         but: Lines that nobody need send again, unless they follow.
     """
-    asked = pl.col("state").is_in(list(states))
+    asked = pl.col("state").cast(pl.String).is_in(list(states))
+    if also is not None:
+        asked |= pl.col("line").is_in(also.cast(pl.Int64).implode())
     if but is not None:
         asked &= ~pl.col("line").is_in(but.cast(pl.Int64).implode())
     marked = found.with_columns(asked=asked.fill_null(value=False), there=may_be_delivered_expr())
@@ -188,6 +197,18 @@ def select_again(
     following = touched.filter(pl.col("there") & (pl.col("line") > pl.col("first")))["line"].to_numpy()
     company = touched.filter(pl.col("there") | pl.col("asked"))["line"].to_numpy()
     return Selection(lines, np.union1d(lines, following), np.union1d(lines, company))
+
+
+def lines_read_as(index: pl.DataFrame, read: pl.DataFrame, results: Collection[Verified]) -> pl.Series:
+    """Return the lines of which reading back found some results.
+
+    Args:
+        index: As `History` has it.
+        read: `importer.core.read_back.READ_BACK_SCHEMA`.
+        results: Which.
+    """
+    positions = read.filter(pl.col("result").is_in([result.value for result in results]))["position"]
+    return index.select(pl.col("position").is_in(positions.implode()).arg_true()).to_series()
 
 
 def _grouped(index: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:

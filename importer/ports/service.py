@@ -16,10 +16,12 @@ class StoredProfile:
     Attributes:
         profile_id: Canonical, also where the profile that was asked for was merged into it.
         traits: Values by group and trait; never shown, because they are somebody's data.
+        created_at: RFC 3339, where the service says it.
     """
 
     profile_id: str
     traits: Mapping[str, Mapping[str, object]] = field(repr=False)
+    created_at: str | None = field(default=None, compare=False)
 
 
 class StoreReader(Protocol):
@@ -50,22 +52,34 @@ class Accepted:
         request_id: ``twilio-request-id``.
         operation_id: When the service names one.
         status_url: Where to poll, when the service names it.
+        retry_after_s: Seconds until a look at the operation is worth it, when the service says so.
+        profile_id: The profile it is about, canonical also where the one that was named was merged into it; None
+            where it is about many, or none.
     """
 
     request_id: str | None
     operation_id: str | None = None
     status_url: str | None = None
+    retry_after_s: float | None = None
+    profile_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OperationStatus:
-    """State of an asynchronous operation: `errors` and `warnings` are None when it gave no counts."""
+    """State of an asynchronous operation: `errors` and `warnings` are None when it gave no counts.
+
+    `error_code` is the service's own code where it failed; what else it says of a failure may quote values.
+    """
 
     status: str
     errors: int | None = None
     warnings: int | None = None
     request_id: str | None = None
     retry_after_s: float | None = None
+    operation_id: str | None = None
+    created_at: str | None = None
+    completed_at: str | None = None
+    error_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +92,17 @@ class CreatedImport:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnMapping:
+    """One column of an import file and the trait it sets."""
+
+    column_name: str
+    trait_group: str
+    trait_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImportStatus:
-    """State of an import task; `errors` and `warnings` are None while it has no summary."""
+    """State of an import task; `errors` and `warnings` are None while it has no summary, `columns` are as created."""
 
     status: str
     filename: str
@@ -87,15 +110,9 @@ class ImportStatus:
     errors: int | None = None
     warnings: int | None = None
     request_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnMapping:
-    """One column of an import file and the trait it sets."""
-
-    column_name: str
-    trait_group: str
-    trait_name: str
+    created_at: str | None = None
+    updated_at: str | None = None
+    columns: tuple[ColumnMapping, ...] = ()
 
 
 class ProfileWriter(StoreReader, Protocol):

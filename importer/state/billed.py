@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from importer.core.cost import Billed
+from importer.core.cost import Billed, reads_at_most
 from importer.core.lifecycle import OUTCOME, ROW_OUTCOME, BatchState, RowState
 from importer.core.report import FinalState
 from importer.core.route import Route
@@ -25,7 +25,6 @@ from importer.state.ledger_check import ledger_error
 from importer.state.run_folder import RunFolder, keep_out_of_git, ledger_files
 
 FOLDER: Final = "operations"
-_READS: Final = ("lookup", "get-profile")
 _BUSY_TIMEOUT_S: Final = 2.0
 _APPLIED: Final = (FinalState.ACCEPTED.value, FinalState.PROCESSED.value)
 
@@ -90,7 +89,7 @@ def read_billed(ledger: Path, fallback: str) -> tuple[dict[str, Billed], int]:
         fallback: Month of what the ledger has no time of.
 
     Returns:
-        Operations by month, and how many profiles were read in all.
+        Operations by month, and billable reads in all at most.
 
     Raises:
         StateError: it cannot be read.
@@ -111,7 +110,7 @@ def read_billed(ledger: Path, fallback: str) -> tuple[dict[str, Billed], int]:
     except sqlite3.Error as exc:
         raise ledger_error(exc, ledger, "read") from exc
     requests = orjson.loads(text[0]) if text is not None else {}
-    return months, sum(int(requests.get(kind, 0)) for kind in _READS)
+    return months, reads_at_most(requests)
 
 
 def _of_batch(batch: Sequence[Any]) -> Billed:
@@ -184,7 +183,7 @@ def _read(path: Path) -> Tally | None:
         return None
 
 
-def remember(runs_dir: Path, folder: RunFolder, store_id: str, month: str) -> None:
+def remember(runs_dir: Path, folder: RunFolder, store_id: str, month: str, looked_up: int = 0) -> None:
     """Keep what a run was billed in each month, as its ledger says now.
 
     Args:
@@ -192,6 +191,7 @@ def remember(runs_dir: Path, folder: RunFolder, store_id: str, month: str) -> No
         folder: A run to a live store.
         store_id: Its store.
         month: The month it is.
+        looked_up: Reads that were made before it had a ledger, or without one.
 
     Raises:
         StateError: the ledger cannot be read, or the numbers cannot be written.
@@ -199,10 +199,10 @@ def remember(runs_dir: Path, folder: RunFolder, store_id: str, month: str) -> No
     """
     stamp = ledger_stamp(folder)
     kept = read_tally(runs_dir, folder, month)
-    if not stamp or (kept is not None and kept.stamp == stamp):
+    if (not stamp and not looked_up) or (kept is not None and kept.stamp == stamp):
         return
-    months, reads = read_billed(folder.ledger, month)
-    reads = max(0, reads - reads_before(runs_dir, folder, month))
+    months, reads = read_billed(folder.ledger, month) if stamp else ({}, 0)
+    reads = max(0, reads + looked_up - reads_before(runs_dir, folder, month))
     for name in {*months, month}:
         now = months.get(name, Billed())
         read = reads if name == month else (read_tally(runs_dir, folder, name) or _NOTHING).reads

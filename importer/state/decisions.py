@@ -1,6 +1,7 @@
 """What was decided about merge groups, kept beside the runs and read by later ones: fingerprints, never a value.
 
-One file a store, so that what was allowed on the local emulator lets nothing go to a live store. Whoever writes it has
+One file a store, so that what was allowed on the local emulator lets nothing go to a live store; a new database of the
+emulator is a store of its own. Whoever writes it has
 the store's sending lock.
 """
 
@@ -55,7 +56,8 @@ class Decisions:
     def __init__(self, runs_dir: Path, target: Target) -> None:
         self._folder = runs_dir / FOLDER
         where = "emulator" if target.emulator else re.sub(r"[^A-Za-z0-9.-]", "_", target.host)
-        self.path = self._folder / f"{target.store_id}@{where}.json"
+        database = f"-{target.database}" if target.database else ""
+        self.path = self._folder / f"{target.store_id}@{where}{re.sub(r'[^A-Za-z0-9.-]', '_', database)}.json"
 
     def read(self) -> dict[str, Decision]:
         """Return all decisions, by fingerprint of the group; none where there is no file.

@@ -17,7 +17,15 @@ from typing import Any, Final, Self, TypeVar
 import orjson
 
 from importer.core.delivery import Attempt, BatchEntry, BatchSpec, Changes, RowResult
-from importer.core.lifecycle import CODE_NO_ANSWER, FINAL, OUTCOME, ROW_OUTCOME, BatchState, RowState
+from importer.core.lifecycle import (
+    CODE_EVENT_REFUSED,
+    CODE_NO_ANSWER,
+    FINAL,
+    OUTCOME,
+    ROW_OUTCOME,
+    BatchState,
+    RowState,
+)
 from importer.files import open_private, writing
 from importer.state.ledger_check import connect, damaged, ledger_error, open_checked
 from importer.state.ledger_schema import (
@@ -178,6 +186,20 @@ class SqliteLedger:
         """  # noqa: S608 - question marks only
         return list(self._select(query, over, result_of))
 
+    def results_within(self, start: int, stop: int) -> list[RowResult]:
+        """Return the row results of positions ``[start, stop)``, in order."""
+        query = f"SELECT {ROW_COLUMNS} FROM rows WHERE position >= ? AND position < ? ORDER BY position"  # noqa: S608 - constants
+        return list(self._select(query, (start, stop), result_of))
+
+    def patches(self) -> Iterator[tuple[str, int]]:
+        """Yield request ID and position of each patch that the service accepted."""
+        query = """
+            SELECT request_id, position FROM rows
+            WHERE request_id IS NOT NULL AND profile_id IS NOT NULL AND (state = ? OR code = ?)
+        """
+        values = (RowState.PATCHED, CODE_EVENT_REFUSED)
+        yield from self._select(query, values, lambda row: (str(row[0]), int(row[1])))
+
     def outcomes(self) -> Iterator[BatchOutcome]:
         """Yield what came of all planned positions, in their order, without gap or overlap."""
         query = f"SELECT {BATCH_COLUMNS} FROM batches WHERE state <> ? ORDER BY start"  # noqa: S608 - constants
@@ -219,6 +241,12 @@ class SqliteLedger:
                 service_code=result.service_code,
                 request_id=result.request_id,
             )
+
+    def times(self) -> tuple[str, str] | None:
+        """Return when the first and the last request were answered or given up, UTC; None where none was made."""
+        with self._reading():
+            first, last = self._connection.execute("SELECT MIN(at), MAX(at) FROM attempts").fetchone()
+        return None if first is None else (str(first), str(last))
 
     def attempts(self, batch_id: int) -> list[Attempt]:
         """Return the requests made for a batch, oldest first."""

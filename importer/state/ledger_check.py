@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from importer.core.lifecycle import BatchState
+from importer.core.suggested import run_command
 from importer.errors import DiskError, LedgerDamagedError, LockedError, StateError
 from importer.state.ledger_schema import SCHEMA_VERSION
 
@@ -109,7 +110,7 @@ def ledger_error(error: sqlite3.Error, path: Path, doing: str) -> StateError:
     if code in _FULL_OR_FAILING or (code == sqlite3.SQLITE_CANTOPEN and _no_room(path.parent)):
         return DiskError(
             f"the disk is full or failing: {where}",
-            hint=f"free space there, then `memory-importer resume {path.parent.name}` goes on",
+            hint=f"free space there, then {run_command(path.parent, 'resume')} goes on",
         )
     if code in _DAMAGED:
         return damaged(path, f"is damaged ({name})")
@@ -141,6 +142,5 @@ def damaged(path: Path, what: str) -> LedgerDamagedError:
 
 
 def _rebuild(path: Path) -> str:
-    return (
-        f"`memory-importer resume {path.parent.name} --rebuild-ledger` makes it anew and sends the run's rows once more"
-    )
+    again = run_command(path.parent, "resume", "--rebuild-ledger")
+    return f"{again} makes it anew and sends the run's rows once more"

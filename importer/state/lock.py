@@ -12,6 +12,7 @@ from threading import Event, local
 from types import TracebackType
 from typing import Final, Self
 
+from importer.core.suggested import run_command, runs_command
 from importer.errors import LockedError, StateError
 from importer.files import make_private_folder, open_private, writing
 from importer.state.mounts import refuse_network
@@ -124,7 +125,7 @@ class SendingLock(KernelLock):
         super().__init__(
             runs_dir / f".{store_id}.lock",
             f"another process is sending to {store_id} from {runs_dir}",
-            "wait for it to end, or stop it; `memory-importer status` shows its run",
+            f"wait for it to end, or stop it; {runs_command(runs_dir, 'status')} shows its run",
         )
 
 
@@ -135,7 +136,7 @@ class PackagingLock(KernelLock):
         super().__init__(
             folder / RUN_LOCK,
             f"run {folder.name} is still reading its source in another process",
-            "wait for it to end; `memory-importer status` shows how far it is",
+            f"wait for it to end; {run_command(folder, 'status')} shows how far it is",
         )
 
 
@@ -160,7 +161,7 @@ class RunLock(KernelLock):
         super().__init__(
             folder / RUN_LOCK,
             f"another process is working on run {folder.name}",
-            "wait for it to end, or stop it; `memory-importer status` shows what it does",
+            f"wait for it to end, or stop it; {run_command(folder, 'status')} shows what it does",
         )
 
     def __enter__(self) -> Self:

@@ -30,6 +30,7 @@ class PurgedRun(BaseModel):
         store_id: Where it sent to; None where its record could not be read, so that it may be any store.
         host: The same.
         emulator: The store was the local emulator's.
+        database: See `importer.core.manifest.Target`.
         key: Names of its key columns.
     """
 
@@ -42,13 +43,14 @@ class PurgedRun(BaseModel):
     store_id: str | None = None
     host: str | None = None
     emulator: bool = False
+    database: str = ""
     key: tuple[str, ...] = ()
 
     def may_be_at(self, target: Target) -> bool:
         """Tell whether the run may have sent to a store."""
         if self.store_id is None:
             return True
-        return (self.store_id, self.host, self.emulator) == (target.store_id, target.host, target.emulator)
+        return (self.store_id, self.host, self.emulator, self.database) == target.identity
 
 
 def remember_purged(runs_dir: Path, run: PurgedRun) -> None:

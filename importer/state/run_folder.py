@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from importer.core.index import INDEX_SCHEMA
 from importer.core.manifest import MANIFEST_VERSION, RunManifest
+from importer.core.suggested import runs_command
 from importer.errors import ConfigError, StateError
 from importer.files import make_private_folder, storage_error, write_whole, writing
 from importer.state.ledger import SqliteLedger
@@ -184,7 +185,9 @@ class RunsFolder:
         if not matches:
             self._refuse_lost(name)
         found = "no run" if not matches else "more than one run"
-        raise ConfigError(f"{found} of that name in {self.path}", hint="`memory-importer status` lists the runs")
+        raise ConfigError(
+            f"{found} of that name in {self.path}", hint=f"{runs_command(self.path, 'status')} lists the runs"
+        )
 
     def all(self) -> list[RunFolder]:
         """Return all runs, oldest first.

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from importer.core.read_back import READ_BACK_SCHEMA, without_ranges
+from importer.core.suggested import run_command
 from importer.errors import StateError
 from importer.state.package import read_frame, write_frame
 
@@ -29,7 +30,7 @@ def read_verified(package: Path) -> pl.DataFrame:
     except (StateError, pl.exceptions.PolarsError) as exc:
         raise StateError(
             f"what was read back cannot be read ({path.name}: {type(exc).__name__})",
-            hint=f"delete {path} and read back again: `memory-importer verify`",
+            hint=f"delete {path} and read back again: {run_command(package.parent, 'verify')}",
         ) from None
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from importer.reports.progress_file import PROGRESS_NAME, QUESTION, ProgressFile
+from importer.state.lock import RUN_LOCK, is_held
 from importer.state.run_folder import RunFolder
 from importer.wiring.clock import SystemClock
 from importer.wiring.requests import Hooks
@@ -33,3 +35,8 @@ def _noted(ask: Callable[[str], bool], said: ProgressFile) -> Callable[[str], bo
         return ask(question)
 
     return noted
+
+
+def is_at_work(folder: Path) -> bool:
+    """Tell whether a process works on the run in a folder."""
+    return is_held(folder / RUN_LOCK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Final
 
 
 class SystemClock:
@@ -20,3 +21,7 @@ class SystemClock:
     def stamp(self) -> str:
         """Wall-clock time to the millisecond as the beginning of a run's name: runs sort by it."""
         return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]  # noqa: TID251 - this is the clock
+
+
+CLOCK: Final = SystemClock()
+"""The one of this process."""

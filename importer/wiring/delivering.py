@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from importer.core.delivery import ApiFailure, EngineOptions, FailureKind
+from importer.core.delivery import BatchSpec, EngineOptions
 from importer.core.lifecycle import FINAL, BatchState, FinishReason
 from importer.core.manifest import Stage
 from importer.core.pacing import Pacer
@@ -27,11 +27,14 @@ from importer.pipeline.outcomes import Delivered
 from importer.state.ledger import SqliteLedger
 from importer.state.run_folder import RunFolder
 from importer.state.verified_file import forget_verified
+from importer.wiring.clock import CLOCK
 from importer.wiring.disk import sending_from
 from importer.wiring.finishing import Ending, delivered_by, error_report, finish
 from importer.wiring.logged import logged_ledger
 from importer.wiring.requests import Hooks, SendOptions
-from importer.wiring.runs import CLOCK, Run, payloads_of, set_stage
+from importer.wiring.run import Run, set_stage
+from importer.wiring.send_order import payloads_of
+from importer.wiring.stopped import why_stopped
 from importer.wiring.targets import OpenTarget
 
 _REASON_CODES: Final = {
@@ -40,13 +43,6 @@ _REASON_CODES: Final = {
     FinishReason.STALLED: ExitCode.STOPPED,
     FinishReason.INCOMPLETE: ExitCode.STOPPED,
     FinishReason.FAULT: ExitCode.BUG,
-}
-_REASON_TEXTS: Final = {
-    FinishReason.REFUSED: "the service refused the run",
-    FinishReason.STALLED: "the service accepted nothing for too long",
-    FinishReason.INCOMPLETE: "some requests were never answered, and rows that depend on them were not sent",
-    FinishReason.INTERRUPTED: "stopped by a signal",
-    FinishReason.FAULT: "a fault of this program stopped the run",
 }
 
 
@@ -120,14 +116,16 @@ def deliver_run(
         options: How hard.
         earlier: What went before it.
     """
-    with sending_from(run.folder.run_id):
+    with sending_from(run.folder.path):
         set_stage(run, Stage.SENDING)
         result, error = _deliver(run, store, ledger, hooks, options, earlier)
     completed = result is not None and result.reason is FinishReason.COMPLETED
     requests = _requests_so_far(ledger, result)
     code = _exit_code(result, error, hooks)
     pacer = result.pacer if result is not None else earlier.pacer
-    return Delivery(completed, delivered_by(ledger), requests, code, _why(run, result, error), pacer=pacer)
+    groups = dict.fromkeys(trait.group for trait in run.manifest.traits)
+    why = why_stopped(run.folder.path, groups, result, error)
+    return Delivery(completed, delivered_by(ledger), requests, code, why, pacer=pacer)
 
 
 def delivery_report(run: Run, hooks: Hooks, occasion: Occasion, delivery: Delivery) -> Report:
@@ -145,7 +143,7 @@ def delivery_report(run: Run, hooks: Hooks, occasion: Occasion, delivery: Delive
     )
     hooks.progress.finish()
     try:
-        with sending_from(run.folder.run_id):
+        with sending_from(run.folder.path):
             report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
             if delivery.completed:
                 # After its report: killed before that, the run is unfinished, and nobody takes an older report for
@@ -188,13 +186,17 @@ def _deliver(
     )
     # A batch that is only polled any more was counted when the service took it.
     over = (*FINAL, BatchState.APPLYING)
-    hooks.progress.stage("send", sum(entry.spec.rows for entry in ledger.entries() if entry.state not in over))
+    coming = [entry.spec for entry in ledger.entries() if entry.state not in over]
+    rows, in_turn = sum(spec.rows for spec in coming), in_turn_of(coming)[0]
+    hooks.progress.stage("send", rows)
     try:
-        with sending_from(run.folder.run_id):
+        with sending_from(run.folder.path):
             # What was read back before its batch was over is of a store that did not have its rows yet.
-            coming = [(entry.spec.start, entry.spec.stop) for entry in ledger.entries() if entry.state not in FINAL]
-            forget_verified(run.folder.package, coming)
-            return deliver(ports, engine, _advance(hooks), known=earlier.pacer), None
+            open_places = [
+                (entry.spec.start, entry.spec.stop) for entry in ledger.entries() if entry.state not in FINAL
+            ]
+            forget_verified(run.folder.package, open_places)
+            return deliver(ports, engine, _advance(hooks, rows, in_turn), known=earlier.pacer), None
     except StateError as error:
         return None, error
 
@@ -209,7 +211,13 @@ def _requests_so_far(ledger: SqliteLedger, result: DeliveryResult | None) -> dic
     return total
 
 
-def _advance(hooks: Hooks) -> Callable[[DeliveryProgress], None]:
+def in_turn_of(batches: Iterable[BatchSpec]) -> tuple[int, int]:
+    """Count the rows that go one after the other with those of their group, and the steps that takes."""
+    waves = [(spec.wave, spec.rows) for spec in batches if spec.wave]
+    return sum(rows for _, rows in waves), len({wave for wave, _ in waves})
+
+
+def _advance(hooks: Hooks, rows: int, in_turn: int) -> Callable[[DeliveryProgress], None]:
     done = 0
 
     def advance(progress: DeliveryProgress) -> None:
@@ -222,6 +230,7 @@ def _advance(hooks: Hooks) -> Callable[[DeliveryProgress], None]:
             in_flight=progress.in_flight,
             applying=progress.applying,
             wait_s=ceil(progress.waiting_s),
+            one_at_a_time=min(in_turn, max(rows - settled, 0)),  # they go last
         )
         done = settled
 
@@ -251,43 +260,3 @@ def refusal_code(refusal: ImporterError, hooks: Hooks) -> ExitCode:
 
 _EMULATOR_POLL_S: Final = 0.05
 """The local service has applied a small batch by then, and a person is waiting."""
-
-_MEND: Final = {
-    401: "check TWILIO_API_KEY and TWILIO_API_SECRET; then ",
-    403: "see to it that the key may write to this store; then ",
-    None: "the service's certificate, or the host of its upload URLs, is not one to trust "
-    "(MEMORY_CA_BUNDLE and MEMORY_BUCKET_HOSTS name others); if it is, ",
-}
-"""What comes first where a request was refused, by HTTP status; None where it was not even sent."""
-
-_OF_WHAT_IS_SENT: Final = frozenset({400, 422})
-"""Statuses that speak against the rows or columns themselves: the same ones would be refused once more."""
-
-_CHECK: Final = (
-    "check the store's traits against the mapping (outcomes.parquet has what was refused and its code; "
-    "`memory-importer explain refused-by-service`)"
-)
-
-
-def _why(run: Run, result: DeliveryResult | None, error: StateError | None) -> ErrorReport | None:
-    if error is not None:
-        return error_report(error)
-    if result is None or result.reason is FinishReason.COMPLETED:
-        return None
-    run_id = run.folder.run_id
-    failure = result.failure
-    said = _said(failure) if failure is not None and failure.status else ""
-    mend = ""
-    if failure is not None and failure.kind is FailureKind.REJECTED:
-        if failure.status in _OF_WHAT_IS_SENT:
-            hint = f"{_CHECK}; then `memory-importer resume {run_id} --replan` checks and plans what is left anew"
-            return ErrorReport(message=_REASON_TEXTS[result.reason] + said, hint=hint)
-        mend = _MEND.get(failure.status, "")
-    hint = f"{mend}`memory-importer resume {run_id}` goes on where it stopped"
-    return ErrorReport(message=_REASON_TEXTS[result.reason] + said, hint=hint)
-
-
-def _said(failure: ApiFailure) -> str:
-    code = f", code {failure.code}" if failure.code is not None else ""
-    about = f", about {', '.join(failure.mappings)}" if failure.mappings else ""
-    return f" (HTTP {failure.status}{code}{about})"

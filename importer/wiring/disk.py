@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from importer.core.manifest import Stage
+from importer.core.suggested import run_command
 from importer.errors import DiskError, GuardError, StateError
 from importer.sources.open import STDIN
 from importer.state.mounts import refuse_network
@@ -116,7 +117,7 @@ def given_back(folder: RunFolder) -> Iterator[None]:
     except DiskError as error:
         _drop_at_once(folder)
         if _begins_anew(folder):
-            error.hint = f"free space there, then `memory-importer resume {folder.run_id}` reads the source again"
+            error.hint = f"free space there, then {run_command(folder.path, 'resume')} reads the source again"
         else:
             folder.delete()
             error.hint = "free space there, then run the command again"
@@ -144,8 +145,11 @@ def _begins_anew(folder: RunFolder) -> bool:
 
 
 @contextmanager
-def resumable(run_id: str) -> Iterator[None]:
+def resumable(run: Path) -> Iterator[None]:
     """Say how to go on with a run that is planned, when its disk gets full.
+
+    Args:
+        run: Its folder.
 
     Raises:
         DiskError: the one that came.
@@ -153,24 +157,27 @@ def resumable(run_id: str) -> Iterator[None]:
     try:
         yield
     except DiskError as error:
-        error.hint = f"free space there, then `memory-importer resume {run_id}` goes on where it stopped"
+        error.hint = f"free space there, then {run_command(run, 'resume')} goes on where it stopped"
         raise
 
 
 @contextmanager
-def sending_from(run_id: str) -> Iterator[None]:
+def sending_from(run: Path) -> Iterator[None]:
     """Say how to go on with a run that is being sent, when a file of it cannot be used any more.
+
+    Args:
+        run: Its folder.
 
     Raises:
         DiskError: the one that came, or one for whatever else the system said of a file.
     """
     try:
-        with resumable(run_id):
+        with resumable(run):
             yield
     except BrokenPipeError:  # nobody reads what is shown any more
         raise
     except OSError as exc:
         raise DiskError(
             f"a file of the run could not be used: {exc.strerror or type(exc).__name__}",
-            hint=f"see to the disk of the runs folder, then `memory-importer resume {run_id}` goes on where it stopped",
+            hint=f"see to the disk of the runs folder, then {run_command(run, 'resume')} goes on where it stopped",
         ) from exc

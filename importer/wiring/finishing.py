@@ -14,6 +14,7 @@ from importer.core.cost import Cost
 from importer.core.manifest import RunManifest
 from importer.core.read_back import Verified
 from importer.core.report import (
+    DeliveryTimes,
     ErrorReport,
     ExitCode,
     FinalState,
@@ -141,7 +142,7 @@ def finish(
         update={
             "outcomes": sink.counts,
             "skipped": dict(skipped),
-            "operations": operations_of(sink.counts, past, end.requests, coming),
+            "operations": operations_of(sink.counts, past, end.requests, coming, manifest.stored),
             "allowance": allowance_now(run.path.parent, manifest.options.free_operations, coming)
             if run.has_order()
             else None,
@@ -176,9 +177,12 @@ def _judged(report: Report, folder: Path, end: Ending, *, settled: int) -> Repor
 
 def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: pl.DataFrame, end: Ending) -> Report:
     base = report_base(run, manifest)
+    times = end.delivered.times
     return base.model_copy(
         update={
             "command": end.command,
+            "routes": _routes_left(base.routes, end.delivered),
+            "delivery": None if times is None else DeliveryTimes(started_at=times[0], finished_at=times[1]),
             "requests": dict(end.requests),
             "merge_groups": merge_groups(index, groups, manifest.options.reading),
             "stored": manifest.stored,
@@ -188,6 +192,15 @@ def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: 
             "error": end.error,
         }
     )
+
+
+def _routes_left(planned: Mapping[str, RouteReport], delivered: Delivered) -> dict[str, RouteReport]:
+    """Say of each route what left of what was planned."""
+    left = delivered.left_by_route()
+    return {
+        route: entry.model_copy(update=dict(zip(("sent_rows", "sent_requests"), left.get(route, (0, 0)), strict=True)))
+        for route, entry in planned.items()
+    }
 
 
 def report_base(run: RunFolder, manifest: RunManifest) -> Report:
@@ -271,4 +284,5 @@ def delivered_by(ledger: SqliteLedger) -> Delivered:
     return Delivered(
         pl.DataFrame(ranges, schema=RANGES_SCHEMA, orient="row"),
         pl.DataFrame(list(rows), schema=OVERRIDES_SCHEMA, orient="row"),
+        ledger.times(),
     )

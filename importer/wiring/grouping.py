@@ -13,6 +13,7 @@ import polars as pl
 from importer.core.group_marks import fingerprint_groups
 from importer.core.identity import KEY_COLUMN, DecidedBy, IdentityResult, release
 from importer.core.manifest import Target
+from importer.core.merge_groups import GROUPS_FRAME
 from importer.core.transform import TransformPlan
 from importer.core.union_find import Positions
 from importer.errors import StateError
@@ -25,25 +26,6 @@ from importer.state.package import read_frame, write_frame
 GROUPS_FILE: Final = "groups.arrow"
 MEMBERS_FILE: Final = "group-rows.arrow"
 
-GROUPS_FRAME: Final = pl.Schema(
-    {
-        "group": pl.Int64(),
-        "kind": pl.String(),
-        "id_types": pl.List(pl.String()),
-        "decision": pl.String(),
-        "rows": pl.Int64(),
-        "keys": pl.Int64(),
-        "hub": pl.Boolean(),
-        "chain": pl.Boolean(),
-        "linking_values": pl.Int64(),
-        "most_shared": pl.Int64(),
-        "profiles": pl.Int64(),
-        "decided_by": pl.String(),
-        "fingerprint": pl.String(),
-    }
-)
-"""The groups as a run keeps them; ``decision``: ``held``, ``allowed`` or ``released``."""
-
 MEMBERS_FRAME: Final = pl.Schema(
     {
         "line": pl.Int64(),
@@ -54,12 +36,6 @@ MEMBERS_FRAME: Final = pl.Schema(
 )
 """Rows of groups by line of the index: the profile of its group it would be in, and the idTypes and values that link
 it. The values are cell values: the file is the package's, and 0600."""
-
-
-def groups_frame(identity: IdentityResult) -> pl.DataFrame:
-    """Return the groups as a run keeps them, `GROUPS_FRAME`."""
-    decision = pl.when("allowed").then(pl.lit("allowed")).otherwise(pl.lit("held"))
-    return identity.groups.with_columns(decision=decision).select(GROUPS_FRAME.names())
 
 
 def read_groups(package: Path) -> pl.DataFrame:

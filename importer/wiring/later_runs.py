@@ -20,6 +20,7 @@ import polars as pl
 from importer.core.manifest import RunManifest, Stage
 from importer.core.packing import KEY_TEXT, key_text_expr
 from importer.core.run_order import is_later
+from importer.core.suggested import run_command
 from importer.errors import GuardError, StateError
 from importer.pipeline.sent_again import (
     KEY,
@@ -37,7 +38,7 @@ from importer.state.package import VALID_FILE
 from importer.state.purged import purged_names, read_purged
 from importer.state.run_folder import RunFolder, RunsFolder
 from importer.wiring.finishing import delivered_by
-from importer.wiring.runs import Run
+from importer.wiring.run import Run
 
 _ROWS_A_TIME: Final = 50_000
 _SENT: Final = (Stage.SENDING, Stage.FINISHED)
@@ -65,11 +66,11 @@ def later_runs(run: Run) -> list[LaterRun]:
             manifest = folder.read_manifest()
         except StateError:
             if folder.run_id > mine.run_id:
-                raise _incomparable(folder.run_id, mine.run_id, "its record cannot be read") from None
+                raise _incomparable(folder.run_id, run.folder.path, "its record cannot be read") from None
             continue
-        if is_later(manifest, mine) and _same_store(manifest, mine) and manifest.stage in _SENT:
+        if is_later(manifest, mine) and manifest.target.identity == mine.target.identity and manifest.stage in _SENT:
             found.append(LaterRun(folder, manifest))
-    _refuse_purged(runs_dir, mine)
+    _refuse_purged(run.folder.path, mine)
     return sorted(found, key=cmp_to_key(_by_age))
 
 
@@ -77,8 +78,9 @@ def _by_age(one: LaterRun, other: LaterRun) -> int:
     return 1 if is_later(one.manifest, other.manifest) else -1
 
 
-def _refuse_purged(runs_dir: Path, mine: RunManifest) -> None:
+def _refuse_purged(run: Path, mine: RunManifest) -> None:
     """Refuse where a later run is gone: nobody can tell any more what it delivered."""
+    runs_dir = run.parent
     for run_id in purged_names(runs_dir):
         if (runs_dir / run_id).exists():
             continue  # whoever was about to purge it was killed
@@ -86,21 +88,16 @@ def _refuse_purged(runs_dir: Path, mine: RunManifest) -> None:
             purged = read_purged(runs_dir, run_id)
         except StateError:
             if run_id > mine.run_id:
-                raise _incomparable(run_id, mine.run_id, "it was purged") from None
+                raise _incomparable(run_id, run, "it was purged") from None
             continue
         if is_later(purged, mine) and purged.may_be_at(mine.target):
-            raise _incomparable(run_id, mine.run_id, "it was purged")
+            raise _incomparable(run_id, run, "it was purged")
 
 
-def _same_store(manifest: RunManifest, mine: RunManifest) -> bool:
-    other, own = manifest.target, mine.target
-    return (other.store_id, other.host, other.emulator) == (own.store_id, own.host, own.emulator)
-
-
-def _incomparable(later: str, run_id: str, why: str) -> GuardError:
+def _incomparable(later: str, run: Path, why: str) -> GuardError:
     return GuardError(
         f"run {later} may have delivered some of these rows since, and cannot be compared: {why}; nothing was sent",
-        hint=f"`memory-importer retry {run_id} --ignore-later` sends them, and may put old values in the place of new",
+        hint=f"{run_command(run, 'retry', '--ignore-later')} sends them, and may put old values in the place of new",
     )
 
 
@@ -158,7 +155,7 @@ def _matching(mine: pl.DataFrame, theirs: Iterator[pl.DataFrame], later: LaterRu
         return matching_lines(mine, theirs)
     except (StateError, OSError, pl.exceptions.PolarsError) as damage:
         why = f"its files cannot be read ({type(damage).__name__})"
-        raise _incomparable(later.folder.run_id, run.folder.run_id, why) from damage
+        raise _incomparable(later.folder.run_id, run.folder.path, why) from damage
 
 
 class _Rows:
@@ -252,7 +249,7 @@ def _delivered_rows(later: LaterRun, run: Run) -> Iterator[_Rows]:
     """Open the rows of a later run that it may have delivered."""
     folder = later.folder
     if not _has_package(later):
-        raise _incomparable(folder.run_id, run.folder.run_id, "its package is gone, and the key columns do not tell")
+        raise _incomparable(folder.run_id, run.folder.path, "its package is gone, and the key columns do not tell")
     with folder.open_ledger(later.manifest, read_only=True) as ledger:
         delivered = delivered_by(ledger)
         planned = max((entry.spec.stop for entry in ledger.entries()), default=0)

@@ -127,6 +127,7 @@ def _record(asked: Asked, answers: LookedUp, found: StoredMatches, *, looked_up:
         of_rows=of,
         values=dict(by_type["id_type"].value_counts(sort=True).iter_rows()),
         known_values=dict(known.sort("id_type").iter_rows()),
+        profiles=answers.found["profile"].n_unique(),
         known_rows=found.matches["payload"].n_unique(),
         merging_rows=len(found.merging),
         meeting_rows=len(found.meeting),

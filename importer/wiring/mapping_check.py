@@ -16,7 +16,7 @@ from importer.core.transform import TransformPlan
 from importer.errors import ApiError, MappingError, Problem, SettingsError
 from importer.sources import open_source
 from importer.wiring.looking import store_schema
-from importer.wiring.opening import merged_source_options, read_mapping
+from importer.wiring.opening import mapping_bytes, merged_source_options, read_mapping
 from importer.wiring.requests import RunRequest
 from importer.wiring.targets import no_target, open_emulator, open_live, schema_from_file
 
@@ -97,7 +97,7 @@ def _refused(request: RunRequest, refused: MappingError) -> MappingCheck:
         schema = store_schema(request.settings, emulator=False, schema_file=request.schema_file)
     except (SettingsError, ApiError) as error:  # the faults of the file are what can be told for certain
         return MappingCheck(refused.problems, notes=(f"the store was not compared: {error.message}",))
-    beside = problems_beside(request.mapping_path.read_bytes(), schema)
+    beside = problems_beside(mapping_bytes(request.mapping_path), schema)
     problems = sorted(dict.fromkeys((*refused.problems, *beside)), key=lambda problem: problem.line or 0)
     return MappingCheck(tuple(problems), None, schema)
 

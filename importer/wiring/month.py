@@ -9,6 +9,7 @@ from pathlib import Path
 from importer.core.cost import Billed, Cost, allowance, month_of, too_dear
 from importer.core.manifest import RunManifest
 from importer.core.report import Allowance
+from importer.core.suggested import run_command
 from importer.errors import GuardError, StateError
 from importer.state.billed import ledger_stamp, remember, tallies
 from importer.state.run_folder import RunFolder, RunsFolder
@@ -47,35 +48,41 @@ def keep_operations(folder: RunFolder, month: str | None = None) -> bool:
         False where the run may have cost something this month and cannot be read.
     """
     month = month or month_of(SystemClock().utc_now_iso())
+    stamp: tuple[int, ...] = ()
     try:
         stamp = ledger_stamp(folder)
-        if not stamp or _month_of_ns(max(stamp[::2])) < month:
+        # A run may have looked rows up before it had a ledger; a dry run never has one.
+        last = _month_of_ns(max(stamp[::2])) if stamp else f"{folder.run_id[:4]}-{folder.run_id[4:6]}"
+        if last < month:
             return True
         manifest = folder.read_manifest()
+        looked_up = manifest.stored.requests if manifest.stored is not None else 0
         if not manifest.target.emulator:
-            remember(folder.path.parent, folder, manifest.target.store_id, month)
-    except (StateError, OSError):
+            remember(folder.path.parent, folder, manifest.target.store_id, month, looked_up)
+    except StateError:
+        return not stamp  # without a ledger it was killed while it read its source, or never sent
+    except OSError:
         return False
     return True
 
 
-def refuse_too_dear(manifest: RunManifest, coming: Cost, command: str) -> None:
+def refuse_too_dear(manifest: RunManifest, coming: Cost, run: Path, verb: str, *options: str) -> None:
     """Stop before something is sent that may cost more than was allowed.
 
     Args:
         manifest: Its options hold the limit.
         coming: What is about to be sent.
-        command: What sends it, for the hint.
+        run: The run's folder.
+        verb: What sends it, for the hint.
+        options: Of that.
 
     Raises:
         GuardError: it may cost more.
     """
     tripped = too_dear(coming, manifest.options.max_operations)
     if tripped is not None:
-        raise GuardError(
-            f"{tripped}; nothing was sent",
-            hint=f"`{command} --max-operations {coming.billable_at_most}` allows it",
-        )
+        allowed = run_command(run, verb, *options, "--max-operations", str(coming.billable_at_most))
+        raise GuardError(f"{tripped}; nothing was sent", hint=f"{allowed} allows it")
 
 
 def _month_of_ns(moment_ns: int) -> str:

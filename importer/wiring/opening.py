@@ -12,6 +12,7 @@ from importer.core.manifest import SourceRecord, Target
 from importer.core.mapping import MappingFile, source_options
 from importer.core.mapping_resolve import resolve_mapping
 from importer.core.mapping_seed import seed_for
+from importer.core.mapping_tree import MAX_BYTES
 from importer.core.mapping_yaml import parse_mapping
 from importer.core.schema import StoreSchema
 from importer.core.transform import RoutingPolicy, TransformPlan
@@ -55,7 +56,7 @@ class Opened:
         dialect = self.description.dialect
         return SourceRecord(
             spec=spec,
-            stamps=tuple(f"{file.size_bytes}:{file.mtime_ns}:{file.inode}" for file in self.description.files),
+            stamps=tuple(file.stamp for file in self.description.files),
             options=asdict(self.source_options),
             kind=self.description.kind,
             files=tuple(file.name for file in self.description.files),
@@ -74,11 +75,20 @@ def read_mapping(path: Path) -> MappingFile:
         SettingsError: the file cannot be read.
         MappingError: it is refused.
     """
+    return parse_mapping(mapping_bytes(path), str(path))
+
+
+def mapping_bytes(path: Path) -> bytes:
+    """Return the content of a mapping file; of one that is too large, enough to tell.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
     except OSError as exc:
         raise SettingsError(f"{path}: cannot be read ({exc.strerror})", hint="check --mapping") from None
-    return parse_mapping(content, str(path))
 
 
 @contextmanager

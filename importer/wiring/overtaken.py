@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 
 from importer.core.lifecycle import FINAL, BatchState
+from importer.core.suggested import run_command
 from importer.errors import GuardError
 from importer.pipeline.sent_again import Lines, Selection, without_overtaken
 from importer.reports.wording import counted
 from importer.state.ledger import SqliteLedger
 from importer.wiring.later_runs import later_runs, note_of, overtaken_by
-from importer.wiring.runs import Run
+from importer.wiring.run import Run
 
 _TAKEN: Final = FINAL | {BatchState.APPLYING, BatchState.IMPORTING}
 """Batches of which nothing is sent any more; those that are not over are only asked about."""
@@ -46,13 +47,13 @@ def lines_coming(index: pl.DataFrame, *, groups: frozenset[int] | None, rest: bo
     return lines
 
 
-def refuse_overtaken(run: Run, lines: Lines, command: str, index: pl.DataFrame | None = None) -> tuple[str, ...]:
+def refuse_overtaken(run: Run, lines: Lines, *given: str, index: pl.DataFrame | None = None) -> tuple[str, ...]:
     """Refuse to send rows while a later run may have delivered some of them: it has newer values.
 
     Args:
         run: Packaged.
         lines: Of its index: rows that are about to be sent.
-        command: What sends them all the same, but for ``--ignore-later``; for the hint.
+        given: What `resume` was told; for the hint.
         index: The index with groups released that are about to go; the run's own if None.
 
     Returns:
@@ -65,8 +66,8 @@ def refuse_overtaken(run: Run, lines: Lines, command: str, index: pl.DataFrame |
     if not len(lines):
         return ()
     hint = (
-        f"`memory-importer {command} --ignore-later` sends them all the same, and may put old values in the place of"
-        " new; or import the source anew"
+        f"{run_command(run.folder.path, 'resume', *given, '--ignore-later')} sends them all the same, and may put old"
+        " values in the place of new; or import the source anew"
     )
     index = run.index if index is None else index
     selection = Selection(lines, lines, _company(index, lines))

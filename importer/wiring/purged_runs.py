@@ -38,6 +38,7 @@ def keep_that_it_was(folder: RunFolder) -> None:
             store_id=target.store_id,
             host=target.host,
             emulator=target.emulator,
+            database=target.database,
             key=manifest.key,
         )
     remember_purged(folder.path.parent, purged)

@@ -1,9 +1,8 @@
-"""Deleting runs, or the packaged rows of runs, for good: what would go, what is kept and why, and the deletion."""
+"""Deleting runs, or the packaged rows of runs, for good: what would go, what is kept and why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -12,25 +11,21 @@ from typing import Final
 
 from importer.core.manifest import RunManifest, Stage
 from importer.core.report import Report
-from importer.errors import ConfigError, LockedError, StateError
+from importer.core.suggested import runs_command
+from importer.errors import ConfigError, StateError
 from importer.reports.report_file import REPORT_NAME, read_report
-from importer.state.lock import KernelLock, RunLock
 from importer.state.removal import (
     EMULATOR_FOLDER,
     is_run_folder,
     packed_folders,
-    remove,
-    remove_leftovers,
     size_of,
 )
 from importer.state.run_folder import MANIFEST_FILE, RunFolder, called
+from importer.wiring.at_work import is_at_work
 from importer.wiring.housekeeping import wanted_rows
-from importer.wiring.month import keep_operations
-from importer.wiring.purged_runs import forget_unneeded, keep_that_it_was
-from importer.wiring.run_status import has_report, is_at_work
+from importer.wiring.run_status import has_report
 
-_AT_WORK: Final = "a process works on it"
-_CHANGED: Final = "it changed since it was shown"
+AT_WORK: Final = "a process works on it"
 _UNENDED: Final = {
     Stage.PACKAGING: "it was stopped while its source was read",
     Stage.PLANNED: "it is planned and was not sent",
@@ -140,31 +135,6 @@ def plan_purge(request: PurgeRequest, now: datetime) -> Purge:
     return Purge(tuple(item for item in items if not item.kept), tuple(item for item in items if item.kept))
 
 
-def carry_out(plan: Purge, runs_dir: Path) -> Purge:
-    """Delete what a plan says goes, and what an earlier deletion that was killed left.
-
-    A run that a process took up meanwhile, or that changed since, is kept. What cannot be deleted is kept as well, and
-    its `kept` says why.
-    """
-    gone: list[Item] = []
-    kept = list(plan.kept)
-    freed = 0
-    for item in plan.goes:
-        why = _removed(item)
-        if why:
-            kept.append(replace(item, kept=why))
-        else:
-            gone.append(item)
-            freed += item.size_bytes
-    with suppress(StateError):  # what was asked for is done; these go another time
-        freed += remove_leftovers(runs_dir)
-        forget_unneeded(runs_dir)
-    return Purge(tuple(gone), tuple(kept), freed)
-
-
-# --- what there is ---------------------------------------------------------------------------------------------------
-
-
 def _runs(request: PurgeRequest, now: datetime) -> Iterator[Item]:
     folders = _chosen(request)
     for folder in folders:
@@ -191,14 +161,16 @@ def _named(name: str, folders: Sequence[Path], runs_dir: Path) -> Path:
     if not matches and name and (runs_dir / name).is_symlink():
         raise ConfigError(f"{name} is a link; links are not followed", hint="delete it by hand")
     found = "more than one run" if matches else "no run"
-    raise ConfigError(f"{found} of the name {name!r} in {runs_dir}", hint="`memory-importer status` lists the runs")
+    raise ConfigError(
+        f"{found} of the name {name!r} in {runs_dir}", hint=f"{runs_command(runs_dir, 'status')} lists the runs"
+    )
 
 
 def _item(path: Path, request: PurgeRequest, *, named: bool) -> Item:
     folder = RunFolder(path)
     kind = Kind.PACKAGE if request.packages_only else Kind.RUN
     size_bytes = sum(map(size_of, packed_folders(path))) if kind is Kind.PACKAGE else size_of(path)
-    item = Item(kind, path.name, path, size_bytes, _begun(path.name), named=named, stamp=_stamp(path))
+    item = Item(kind, path.name, path, size_bytes, _begun(path.name), named=named, stamp=stamp_of(path))
     try:
         manifest = folder.read_manifest()
         report = read_report(path) if has_report(folder, manifest) else None
@@ -228,7 +200,8 @@ def _begun(name: str) -> datetime:
     return datetime.strptime(name[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Return what tells whether the record or the report of a run changed."""
     found = [file.lstat() for file in (path / MANIFEST_FILE, path / REPORT_NAME) if file.exists()]
     return tuple(number for entry in found for number in (entry.st_mtime_ns, entry.st_ino, entry.st_size))
 
@@ -237,7 +210,7 @@ def _judged(request: PurgeRequest, item: Item) -> Item:
     if item.kept:
         return item
     if is_at_work(item.path):
-        return replace(item, kept=_AT_WORK)
+        return replace(item, kept=AT_WORK)
     if item.could_be_sent and not item.named and not request.force:
         return replace(item, kept=f"{item.could_be_sent}; name the run, or give --force")
     return item
@@ -249,56 +222,13 @@ def _stores(runs_dir: Path) -> list[Item]:
         return []
     databases = sorted(path for path in folder.glob("*.db") if path.is_file() and not path.is_symlink())
     return [
-        Item(Kind.EMULATOR, path.stem, path, sum(map(size_of, _store_files(path))), store="emulator")
+        Item(Kind.EMULATOR, path.stem, path, sum(map(size_of, store_files(path))), store="emulator")
         for path in databases
     ]
 
 
-def _store_files(database: Path) -> list[Path]:
+def store_files(database: Path) -> list[Path]:
     """Return the files of a store in the order in which they can go: a log without its database would spoil another."""
     names = ("-wal", "-shm", "", "-uploads")
     paths = [database.with_name(database.name + name) for name in names]
     return [path for path in paths if path.exists() or path.is_symlink()]
-
-
-# --- the deletion ----------------------------------------------------------------------------------------------------
-
-
-def _removed(item: Item) -> str:
-    """Delete something; return why it was not, empty if it was."""
-    try:
-        return _DELETE[item.kind](item)
-    except LockedError:
-        return _AT_WORK
-    except StateError as error:
-        return f"it could not be deleted: {error.message}"
-
-
-def _delete_run(item: Item) -> str:
-    if not is_run_folder(item.path):
-        return _CHANGED
-    with RunLock(item.path):
-        if _stamp(item.path) != item.stamp:
-            return _CHANGED
-        if item.kind is Kind.RUN:
-            keep_operations(RunFolder(item.path))
-            keep_that_it_was(RunFolder(item.path))
-            remove(item.path)
-        for path in packed_folders(item.path):
-            remove(path)
-    return ""
-
-
-def _delete_store(item: Item) -> str:
-    lock = item.path.with_name(f"{item.path.name}.lock")
-    with KernelLock(lock, "another process is using the emulator's state", "wait for it"):
-        for path in _store_files(item.path):
-            remove(path)
-    return ""
-
-
-_DELETE: Final[dict[Kind, Callable[[Item], str]]] = {
-    Kind.RUN: _delete_run,
-    Kind.PACKAGE: _delete_run,
-    Kind.EMULATOR: _delete_store,
-}

@@ -13,18 +13,20 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.pacing import Pacer
-from importer.core.read_back import READ_STATES, counts_of, identifiers_by_priority, merged_results
+from importer.core.read_back import counts_of, identifiers_by_priority, merged_results
+from importer.pipeline.cost import Made
 from importer.pipeline.outcomes import Delivered
 from importer.pipeline.paced_reads import Pace
-from importer.pipeline.read_back import MOST_CANDIDATES, ReadBack, ReadingPorts, RowsToRead, read_back
+from importer.pipeline.read_back import MOST_CANDIDATES, ReadBack, ReadingPorts, Sent, carriers, read_back
 from importer.pipeline.sent_again import history, places
 from importer.reports.plain_text import mask_expr
 from importer.reports.wording import counted
 from importer.state.ledger import SqliteLedger
 from importer.state.verified_file import read_verified, write_verified
+from importer.wiring.clock import CLOCK
 from importer.wiring.finishing import delivered_by
 from importer.wiring.requests import Hooks, SendOptions
-from importer.wiring.runs import CLOCK, Run
+from importer.wiring.run import Run
 from importer.wiring.targets import OpenTarget
 
 SAVE_EVERY_S: Final = 10.0
@@ -38,9 +40,7 @@ class Reading:
     """A run whose rows are read back, and everything that takes.
 
     Attributes:
-        index: Each row at the place that says something of it.
-        order: The send order.
-        places: Every row in the send order with what came of it.
+        sent: What was sent, and what came of it.
     """
 
     run: Run
@@ -48,9 +48,7 @@ class Reading:
     hooks: Hooks
     options: SendOptions
     delivered: Delivered
-    index: pl.DataFrame
-    order: pl.DataFrame
-    places: pl.DataFrame
+    sent: Sent
     show_values: bool
 
     @classmethod
@@ -71,17 +69,7 @@ class Reading:
             delivered = delivered_by(ledger)
         order = run.folder.read_order()
         index = history(run.index, order, delivered).index
-        return cls(run, store, hooks, options, delivered, index, order, places(index, delivered), show_values)
-
-    def delivered_positions(self) -> npt.NDArray[np.int64]:
-        """Return the places of rows that may be in the store, ascending."""
-        return np.sort(self._left()["position"].to_numpy())
-
-    def positions_of(self, lines: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the places of rows by line, each once, ascending."""
-        carried_by = self.index["carried_by"].to_numpy()[lines]
-        positions = self.index["position"].to_numpy()[np.where(carried_by >= 0, carried_by, lines)]
-        return np.unique(positions[positions >= 0])
+        return cls(run, store, hooks, options, delivered, Sent(index, order, places(index, delivered)), show_values)
 
     def read(self, positions: npt.NDArray[np.int64], known: Pacer | None = None) -> ReadBack:
         """Read rows back, and keep what was found whatever happens.
@@ -105,9 +93,12 @@ class Reading:
             kept.keep,
             lambda rows, retries, wait_s: progress.advance(rows, retries=retries, wait_s=int(wait_s)),
         )
+        traits = self.run.manifest.wire_traits()
+        identifiers = identifiers_by_priority(traits, self.store.schema)
+        rows = self.sent.to_read(positions, traits, self.run.manifest.filled_sets(), identifiers)
         pace = Pace(self.options.max_rps, seed=self.run.folder.seed, known=known)
         try:
-            return read_back(ports, self._rows(positions), concurrency=self.options.concurrency, pace=pace)
+            return read_back(ports, rows, concurrency=self.options.concurrency, pace=pace)
         finally:
             kept.save()
 
@@ -119,29 +110,6 @@ class Reading:
     def counts(self, positions: npt.NDArray[np.int64]) -> dict[str, int]:
         """Count what is known by now of rows, by result."""
         return counts_of(self.results(positions))
-
-    def _left(self) -> pl.DataFrame:
-        return self.places.filter(pl.col("state").is_in([state.value for state in READ_STATES]))
-
-    def _rows(self, positions: npt.NDArray[np.int64]) -> RowsToRead:
-        left = self._left()
-        groups = np.full(self.order.height, -1, dtype=np.int64)
-        groups[self.places["position"].to_numpy()] = self.index["group"].to_numpy()[self.places["line"].to_numpy()]
-        linked = left.select(
-            "position",
-            group=self.index["group"].gather(left["line"]),
-            set=self.index["set"].gather(left["line"]),
-        ).filter(pl.col("group") >= 0)
-        traits = self.run.manifest.wire_traits()
-        return RowsToRead(
-            positions=positions,
-            slots=self.order["slot"].to_numpy(),
-            groups=groups[positions],
-            linked=linked,
-            traits=traits,
-            sets=self.run.manifest.filled_sets(),
-            identifiers=identifiers_by_priority(traits, self.store.schema),
-        )
 
 
 class _Kept:
@@ -172,16 +140,18 @@ class _Kept:
 
 def places_to_read(run: Run, lines: npt.NDArray[np.int64]) -> int:
     """Count the places of the send order that reading rows back reads: rows that one carries are read as that one."""
-    carried_by = run.index["carried_by"].to_numpy()[lines]
-    return len(np.unique(np.where(carried_by >= 0, carried_by, lines)))
+    return len(np.unique(carriers(run.index, lines)))
 
 
 def reads_text(run: Run, store: OpenTarget, rows: int) -> str:
-    """Say what reading rows back costs at most, in billable reads."""
-    id_types = [trait.id_type for trait in identifiers_by_priority(run.manifest.wire_traits(), store.schema)]
-    shared = rows and any(not store.schema.identifiers[id_type].enforce_unique for id_type in id_types)
-    more = f", and up to {rows * MOST_CANDIDATES:,} where several profiles share an identifier" if shared else ""
-    return f"up to {counted(rows, 'billable profile read')}{more} (a profile looked up or read is billed once a day)"
+    """Say what reading rows back costs at most, in billable reads: a lookup an identifier, and profiles beyond one."""
+    traits = run.manifest.wire_traits()
+    id_types = [trait.id_type for trait in identifiers_by_priority(traits, store.schema)]
+    shared = any(not store.schema.identifiers[id_type].enforce_unique for id_type in id_types)
+    lookups = int(Made(run.manifest.filled_sets(), traits).identifiers().max(initial=1))
+    most = rows * (lookups + (MOST_CANDIDATES - 1 if shared else 0))
+    more = f", {rows:,} where one profile has each row's first identifier" if most > rows else ""
+    return f"up to {counted(most, 'billable profile read')}{more} (a profile looked up or read is billed once a day)"
 
 
 def add_requests(run: Run, made: dict[str, int]) -> dict[str, int]:

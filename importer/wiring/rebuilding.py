@@ -16,16 +16,19 @@ import polars as pl
 
 from importer.core.manifest import RunManifest, Stage
 from importer.core.route import Via
+from importer.core.suggested import run_command
 from importer.errors import ConfigError, LedgerDamagedError
 from importer.files import make_private_folder, sync_folder, writing
 from importer.pipeline.schedule import Choice
 from importer.state.lock import SendingLock
 from importer.state.run_folder import INDEX_FILE, ORDER_FILE, RunFolder, ledger_files
 from importer.state.verified_file import VERIFIED_FILE
+from importer.wiring.asking import agreed
 from importer.wiring.grouping import read_groups
 from importer.wiring.overtaken import refuse_overtaken
 from importer.wiring.requests import Hooks
-from importer.wiring.runs import Run, extend
+from importer.wiring.run import Run
+from importer.wiring.send_order import extend
 
 SCRATCH: Final = ".rebuilding"
 """Folder in the run's own, in which the new files are made; one that is there was left by a killed process."""
@@ -61,18 +64,21 @@ def rebuild_ledger(folder: RunFolder, manifest: RunManifest, hooks: Hooks, *, ig
     if cause is None:
         raise ConfigError(
             f"the ledger of run {folder.run_id} is whole; there is nothing to rebuild",
-            hint=f"`memory-importer resume {folder.run_id}` goes on with it",
+            hint=f"{run_command(folder.path, 'resume')} goes on with it",
         )
     index = folder.read_index()
     if not ignore_later:
         planned = index.select((pl.col("position") >= 0).arg_true()).to_series().cast(pl.Int64).to_numpy()
         run = Run(folder, manifest, folder.reader(), index, read_groups(folder.package))
-        refuse_overtaken(run, planned, f"resume {folder.run_id} --rebuild-ledger")
+        refuse_overtaken(run, planned, "--rebuild-ledger")
     asks = manifest.stage is not Stage.PLANNED and not manifest.target.emulator
-    if asks and not hooks.confirm(_question(manifest, cause, rows=index.filter(pl.col("position") >= 0).height)):
-        raise ConfigError(
-            "the ledger was left as it is: nobody agreed to send everything again",
-            hint=f"`memory-importer resume {folder.run_id} --rebuild-ledger --yes` does so",
+    if asks:
+        agreed(
+            hooks.confirm,
+            _question(manifest, cause, rows=index.filter(pl.col("position") >= 0).height),
+            declined="the ledger was left as it is: nobody agreed to send everything again",
+            go_on=f"{run_command(folder.path, 'resume', '--rebuild-ledger', '--yes')} does so",
+            again=f"{run_command(folder.path, 'resume', '--rebuild-ledger')} asks again",
         )
     with SendingLock(folder.path.parent, manifest.target.store_id):
         _rebuild(folder, manifest, index)
@@ -106,7 +112,7 @@ def check_order(folder: RunFolder, planned: int, order: pl.DataFrame) -> None:
     if planned > order.height:
         raise LedgerDamagedError(
             f"the ledger {folder.ledger} has {planned} positions, and the send order {order.height}",
-            hint=f"`memory-importer resume {folder.run_id} --rebuild-ledger` makes it anew and sends the run's rows"
+            hint=f"{run_command(folder.path, 'resume', '--rebuild-ledger')} makes it anew and sends the run's rows"
             " once more",
         )
 

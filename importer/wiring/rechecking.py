@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from importer.core.cleared import ClearedTraits
 from importer.core.filled import FilledSets
 from importer.core.identity_values import identifier_hash
 from importer.core.issues import ISSUES_SCHEMA
@@ -25,7 +26,7 @@ from importer.state.package import (
 )
 from importer.state.run_folder import RunFolder
 from importer.wiring.requests import Hooks
-from importer.wiring.runs import Run
+from importer.wiring.run import Run
 
 
 @dataclass
@@ -59,6 +60,7 @@ def checked_again(
     """
     hooks.progress.stage("check again", run.index.height)
     sets = FilledSets(wire_traits(recheck.plan))
+    cleared = ClearedTraits.to_judge_drops(recheck.plan)
     identifiers = [trait.ref for trait in recheck.plan.identifiers]
     writer = FrameWriter(draft.package / VALID_FILE)
     pieces: list[pl.DataFrame] = []
@@ -68,6 +70,7 @@ def checked_again(
         for frame in run.package.valid_frames():
             valid, code, found = _checked_frame(recheck, sets, frame, stays[start : start + frame.height])
             writer.append(valid)
+            cleared.add(valid)
             hashes = [pl.Series(ref, identifier_hash(valid[ref])) for ref in identifiers]
             pieces.append(
                 valid.select("row", "set", "size")
@@ -98,6 +101,7 @@ def checked_again(
         filled_sets=sets,
         repairs={},
         cleared={},
+        cleared_traits=cleared,
     )
     found = pl.concat(issues) if issues else pl.DataFrame(schema=_FOUND)
     return CheckedAgain(prepared, rows["code"], found, np.concatenate(slots))

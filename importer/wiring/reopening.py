@@ -3,60 +3,32 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import polars as pl
-
-from importer.core.identity import DecidedBy
-from importer.core.index import INDEX_SCHEMA, release_groups
-from importer.core.manifest import RunManifest, Stage
+from importer.core.manifest import RunManifest
 from importer.core.schema_moves import schema_moves
+from importer.core.suggested import run_command
 from importer.core.wire import ENCODER_VERSION
-from importer.errors import ConfigError, GuardError, SettingsError
-from importer.pipeline.sent_again import with_positions
+from importer.errors import GuardError, SettingsError
+from importer.pipeline.made_whole import made_whole
 from importer.settings import Settings
 from importer.state.frozen import frozen_schema
-from importer.state.run_folder import RunFolder, RunsFolder
+from importer.state.run_folder import RunFolder
 from importer.state.takeover import finish_takeover
+from importer.wiring.asking import agreed
+from importer.wiring.clock import CLOCK
+from importer.wiring.finding import Found
 from importer.wiring.grouping import read_groups
 from importer.wiring.rebuilding import check_order
 from importer.wiring.requests import Hooks
-from importer.wiring.runs import CLOCK, Run, recorded_routes
+from importer.wiring.run import Run
+from importer.wiring.send_order import recorded_routes
 from importer.wiring.targets import OpenTarget, open_emulator, open_live
 
 STALE_AFTER: Final = timedelta(hours=24)
 """An older package asks before it is sent: the world may have moved on."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A run by its name: the folder, and the record in it."""
-
-    folder: RunFolder
-    manifest: RunManifest
-
-
-def find_run(settings: Settings, name: str) -> Found:
-    """Return a run that can be sent from.
-
-    Args:
-        settings: Names the runs folder.
-        name: Id of the run, the beginning of it, or ``last``.
-
-    Raises:
-        ConfigError: there is no such run, or it was a dry run.
-        StateError: its record cannot be read.
-    """
-    folder = RunsFolder(Path(settings.runs_dir)).find(name)
-    manifest = folder.read_manifest()
-    # A dry run that was killed is still one: it must not begin to send because somebody resumes it.
-    if manifest.stage is Stage.CHECKED or manifest.command == "validate":
-        raise ConfigError(f"run {folder.run_id} was a dry run; it has nothing to send", hint="use `plan` or `import`")
-    return Found(folder, manifest)
 
 
 def open_store(settings: Settings, manifest: RunManifest, hooks: Hooks) -> AbstractContextManager[OpenTarget]:
@@ -96,7 +68,7 @@ def loaded_settings(settings: Settings, manifest: RunManifest) -> Settings:
     return settings.model_copy(update={"store_id": target.store_id, "api_url": api_url})
 
 
-def check_schema(store: OpenTarget, manifest: RunManifest, folder: RunFolder | None = None) -> None:
+def check_schema(store: OpenTarget, manifest: RunManifest, folder: RunFolder) -> None:
     """Refuse a run whose store is not what its rows were checked against, or whose rows would be encoded otherwise.
 
     Args:
@@ -107,10 +79,11 @@ def check_schema(store: OpenTarget, manifest: RunManifest, folder: RunFolder | N
     Raises:
         GuardError: traits or identity settings changed since, or this version writes other bytes.
     """
-    replan = f"`memory-importer resume {manifest.run_id} --replan` checks the package again; or plan the source again"
+    again = run_command(folder.path, "resume", "--replan")
+    replan = f"{again} checks the package again; or plan the source again"
     refs = [trait.ref for trait in manifest.traits]
     if store.schema.fingerprint_of(refs) != manifest.schema_fingerprint:
-        before = frozen_schema(folder) if folder is not None else None
+        before = frozen_schema(folder)
         moves = schema_moves(before, store.schema, refs) if before is not None else ()
         what = f": {'; '.join(moves)}" if moves else ""
         raise GuardError(
@@ -126,21 +99,33 @@ def check_schema(store: OpenTarget, manifest: RunManifest, folder: RunFolder | N
         )
 
 
-def check_age(manifest: RunManifest, hooks: Hooks, *, stale_ok: bool) -> None:
+def check_age(found: Found, hooks: Hooks, verb: str, *options: str, stale_ok: bool) -> None:
     """Ask before a package older than 24 hours is sent.
+
+    Args:
+        found: The run.
+        hooks: Asked.
+        verb: What sends it, for the hint.
+        options: Of that.
+        stale_ok: Do not ask.
 
     Raises:
         ConfigError: nobody agreed.
     """
+    folder, manifest = found.folder, found.manifest
     if stale_ok or manifest.target.emulator:
         return
     age = datetime.fromisoformat(CLOCK.utc_now_iso()) - datetime.fromisoformat(manifest.created_at)
     if age <= STALE_AFTER:
         return
-    if not hooks.confirm_stale(
-        f"The package is {age.days * 24 + age.seconds // 3600} hours old. Send it all the same?"
-    ):
-        raise ConfigError("the package is older than 24 hours", hint="give --stale-ok, or plan the source again")
+    hours = age.days * 24 + age.seconds // 3600
+    agreed(
+        hooks.confirm_stale,
+        f"The package is {hours} hours old. Send it all the same?",
+        declined="the package is older than 24 hours; nothing was sent",
+        go_on=f"{run_command(folder.path, verb, *options, '--stale-ok')} sends it; or plan the source again",
+        again=f"{run_command(folder.path, verb, *options)} asks again",
+    )
 
 
 def load_run(folder: RunFolder) -> Run:
@@ -167,30 +152,11 @@ def load_run(folder: RunFolder) -> Run:
 
 
 def _make_whole(run: Run, *, planned: int) -> None:
-    """Finish or undo an extension of the send order that a killed process left half done.
-
-    Args:
-        run: As it is on disk.
-        planned: Positions that have a batch: no more and no fewer are in the order.
-    """
     order = run.folder.read_order()
     check_order(run.folder, planned, order)
-    if order.height > planned:
-        order = order.head(planned)
-        run.folder.write_order(order)
-    placed = with_positions(run.index, order)
-    if not placed["position"].equals(run.index["position"]):
-        # Only a release gives a position to rows that were held.
-        released = placed.filter((pl.col("position") >= 0) & (pl.col("state") == "held"))["group"].unique()
-        run.index = release_groups(placed, released.to_list()).cast(INDEX_SCHEMA)
-        run.folder.write_index(run.index)
-    going = run.index.filter(pl.col("state") == "sequence")["group"].unique().implode()
-    mark_released(run, (pl.col("decision") == "held") & pl.col("group").is_in(going))
-
-
-def mark_released(run: Run, groups: pl.Expr) -> None:
-    """Say in the list of groups that these were let go."""
-    run.groups = run.groups.with_columns(
-        decision=pl.when(groups).then(pl.lit("released")).otherwise("decision"),
-        decided_by=pl.when(groups).then(pl.lit(DecidedBy.RELEASE.value)).otherwise("decided_by"),
-    )
+    whole = made_whole(order, run.index, run.groups, planned=planned)
+    if whole.order.height < order.height:
+        run.folder.write_order(whole.order)
+    if whole.index is not run.index:
+        run.folder.write_index(whole.index)
+    run.index, run.groups = whole.index, whole.groups

@@ -10,20 +10,15 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass, replace
-from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from importer.core.delivery import BatchEntry, BatchSpec
-from importer.core.identity_result import RowCode
-from importer.core.index import INDEX_SCHEMA
-from importer.core.lifecycle import BatchState
 from importer.core.manifest import RouteCounts, RunManifest, Stage, TraitRecord
 from importer.core.mapping_resolve import resolve_mapping
+from importer.core.merge_groups import groups_frame
 from importer.core.recheck import Recheck, recheck_of, unfit
-from importer.core.route import Reason, Route, Via
+from importer.core.replan import Past, fillers, notes_of, order_of, past_of, routes_of, with_past, with_rejected
+from importer.core.route import Via
 from importer.core.schema import StoreSchema
 from importer.core.schema_moves import schema_moves
 from importer.core.transform import TransformPlan
@@ -46,17 +41,12 @@ from importer.state.package import (
 from importer.state.run_folder import RunFolder
 from importer.state.takeover import DRAFT, commit, drop_draft
 from importer.state.verified_file import VERIFIED_FILE
-from importer.wiring.grouping import GROUPS_FILE, Recalling, groups_frame, recall, write_members
+from importer.wiring.grouping import GROUPS_FILE, Recalling, recall, write_members
 from importer.wiring.rechecking import checked_again
 from importer.wiring.reopening import load_run
 from importer.wiring.requests import Hooks
-from importer.wiring.runs import Run, extend
-
-_NOT_BEGUN: Final = frozenset({BatchState.PENDING, BatchState.OPENED, BatchState.CREATING, BatchState.SPLIT})
-"""States of batches whose rows have not left."""
-
-_ON_THE_WAY: Final = frozenset({BatchState.SENT, BatchState.PATCHING, BatchState.UPLOADING})
-"""States of batches that would have to be sent again as they were: nobody can say what became of them."""
+from importer.wiring.run import Run
+from importer.wiring.send_order import extend
 
 
 @dataclass(frozen=True)
@@ -67,26 +57,6 @@ class _Plan:
     recheck: Recheck
     schema: StoreSchema
     moves: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Past:
-    """What left already.
-
-    Attributes:
-        kept: Batches that stay, as they stay.
-        lines: Of the index: which rows stay as they are, because they or the row that carries them left.
-        lost: Rows that were on their way when the run stopped.
-    """
-
-    kept: tuple[BatchEntry, ...]
-    lines: npt.NDArray[np.bool_]
-    lost: int
-
-    @property
-    def places(self) -> int:
-        """How long the part of the send order is that stays."""
-        return max((entry.spec.stop for entry in self.kept), default=0)
 
 
 def replan(folder: RunFolder, manifest: RunManifest, now: StoreSchema, hooks: Hooks) -> RunManifest:
@@ -113,7 +83,8 @@ def replan(folder: RunFolder, manifest: RunManifest, now: StoreSchema, hooks: Ho
         raise _impossible(manifest, ["its rows were looked up in the store (--lookup), and would not be again"])
     planned = _planned_by(folder, manifest, now)
     run = load_run(folder)
-    past = _past(run)
+    with SqliteLedger.open(folder.ledger, read_only=True) as ledger:
+        past = past_of(run.index, list(ledger.entries()))
     if past.lines.any() and planned.recheck.changed:
         raise _impossible(
             manifest,
@@ -158,31 +129,7 @@ def _impossible(manifest: RunManifest, reasons: list[str] | tuple[str, ...]) -> 
     )
 
 
-def _past(run: Run) -> _Past:
-    with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
-        entries = list(ledger.entries())
-    begun = [entry for entry in entries if entry.state not in _NOT_BEGUN]
-    # Their hash was taken over by rows of an earlier plan; nothing of them is sent any more.
-    kept = tuple(
-        replace(
-            entry,
-            spec=replace(entry.spec, digest="", parent_id=None),
-            state=BatchState.UNKNOWN if entry.state in _ON_THE_WAY else entry.state,
-        )
-        for entry in begun
-    )
-    position = run.index["position"].to_numpy()
-    left = np.zeros(max((entry.spec.stop for entry in entries), default=0) + 1, dtype=np.bool_)
-    for entry in begun:
-        left[entry.spec.start : entry.spec.stop] = True
-    lines = (position >= 0) & left[np.maximum(position, 0)]
-    carrier = run.index["carried_by"].to_numpy()
-    lines |= (carrier >= 0) & lines[np.maximum(carrier, 0)]
-    lost = sum(entry.spec.rows for entry in begun if entry.state in _ON_THE_WAY)
-    return _Past(kept, lines, lost)
-
-
-def _write(run: Run, draft: RunFolder, planned: _Plan, past: _Past, hooks: Hooks) -> None:
+def _write(run: Run, draft: RunFolder, planned: _Plan, past: Past, hooks: Hooks) -> None:
     """Make the whole run anew in the draft folder."""
     manifest, folder = run.manifest, run.folder
     for name in (ROWS_FILE, *((VERIFIED_FILE,) if past.kept else ())):
@@ -196,11 +143,11 @@ def _write(run: Run, draft: RunFolder, planned: _Plan, past: _Past, hooks: Hooks
         manifest.options.forecast_reading(),
         lambda identity, prepared, access: recall(identity, prepared, access, recalling)[0],
     )
-    decided = decide(checked.prepared, planned.plan, planned.schema, package, deciding=deciding)
-    decided = replace(decided, index=_with_rejected(decided.index, checked.code))
+    decided = decide(checked.prepared, planned.plan, planned.schema, package, deciding)
+    decided = replace(decided, index=with_rejected(decided.index, checked.code))
     sets = checked.prepared.filled_sets
     decided = write_changed(decided, sets, package)
-    index = _with_past(decided.index, run.index, past, checked.sets_of_slots)
+    index = with_past(decided.index, run.index, past, checked.sets_of_slots)
     groups = groups_frame(decided.identity)
     write_frame(draft.package / GROUPS_FILE, groups)
     write_members(draft.package, decided.identity, package)
@@ -217,7 +164,7 @@ def _write(run: Run, draft: RunFolder, planned: _Plan, past: _Past, hooks: Hooks
         update={
             "issues": dict(sorted(issues.counts.items())),
             "warnings": dict(sorted(issues.warnings.items())),
-            "routes": _routes(past, run),
+            "routes": _routes_before(past, run),
         }
     )
     fresh = manifest.model_copy(
@@ -227,7 +174,7 @@ def _write(run: Run, draft: RunFolder, planned: _Plan, past: _Past, hooks: Hooks
             "encoder_version": ENCODER_VERSION,
             "traits": tuple(TraitRecord.of(trait) for trait in wire_traits(planned.plan)),
             "counts": counts,
-            "notes": (*_notes(planned, past, run.index, index, checked.code), *manifest.notes),
+            "notes": (*notes_of(planned.moves, past, run.index, index, checked.code), *manifest.notes),
         }
     ).with_sets(tuple(sets.sets()))
     again = Run(draft, fresh, package, index, groups)
@@ -246,75 +193,18 @@ def _link(folder: RunFolder, draft: RunFolder, name: str) -> None:
             shutil.copy2(folder.path / name, draft.path / name)
 
 
-def _with_rejected(index: pl.DataFrame, code: pl.Series) -> pl.DataFrame:
-    """Take the rows out that do not fit any more."""
-    gone = pl.Series(code.is_not_null())
-    return index.with_columns(
-        state=pl.when(gone).then(pl.lit("rejected", dtype=INDEX_SCHEMA["state"])).otherwise("state"),
-        code=pl.when(gone).then(code).otherwise("code"),
-    )
-
-
-def _with_past(
-    index: pl.DataFrame, before: pl.DataFrame, past: _Past, sets_of_slots: npt.NDArray[np.uint32]
-) -> pl.DataFrame:
-    """Leave what was sent as it was, and hold what would go beside it or was held before.
-
-    A row that is linked with one that left comes too late to be decided about together with it. A row that was held for
-    a reason that is not known here, such as a decision, does not go because it was planned again.
-    """
-    stays = pl.Series(past.lines)
-    slot = before["slot"].to_numpy()
-    kept = before.with_columns(set=pl.Series(sets_of_slots[np.where(past.lines, slot, 0)]) if len(slot) else "set")
-    carrier = index["carried_by"].to_numpy()
-    late = pl.Series(~past.lines & (carrier >= 0) & past.lines[np.maximum(carrier, 0)])
-    group = index["group"].to_numpy()
-    sent_groups = np.unique(group[past.lines & (group >= 0)])
-    beside = pl.Series(~past.lines & np.isin(group, sent_groups)) & index["state"].is_in(["send", "sequence"])
-    going = index["state"].is_in(["send", "sequence"])
-    held = (before["state"] == "held") & going & ~stays
-    hold = late | beside | held
-    why = (
-        pl.when(held & before["code"].is_not_null())
-        .then(before["code"])
-        .when(beside)
-        .then(pl.lit(RowCode.MERGE_GROUP.code))
-        .otherwise(pl.lit(RowCode.SHARED_IDENTIFIER.code))
-    )
-    index = index.with_columns(
-        state=pl.when(hold).then(pl.lit("held", dtype=INDEX_SCHEMA["state"])).otherwise("state"),
-        code=pl.when(hold).then(why).otherwise("code"),
-        carried_by=pl.when(late).then(pl.lit(-1, dtype=pl.Int64)).otherwise("carried_by"),
-        position=pl.lit(-1, dtype=pl.Int64),
-    )
-    columns = ("state", "code", "carried_by", "wave", "set", "size", "slot", "position")
-    return index.with_columns(kept[name].zip_with(stays, index[name]) for name in columns).cast(INDEX_SCHEMA)
-
-
-def _routes(past: _Past, run: Run) -> dict[str, RouteCounts]:
-    """Count what was sent by route: its reasons are of an earlier plan."""
-    routes: dict[str, RouteCounts] = {}
+def _routes_before(past: Past, run: Run) -> dict[str, RouteCounts]:
     if not past.kept:
-        return routes
-    size = run.index["size"].gather(run.folder.read_order()["line"]).to_numpy()
-    for entry in past.kept:
-        route = entry.spec.route
-        added = RouteCounts(
-            rows=entry.spec.rows,
-            batches=1,
-            size_bytes=int(size[entry.spec.start : entry.spec.stop].sum()),
-            reasons={Reason.BEFORE.value: entry.spec.rows},
-        )
-        routes[route.value] = routes.get(route.value, RouteCounts()).plus(added)
-    return routes
+        return {}
+    return routes_of(past, run.index["size"].gather(run.folder.read_order()["line"]).to_numpy())
 
 
-def _put_in_order(run: Run, again: Run, past: _Past) -> None:
+def _put_in_order(run: Run, again: Run, past: Past) -> None:
     """Plan the rows that have not left, behind those that have."""
     options = run.manifest.options
     if past.kept:
-        copy_ledger(run.folder.ledger, again.folder.ledger, (*past.kept, *_fillers(past)))
-        again.folder.write_order(_order_of(run.folder.read_order(), past))
+        copy_ledger(run.folder.ledger, again.folder.ledger, (*past.kept, *fillers(past)))
+        again.folder.write_order(order_of(run.folder.read_order(), past))
     else:
         again.folder.create_ledger(again.manifest).close()
     before = run.index
@@ -330,47 +220,3 @@ def _put_in_order(run: Run, again: Run, past: _Past) -> None:
         extend(again, ledger, Choice(limit=limit, lines=(~grouped).arg_true()))
         if grouped.any():
             extend(again, ledger, Choice(lines=grouped.arg_true()), via=Via.AUTO)
-
-
-def _fillers(past: _Past) -> list[BatchEntry]:
-    """Return batches of nothing for the places between batches that left: a ledger has no gaps."""
-    number = max(entry.spec.batch_id for entry in past.kept) + 1
-    fillers: list[BatchEntry] = []
-    stop = 0
-    for entry in sorted(past.kept, key=lambda entry: entry.spec.start):
-        if entry.spec.start > stop:
-            spec = BatchSpec(number + len(fillers), Route.BULK, stop, entry.spec.start, 0, "")
-            fillers.append(BatchEntry(spec, BatchState.EMPTIED))
-        stop = entry.spec.stop
-    return fillers
-
-
-def _order_of(order: pl.DataFrame, past: _Past) -> pl.DataFrame:
-    """Return the part of the send order that stays.
-
-    Batches that never left may stand between others that did. Nothing has their places any more, and no row may be
-    found there: they get the row of the last place, whose own place that is.
-    """
-    order = order.head(past.places)
-    taken = np.zeros(past.places, dtype=np.bool_)
-    for entry in past.kept:
-        taken[entry.spec.start : entry.spec.stop] = True
-    line, slot = (order[name].to_numpy().copy() for name in ("line", "slot"))
-    line[~taken], slot[~taken] = line[-1], slot[-1]
-    return pl.DataFrame({"line": line, "slot": slot}, schema=order.schema)
-
-
-def _notes(planned: _Plan, past: _Past, before: pl.DataFrame, index: pl.DataFrame, code: pl.Series) -> tuple[str, ...]:
-    gone = code.drop_nulls()
-    held = index.filter(pl.col("state") == "held").height - before.filter(pl.col("state") == "held").height
-    said = [f"{len(gone)} rows no longer fit ({', '.join(gone.unique().sort())})" if len(gone) else "every row fits"]
-    if held:
-        said.append(f"{abs(held)} rows {'more' if held > 0 else 'fewer'} are held")
-    if past.lines.any():
-        said.append(f"{int(past.lines.sum())} rows were sent before and stay as they are")
-    if past.lost:
-        said.append(f"{past.lost} of them were on their way when the run stopped, and are unknown")
-    notes = [f"planned again, as the store changed ({'; '.join(planned.moves)}): {', '.join(said)}"]
-    if len(gone):
-        notes.append("rows that no longer fit are in issues.csv and outcomes.parquet, not in rejected.csv")
-    return tuple(notes)

@@ -12,20 +12,24 @@ import polars as pl
 from importer.core.identity import DecidedBy
 from importer.core.index import release_groups
 from importer.core.manifest import RunManifest, Stage
+from importer.core.merge_groups import with_decision
 from importer.core.report import Report
 from importer.core.route import Via
 from importer.errors import ConfigError, GuardError, LockedError
 from importer.pipeline.schedule import Choice
 from importer.ports import SourceOptions
 from importer.settings import Settings
+from importer.sources.open import is_path
 from importer.state.decisions import Decision
 from importer.state.ledger import SqliteLedger
 from importer.state.lock import PackagingLock, RunLock, SendingLock
 from importer.state.package import write_frame
 from importer.state.run_folder import RunFolder
 from importer.state.takeover import finish_takeover
+from importer.wiring.clock import CLOCK
 from importer.wiring.delivering import Occasion, left_to_send
 from importer.wiring.disk import given_back, resumable, with_room
+from importer.wiring.finding import find_planned_run, find_run
 from importer.wiring.grouping import GROUPS_FILE, remember
 from importer.wiring.opening import opened
 from importer.wiring.overtaken import lines_coming, lines_left, refuse_overtaken
@@ -33,15 +37,15 @@ from importer.wiring.rebuilding import rebuild_ledger
 from importer.wiring.reopening import (
     check_age,
     check_schema,
-    find_run,
     load_run,
     loaded_settings,
-    mark_released,
     open_store,
 )
 from importer.wiring.replanning import replan
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
-from importer.wiring.runs import CLOCK, Run, extend, packaged_run, planned_report, set_stage, with_limits
+from importer.wiring.run import Run, set_stage, with_limits
+from importer.wiring.runs import packaged_run, planned_report
+from importer.wiring.send_order import extend
 from importer.wiring.sending import send
 
 
@@ -63,6 +67,7 @@ class ResumeRequest:
         replan: Check the package against the store's schema as it is now, and plan what was not sent anew.
         rebuild_ledger: Put a ledger that cannot be believed aside, make it anew, and send everything once more.
         ignore_later: Also send rows that a later run may have delivered, and do not look for such runs.
+        planned_only: Refuse a run that was sent already, wholly or in part; ``last`` is then the newest planned run.
         command: Name for the report.
     """
 
@@ -78,6 +83,7 @@ class ResumeRequest:
     replan: bool = False
     rebuild_ledger: bool = False
     ignore_later: bool = False
+    planned_only: bool = False
     command: str = "resume"
 
 
@@ -97,11 +103,11 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
     """
     hooks, options = hooks or Hooks(), options or SendOptions()
     started_at = CLOCK.utc_now_iso()
-    found = find_run(request.settings, request.run)
+    found = (find_planned_run if request.planned_only else find_run)(request.settings, request.run)
     folder, manifest = found.folder, found.manifest
     if manifest.stage is Stage.PACKAGING:
         return _start_again(request, folder, manifest, hooks, options)
-    with RunLock(folder.path), resumable(folder.run_id), open_store(request.settings, manifest, hooks) as store:
+    with RunLock(folder.path), resumable(folder.path), open_store(request.settings, manifest, hooks) as store:
         if finish_takeover(folder):
             manifest = folder.read_manifest()
         if request.replan:
@@ -109,7 +115,7 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
                 manifest = replan(folder, manifest, store.schema, hooks)
         check_schema(store, manifest, folder)
         if _may_send(request, folder, options):
-            check_age(manifest, hooks, stale_ok=request.stale_ok)
+            check_age(found, hooks, "resume", *_given(request), stale_ok=request.stale_ok)
         if request.rebuild_ledger:
             hooks = rebuild_ledger(folder, manifest, hooks, ignore_later=request.ignore_later)
         with SendingLock(folder.path.parent, manifest.target.store_id):
@@ -160,10 +166,15 @@ def _refuse_overtaken(run: Run, request: ResumeRequest) -> None:
     groups = None if request.release is None else _to_release(run, request.release)
     index = run.index if groups is None else release_groups(run.index, groups)
     lines = np.union1d(lines_left(run), lines_coming(index, groups=groups, rest=request.rest))
-    given = " --all" if request.rest else ""
+    refuse_overtaken(run, lines, *_given(request), index=index)
+
+
+def _given(request: ResumeRequest) -> list[str]:
+    """Return the options of a request that say what is sent, as they are typed."""
+    given = ["--all"] if request.rest else []
     if request.release is not None:
-        given += f" --release {','.join(map(str, sorted(request.release))) or 'all'}"
-    refuse_overtaken(run, lines, f"{request.command} {run.folder.run_id}{given}", index)
+        given += ["--release", ",".join(map(str, sorted(request.release))) or "all"]
+    return given
 
 
 def _to_release(run: Run, chosen: Collection[int]) -> frozenset[int]:
@@ -176,7 +187,7 @@ def _release(run: Run, chosen: Collection[int]) -> frozenset[int]:
     """Let held groups go; return their numbers."""
     released = _to_release(run, chosen)
     run.index = release_groups(run.index, released)
-    mark_released(run, pl.col("group").is_in(sorted(released)))
+    run.groups = with_decision(run.groups, pl.col("group").is_in(sorted(released)), DecidedBy.RELEASE)
     return released
 
 
@@ -198,10 +209,7 @@ def _hold(run: Run, chosen: Collection[int]) -> None:
     held = held.filter(pl.col("group").is_in(list(chosen))) if chosen else held
     decision = Decision(decision="held", decided_at=CLOCK.utc_now_iso(), run_id=run.folder.run_id)
     remember(run.folder.path.parent, run.manifest.target, held, decision)
-    said = pl.col("group").is_in(held["group"].implode())
-    run.groups = run.groups.with_columns(
-        decided_by=pl.when(said).then(pl.lit(DecidedBy.HOLD.value)).otherwise("decided_by")
-    )
+    run.groups = with_decision(run.groups, pl.col("group").is_in(held["group"].implode()), DecidedBy.HOLD)
     write_frame(run.folder.package / GROUPS_FILE, run.groups)
 
 
@@ -214,7 +222,7 @@ def _start_again(
         manifest = _with_guard(manifest, request.max_rejected_percent)
     manifest = with_limits(manifest, request.max_operations, request.free_operations)
     again = RunRequest(
-        source=tuple(name if name == "-" else str(started_in / name) for name in manifest.source.spec),
+        source=tuple(str(started_in / name) if is_path(name) else name for name in manifest.source.spec),
         mapping=started_in / manifest.mapping_name,
         settings=loaded_settings(request.settings, manifest),
         emulator=manifest.target.emulator,

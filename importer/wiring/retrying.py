@@ -8,13 +8,18 @@ from typing import Final
 
 from importer.core.cost import allowance_text, cost_text
 from importer.core.manifest import Stage
+from importer.core.read_back import Verified
 from importer.core.report import FinalState, Report
+from importer.core.suggested import run_command
 from importer.errors import ConfigError, ImporterError, RunInterrupted
 from importer.reports.wording import counted
 from importer.settings import Settings
 from importer.state.ledger import SqliteLedger
 from importer.state.lock import RunLock, SendingLock
+from importer.state.verified_file import read_verified
+from importer.wiring.asking import agreed
 from importer.wiring.at_work import at_work
+from importer.wiring.clock import CLOCK
 from importer.wiring.delivering import (
     Delivery,
     Earlier,
@@ -25,10 +30,11 @@ from importer.wiring.delivering import (
     refusal_report,
     standing,
 )
+from importer.wiring.finding import Found, find_sent_run
 from importer.wiring.month import allowance_now, refuse_too_dear
-from importer.wiring.reopening import Found, check_age, check_schema, find_run, load_run, open_store
+from importer.wiring.reopening import check_age, check_schema, load_run, open_store
 from importer.wiring.requests import Hooks, SendOptions
-from importer.wiring.runs import CLOCK, Run, with_limits
+from importer.wiring.run import Run, with_limits
 from importer.wiring.sending_again import Chosen, choose_again, cost_of, put_in_order, refuse_changed_choice
 from importer.wiring.settling import settle
 from importer.wiring.targets import OpenTarget
@@ -38,7 +44,10 @@ RETRIED: Final = (
     FinalState.UNATTRIBUTED.value,
     FinalState.UNKNOWN.value,
 )
-"""Final states of rows that can be sent again."""
+"""Final states of rows that are sent again where nothing else is said."""
+
+UNLIKE: Final = (Verified.MISSING.value, Verified.MISMATCHED.value)
+"""What reading back may have found of rows that can be sent again as well, whatever their state."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class RetryRequest:
     Attributes:
         run: Its id, the beginning of it, or ``last``.
         settings: Credentials and runs folder; the store is the run's own.
-        states: Final states of the rows, some of `RETRIED`.
+        states: Which rows: final states of `RETRIED`, and results of reading back of `UNLIKE`.
         ignore_later: Also send rows that a later run may have delivered, and do not look for such runs.
         stale_ok: Send from a package older than 24 hours without asking.
         max_operations: Send nothing that may cost more; replaces the run's own limit.
@@ -84,12 +93,13 @@ def retry(request: RetryRequest, hooks: Hooks | None = None, options: SendOption
     """
     hooks, options = hooks or Hooks(), options or SendOptions()
     occasion = Occasion("retry", CLOCK.utc_now_iso())
-    strange = sorted(set(request.states) - set(RETRIED))
+    can_go = (*RETRIED, *UNLIKE)
+    strange = sorted(set(request.states) - set(can_go))
     if strange:
         raise ConfigError(
-            f"rows that are {', '.join(strange)} cannot be sent again", hint=f"these can: {', '.join(RETRIED)}"
+            f"rows that are {', '.join(strange)} cannot be sent again", hint=f"these can: {', '.join(can_go)}"
         )
-    found = find_run(request.settings, request.run)
+    found = find_sent_run(request.settings, request.run)
     with RunLock(found.folder.path):
         _refuse_unfinished(found)
         return _retried(request, found, at_work(hooks, found.folder), options, occasion)
@@ -100,7 +110,7 @@ def _refuse_unfinished(found: Found) -> None:
     if found.folder.read_manifest().stage is not Stage.FINISHED or left_to_send(found.folder):
         raise ConfigError(
             f"run {run_id} is not over: it was not sent to its end",
-            hint=f"`memory-importer resume {run_id}` first",
+            hint=f"{run_command(found.folder.path, 'resume')} first",
         )
     if not found.folder.package.exists():
         raise ConfigError(
@@ -116,14 +126,14 @@ def _retried(request: RetryRequest, found: Found, hooks: Hooks, options: SendOpt
     with lock:
         chosen = choose_again(run, request.states, ignore_later=request.ignore_later)
     if not chosen.rows and options.settle == "report":
-        return delivery_report(run, hooks, occasion, _with_notes(standing(run), chosen.notes, _nothing(request)))
+        return delivery_report(run, hooks, occasion, _with_notes(standing(run), chosen.notes, _nothing(request, run)))
     with open_store(request.settings, manifest, hooks) as store:
         check_schema(store, manifest, found.folder)
-        check_age(manifest, hooks, stale_ok=request.stale_ok)
+        check_age(found, hooks, "retry", *_given(request), stale_ok=request.stale_ok)
         try:
             if chosen.rows:
-                refuse_too_dear(run.manifest, cost_of(run, chosen), f"memory-importer retry {run.folder.run_id}")
-            _ask(run, store, hooks, chosen)
+                refuse_too_dear(run.manifest, cost_of(run, chosen), run.folder.path, "retry", *_given(request))
+            _ask(request, run, store, hooks, chosen)
         except ImporterError as refusal:
             return refusal_report(run, hooks, occasion, refusal)
         with lock, SqliteLedger.open(found.folder.ledger) as ledger:
@@ -132,10 +142,10 @@ def _retried(request: RetryRequest, found: Found, hooks: Hooks, options: SendOpt
                 put_in_order(run, ledger, chosen)
             delivery = deliver_run(run, store, ledger, hooks, options, Earlier())
         delivery = settle(run, store, delivery, hooks, options, ignore_later=request.ignore_later)
-        return delivery_report(run, hooks, occasion, _with_notes(delivery, chosen.notes, _sent(request, chosen)))
+        return delivery_report(run, hooks, occasion, _with_notes(delivery, chosen.notes, _sent(request, run, chosen)))
 
 
-def _ask(run: Run, store: OpenTarget, hooks: Hooks, chosen: Chosen) -> None:
+def _ask(request: RetryRequest, run: Run, store: OpenTarget, hooks: Hooks, chosen: Chosen) -> None:
     if hooks.stop.is_set():
         raise RunInterrupted("stopped by a signal; nothing was sent again")
     if not chosen.rows or store.target.emulator:
@@ -147,11 +157,20 @@ def _ask(run: Run, store: OpenTarget, hooks: Hooks, chosen: Chosen) -> None:
         f"Send {chosen.rows} rows of run {run.folder.run_id} again to store {target.store_name} ({target.store_id}) on "
         f"{target.host}: {billed} billable operations. {month[:1].upper()}{month[1:]}. Go on?"
     )
-    if not hooks.confirm(question):
-        raise ConfigError(
-            "not sent again: nobody agreed to write to the live store",
-            hint=f"`memory-importer retry {run.folder.run_id} --yes` sends it",
-        )
+    agreed(
+        hooks.confirm,
+        question,
+        declined="not sent again: nobody agreed to write to the live store",
+        go_on=f"{run_command(run.folder.path, 'retry', *_given(request), '--yes')} sends them without asking",
+        again=f"{run_command(run.folder.path, 'retry', *_given(request))} asks again",
+    )
+
+
+def _given(request: RetryRequest) -> list[str]:
+    """Return the options that choose the rows, as they are typed."""
+    if tuple(request.states) == RETRIED:
+        return []
+    return [word for state in request.states for word in ("--state", state)]
 
 
 def _refuse_overtaken(request: RetryRequest, run: Run, chosen: Chosen) -> None:
@@ -163,13 +182,16 @@ def _with_notes(delivery: Delivery, *notes: tuple[str, ...]) -> Delivery:
     return replace(delivery, notes=(*(note for some in notes for note in some), *delivery.notes))
 
 
-def _nothing(request: RetryRequest) -> tuple[str, ...]:
-    return (f"nothing to send again: no row is left that is {', '.join(request.states)}",)
+def _nothing(request: RetryRequest, run: Run) -> tuple[str, ...]:
+    said = f"nothing to send again: no row is left that is {', '.join(request.states)}"
+    if set(request.states) & set(UNLIKE) and read_verified(run.folder.package).is_empty():
+        said += f"; no row was read back yet, {run_command(run.folder.path, 'verify')} does so"
+    return (said,)
 
 
-def _sent(request: RetryRequest, chosen: Chosen) -> tuple[str, ...]:
+def _sent(request: RetryRequest, run: Run, chosen: Chosen) -> tuple[str, ...]:
     if not chosen.rows:
-        return _nothing(request)
+        return _nothing(request, run)
     following = chosen.rows - chosen.asked
     behind = f", {following} of them only to stay behind an older row of their group" if following else ""
     return (f"chosen to be sent again, by Bulk: {counted(chosen.rows, 'row')}{behind}",)

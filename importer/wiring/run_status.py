@@ -1,4 +1,4 @@
-"""What there is to say about runs that exist: the list of them, and how one stands, ended or not.
+"""How a run stands, ended or not.
 
 Nothing here disturbs a process that works on a run: files are read, the ledger is read in one short look, and the
 run's lock is looked at, not taken.
@@ -11,23 +11,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from importer.core.live import LastError, Live
 from importer.core.manifest import RunManifest, Stage
-from importer.core.report import NOT_FINE, FinalState, Report, reconcile
+from importer.core.report import FinalState, Report, reconcile
+from importer.core.suggested import run_command
 from importer.errors import StateError
 from importer.pipeline.sent_again import history
 from importer.pipeline.so_far import DecidedRows, Places, decided_rows, outcomes_so_far, rows_left
+from importer.reports.progress import IN_TURN
 from importer.reports.progress_file import OPENING, RunProgress, read_progress
 from importer.reports.report_file import REPORT_NAME, read_report
-from importer.reports.run_list import RunLine
 from importer.settings import Settings
 from importer.state.glance import glance
 from importer.state.ledger_totals import LedgerTotals, read_totals
-from importer.state.lock import RUN_LOCK, is_held
+from importer.state.lock import RUN_LOCK
 from importer.state.package import ROWS_FILE
 from importer.state.run_folder import INDEX_FILE, RunFolder, RunsFolder
+from importer.wiring.at_work import is_at_work
 from importer.wiring.clock import SystemClock
 from importer.wiring.finishing import delivered_by, report_base
 
@@ -43,52 +43,6 @@ _STANDS: Final = {
     Stage.FINISHED: "it was sent to its end, but its report is missing",
     Stage.CHECKED: "it is a dry run, but its report is missing",
 }
-
-
-def is_at_work(folder: Path) -> bool:
-    """Tell whether a process works on the run in a folder."""
-    return is_held(folder / RUN_LOCK)
-
-
-# --- the list --------------------------------------------------------------------------------------------------------
-
-
-def list_runs(runs_dir: Path) -> list[RunLine]:
-    """Return what a list shows of each run, newest first."""
-    return [_line(folder) for folder in reversed(RunsFolder(runs_dir).all())]
-
-
-def _line(folder: RunFolder) -> RunLine:
-    running = is_at_work(folder.path)
-    try:
-        manifest = folder.read_manifest()
-    except StateError:
-        return RunLine(run_id=folder.run_id, stage="damaged", running=running)
-    target = manifest.target
-    return RunLine(
-        run_id=folder.run_id,
-        command=manifest.command,
-        stage=manifest.stage.value,
-        running=running,
-        store_id=target.store_id,
-        store_name="emulator" if target.emulator else target.store_name,
-        rows_read=manifest.counts.rows_read,
-        rows_not_fine=None if running else _not_fine(folder.path),
-        created_at=manifest.created_at,
-        source=manifest.source.files,
-    )
-
-
-def _not_fine(folder: Path) -> int | None:
-    """Count the rows of a report that someone should look at; None without one. A list reads no more than it shows."""
-    try:
-        outcomes = orjson.loads((folder / REPORT_NAME).read_bytes())["outcomes"]
-        return sum(int(outcomes[state.value]) for state in (*NOT_FINE, FinalState.NOT_SENT))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-# --- one run ---------------------------------------------------------------------------------------------------------
 
 
 def status(run: str, settings: Settings) -> Report:
@@ -246,6 +200,7 @@ def _said(now: datetime, said: RunProgress) -> dict[str, Any]:
         "stage_done": said.done,
         "stage_total": said.total,
         "in_flight": fields.get("in_flight"),
+        "one_at_a_time": fields.get(IN_TURN),
         "wait_s": max((waits_until - now).total_seconds(), 0.0) if "wait_s" in fields else None,
     }
 
@@ -261,7 +216,8 @@ def _with_rows(live: Live | None, decided: DecidedRows, totals: LedgerTotals) ->
     if live is None:
         return None
     left = rows_left(decided, totals.ranges)
-    left_s = left / live.rows_per_s + (live.wait_s or 0.0) if left and live.rows_per_s else None
+    beside = left - (live.one_at_a_time or 0)
+    left_s = beside / live.rows_per_s + (live.wait_s or 0.0) if beside > 0 and live.rows_per_s else None
     return live.model_copy(
         update={
             "rows_to_send": decided.places.count,
@@ -292,10 +248,10 @@ def _note(manifest: RunManifest, *, running: bool) -> tuple[str, ...]:
 
 def _hints(folder: RunFolder, manifest: RunManifest, *, running: bool) -> tuple[str, ...]:
     if running:
-        return (f"`memory-importer status {folder.run_id} --watch` follows it to its end",)
+        return (f"{run_command(folder.path, 'status', '--watch')} follows it to its end",)
     if manifest.command == "validate":
-        return ("nothing can be sent from a dry run; `memory-importer purge` deletes it",)
-    return (f"`memory-importer resume {folder.run_id}` goes on with it",) if manifest.stage in _SENDABLE else ()
+        return (f"nothing can be sent from a dry run; {run_command(folder.path, 'purge')} deletes it",)
+    return (f"{run_command(folder.path, 'resume')} goes on with it",) if manifest.stage in _SENDABLE else ()
 
 
 def _iso(moment: datetime) -> str:

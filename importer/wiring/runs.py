@@ -1,65 +1,49 @@
-"""The runs: validate, plan, import, resume. Each reads as its steps."""
+"""From a source to a checked or planned run: `validate`, `plan`, and the first half of `import`, step by step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import orjson
 import polars as pl
 
 from importer.core.cost import Cost, too_dear
-from importer.core.delivery import BatchSpec
-from importer.core.manifest import Counts, RouteCounts, RunManifest, Stage, TraitRecord
+from importer.core.manifest import Counts, RunManifest, Stage, TraitRecord
+from importer.core.merge_groups import groups_frame
 from importer.core.packing import KEY_TEXT
 from importer.core.report import FinalState, Report
-from importer.core.route import Reason, Via
-from importer.core.transform import RoutingPolicy
+from importer.core.report_hints import STOPS_NOTE
 from importer.core.wire import ENCODER_VERSION, wire_traits
 from importer.errors import ConfigError, RunInterrupted, SourceError
 from importer.pipeline.check_source import CheckedSource, Inputs, check_source
 from importer.pipeline.cost import Made, cost_left, cost_of_rows, planned_requests
 from importer.pipeline.decide import Deciding, write_changed
 from importer.pipeline.inspect_fixes import settled_fixes
-from importer.pipeline.overwritten import overwritten
 from importer.pipeline.prepare import Prepared, Sinks
-from importer.pipeline.schedule import ORDER_SCHEMA, Choice, Layout, Schedule, schedule_rows
-from importer.ports import PackageAccess
+from importer.pipeline.schedule import Choice
+from importer.pipeline.sensitive import SensitiveSample
 from importer.reports.issue_files import IssueSink
 from importer.reports.rejected_files import RejectedSink
 from importer.state.frozen import freeze
 from importer.state.ledger import SqliteLedger
 from importer.state.lock import PackagingLock
 from importer.state.package import write_frame
-from importer.state.payloads import PackagePayloads
-from importer.state.run_folder import PARTS_FOLDER, RunFolder, RunsFolder
+from importer.state.run_folder import RunFolder, RunsFolder
 from importer.state.sequence import next_number
 from importer.wiring.at_work import at_work
-from importer.wiring.clock import SystemClock
+from importer.wiring.clock import CLOCK
 from importer.wiring.disk import given_back, with_room
 from importer.wiring.finishing import Ending, delivered_by, finish
-from importer.wiring.grouping import GROUPS_FILE, groups_frame, write_members
+from importer.wiring.grouping import GROUPS_FILE, write_members
 from importer.wiring.housekeeping import drop_old_packages
 from importer.wiring.opening import Opened, opened
 from importer.wiring.requests import Hooks, RunRequest
 from importer.wiring.revising import Revision
-
-CLOCK = SystemClock()
-
-
-@dataclass
-class Run:
-    """A run while it is worked on."""
-
-    folder: RunFolder
-    manifest: RunManifest
-    package: PackageAccess
-    index: pl.DataFrame
-    groups: pl.DataFrame
+from importer.wiring.run import Run, set_stage
+from importer.wiring.send_order import extend
 
 
 def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
@@ -127,12 +111,13 @@ def checked_run(
     with _sinks(request, hooks, inputs, folder) as (sinks, issues):
         checks, doubts = settled_fixes(inputs.source, inputs.checks, request.options.fixes, sinks)
         revision = Revision(request, hooks, inputs, folder, keeps=command != "validate")
+        sample = SensitiveSample(checks.plan)
         checked = check_source(
             Inputs(inputs.source, checks, inputs.schema),
             folder,
             sinks,
             deciding=Deciding(request.options.allow_merges, request.options.forecast_reading(), revision),
-            keep=keep,
+            keep=sample.beside(keep),
         )
     write_members(folder.package, checked.decided.identity, checked.package)
     groups = groups_frame(checked.decided.identity)
@@ -140,7 +125,7 @@ def checked_run(
         update={
             "counts": _counts(checked.prepared, inputs, issues),
             "source": inputs.source_record(request.sources, inputs.source.fingerprint()),
-            "notes": (*manifest.notes, *doubts, *checked.decided.identity.notes, *revision.notes),
+            "notes": (*sample.notes(), *manifest.notes, *doubts, *checked.decided.identity.notes, *revision.notes),
             "stored": revision.stored,
         }
     )
@@ -225,7 +210,7 @@ def plan(request: RunRequest, hooks: Hooks | None = None) -> Report:
 def planned_report(run: Run, hooks: Hooks) -> Report:
     """Report what would be sent."""
     tripped = guard_trips(run) or too_dear(cost_now(run), run.manifest.options.max_operations)
-    notes = (f"sending it would stop with exit code 6: {tripped}",) if tripped is not None else ()
+    notes = (f"{STOPS_NOTE}6: {tripped}",) if tripped is not None else ()
     coming = cost_now(run)
     end = Ending(
         "plan",
@@ -292,95 +277,3 @@ def guard_trips(run: Run) -> str | None:
     if judged and 100 * rejected / judged > limit:
         return f"{rejected} of {judged} rows are rejected, more than {limit:g} % (--max-rejected)"
     return None
-
-
-def with_limits(manifest: RunManifest, max_operations: int | None, free_operations: int | None) -> RunManifest:
-    """Return a run's record with limits that were given now in the place of its own; None leaves them."""
-    given = {"max_operations": max_operations, "free_operations": free_operations}
-    changed = {name: value for name, value in given.items() if value is not None}
-    return manifest.model_copy(update={"options": manifest.options.model_copy(update=changed)})
-
-
-def set_stage(run: Run, stage: Stage) -> None:
-    """Record how far the run has come."""
-    run.manifest = run.manifest.model_copy(update={"stage": stage})
-    run.folder.write_manifest(run.manifest)
-
-
-ROUTES_META = "routes"
-"""Name under which the ledger keeps what was put in the send order, by route: it is true with the batches alone."""
-
-
-def extend(
-    run: Run, ledger: SqliteLedger, choice: Choice, *, via: Via | None = None, why: Reason | None = None
-) -> None:
-    """Put rows that go out and have no position in the send order, and plan their batches.
-
-    `via` takes the place of the run's own, `why` that of the reasons the routes give. The batches are the word that
-    counts: a longer order without them, or they without index and record, is what a killed process leaves;
-    `importer.wiring.reopening` puts it right.
-    """
-    options = run.manifest.options
-    order = pl.DataFrame(schema=ORDER_SCHEMA)
-    if run.folder.has_order():
-        order = run.folder.read_order()
-    layout = Layout(
-        run.manifest.filled_sets(),
-        run.manifest.wire_traits(),
-        RoutingPolicy(import_min_rows=options.import_min_rows, part_rows=options.part_rows),
-        via or Via(options.via),
-    )
-    schedule = schedule_rows(run.index, run.package, layout, first=order.height, choice=choice)
-    order = pl.concat([order, schedule.order])
-    run.index = schedule.index
-    payloads = payloads_of(run, order)
-    first = ledger.next_batch_id()
-    counts = _with_values(run, _with_routes(run.manifest.counts, schedule, why))
-    run.folder.write_order(order)
-    ledger.add_batches(
-        (
-            BatchSpec(first + number, cut.route, cut.start, cut.stop, cut.wave, payloads.digest(cut.start, cut.stop))
-            for number, cut in enumerate(schedule.cuts)
-        ),
-        {ROUTES_META: orjson.dumps({route: entry.model_dump() for route, entry in counts.routes.items()}).decode()},
-    )
-    run.folder.write_index(run.index)
-    run.manifest = run.manifest.model_copy(update={"counts": counts})
-
-
-def payloads_of(run: Run, order: pl.DataFrame) -> PackagePayloads:
-    """Return what makes bodies from a run's package."""
-    manifest = run.manifest
-    return PackagePayloads(
-        run.package,
-        order["slot"].to_numpy(),
-        manifest.wire_traits(),
-        manifest.filled_sets(),
-        parts=run.folder.path / PARTS_FOLDER,
-        salt=f"{manifest.mapping_fingerprint}:{manifest.schema_fingerprint}",
-    )
-
-
-def _with_routes(counts: Counts, schedule: Schedule, why: Reason | None) -> Counts:
-    routes = dict(counts.routes)
-    for route, scheduled in schedule.routes.items():
-        added = scheduled.model_copy(update={"reasons": {why.value: scheduled.rows}}) if why is not None else scheduled
-        routes[route] = routes.get(route, RouteCounts()).plus(added)
-    return counts.model_copy(update={"routes": routes})
-
-
-def _with_values(run: Run, counts: Counts) -> Counts:
-    """Count what rows in the send order do to stored values; before there was one, all valid rows were counted."""
-    manifest = run.manifest
-    found = overwritten(run.index, run.package, manifest.filled_sets(), manifest.wire_traits(), counts.constant)
-    kept = dict.fromkeys(counts.constant, 0)  # the record knows the constants by these names alone
-    changed = {"cleared": found.cleared, "removed": found.removed, "constant": kept | dict(found.constant)}
-    return counts.model_copy(update=changed)
-
-
-def recorded_routes(ledger: SqliteLedger) -> dict[str, RouteCounts] | None:
-    """Return what was put in the send order by route, as the ledger knows it; None where it does not."""
-    text = ledger.meta().get(ROUTES_META)
-    if text is None:
-        return None
-    return {route: RouteCounts.model_validate(entry) for route, entry in orjson.loads(text).items()}

@@ -13,16 +13,26 @@ from importer.core.index import queue_again
 from importer.core.manifest import Stage
 from importer.core.read_back import Verified
 from importer.core.route import Reason, Via
+from importer.core.suggested import run_command
 from importer.errors import GuardError, PackageChangedError
 from importer.pipeline.cost import Made, cost_of_rows
 from importer.pipeline.schedule import Choice
-from importer.pipeline.sent_again import Lines, Selection, history, places, select_again, without_overtaken
+from importer.pipeline.sent_again import (
+    Lines,
+    Selection,
+    history,
+    lines_read_as,
+    places,
+    select_again,
+    without_overtaken,
+)
 from importer.reports.wording import counted
 from importer.state.ledger import SqliteLedger
 from importer.state.verified_file import read_verified
 from importer.wiring.finishing import delivered_by
 from importer.wiring.later_runs import later_runs, note_of, overtaken_by
-from importer.wiring.runs import Run, extend, payloads_of, set_stage
+from importer.wiring.run import Run, set_stage
+from importer.wiring.send_order import extend, payloads_of
 
 
 @dataclass(frozen=True)
@@ -49,14 +59,15 @@ class Chosen:
 
 
 def choose_again(run: Run, states: Collection[str], *, ignore_later: bool = False) -> Chosen:
-    """Choose the rows of some final states, but for those that a later run may have delivered.
+    """Choose rows by what became of them, but for those that a later run may have delivered.
 
-    Rows that reading back confirmed are where they belong. What another process delivers meanwhile is not seen: whoever
+    Rows that reading back confirmed are where they belong; rows that it found missing or different go where that is
+    asked for, whatever the service said of them. What another process delivers meanwhile is not seen: whoever
     sends what was chosen chooses once more under the sending lock of the store (`refuse_changed_choice`).
 
     Args:
         run: One of which everything was sent.
-        states: Final states.
+        states: Final states, and results of reading back.
         ignore_later: Do not look at later runs.
 
     Raises:
@@ -66,7 +77,10 @@ def choose_again(run: Run, states: Collection[str], *, ignore_later: bool = Fals
     with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
         delivered = delivered_by(ledger)
     index = history(run.index, run.folder.read_order(), delivered).index
-    selection = select_again(index, places(index, delivered), states, but=_confirmed_lines(run, index))
+    read = read_verified(run.folder.package)
+    wanted = lines_read_as(index, read, [result for result in Verified if result.value in states])
+    confirmed = lines_read_as(index, read, [Verified.CONFIRMED])
+    selection = select_again(index, places(index, delivered), states, also=wanted, but=confirmed)
     if ignore_later or not len(selection.lines):
         return Chosen(selection)
     notes: list[str] = []
@@ -93,14 +107,8 @@ def refuse_changed_choice(run: Run, before: Chosen, now: Chosen) -> None:
     if not np.array_equal(now.selection.lines, before.selection.lines):
         raise GuardError(
             "another run delivered some of these rows meanwhile; nothing was sent again",
-            hint=f"`memory-importer retry {run.folder.run_id}` leaves them out",
+            hint=f"{run_command(run.folder.path, 'retry')} leaves them out",
         )
-
-
-def _confirmed_lines(run: Run, index: pl.DataFrame) -> pl.Series:
-    found = read_verified(run.folder.package)
-    confirmed = found.filter(pl.col("result") == Verified.CONFIRMED.value)["position"]
-    return index.select(pl.col("position").is_in(confirmed.implode()).arg_true()).to_series()
 
 
 def cost_of(run: Run, chosen: Chosen) -> Cost:

@@ -18,7 +18,7 @@ from importer.wiring.finishing import error_report
 from importer.wiring.month import refuse_too_dear
 from importer.wiring.reading_back import places_to_read, reads_text
 from importer.wiring.requests import Hooks, SendOptions
-from importer.wiring.runs import Run
+from importer.wiring.run import Run
 from importer.wiring.sending_again import choose_again, cost_of, put_in_order, refuse_changed_choice
 from importer.wiring.targets import OpenTarget
 from importer.wiring.verifying import read_back
@@ -90,8 +90,7 @@ def _redeliver(
     if not chosen.rows:
         return replace(delivery, notes=notes)
     # Too dear is a reason to send nothing more, not to lose the report of what was sent.
-    command = f"memory-importer resume {run.folder.run_id} --settle redeliver"
-    refuse_too_dear(run.manifest, cost_of(run, chosen), command)
+    refuse_too_dear(run.manifest, cost_of(run, chosen), run.folder.path, "resume", "--settle", "redeliver")
     question = (
         f"{_in_doubt(chosen.asked)}: sending {'it' if chosen.asked == 1 else 'them'} again costs at least"
         f" {counted(cost_of(run, chosen).at_least, 'operation')}. Go on?"

@@ -19,7 +19,7 @@ from importer.errors import DiskError, LockedError, SettingsError, StateError
 from importer.files import make_private_folder, writing
 from importer.memory_api.client import ClientOptions, MemoryClient
 from importer.pipeline.patience import patiently
-from importer.settings import Settings
+from importer.settings import Settings, is_loopback
 from importer.state.run_folder import RunsFolder, keep_out_of_git
 
 _EMULATOR_CREDENTIALS: Final = ("emulator", "emulator")
@@ -59,6 +59,27 @@ def no_target() -> SettingsError:
 
 
 @contextmanager
+def live_client(settings: Settings, *, needs_store: bool = True) -> Iterator[MemoryClient]:
+    """Return a client of the live service; nothing is asked yet.
+
+    Args:
+        settings: Names the store and has the credentials.
+        needs_store: Whether what it is for belongs to a store.
+
+    Raises:
+        SettingsError: no store, no credentials, or a malformed store ID.
+    """
+    store_id = settings.store_id
+    if store_id is None and needs_store:
+        raise no_target()
+    if store_id is not None and not is_store_id(store_id):
+        raise SettingsError("that is not a store ID", hint="a store ID looks like mem_store_00000000000000000000000000")
+    options = ClientOptions(settings.bucket_hosts, settings.proxy, settings.ca_bundle)
+    with MemoryClient(settings.api_url, store_id or "", settings.credentials(), options) as client:
+        yield client
+
+
+@contextmanager
 def open_live(settings: Settings, *, wait: Wait = PATIENCE) -> Iterator[OpenTarget]:
     """Open a store of the live service and read its schema.
 
@@ -70,12 +91,7 @@ def open_live(settings: Settings, *, wait: Wait = PATIENCE) -> Iterator[OpenTarg
         SettingsError: no store, no credentials, or a malformed store ID.
         ApiError: the service refused.
     """
-    if settings.store_id is None:
-        raise no_target()
-    if not is_store_id(settings.store_id):
-        raise SettingsError("that is not a store ID", hint="a store ID looks like mem_store_00000000000000000000000000")
-    options = ClientOptions(settings.bucket_hosts, settings.proxy, settings.ca_bundle)
-    with MemoryClient(settings.api_url, settings.store_id, settings.credentials(), options) as client:
+    with live_client(settings) as client:
         yield _opened(client, settings.api_url, wait, emulator=None, notes=())
 
 
@@ -162,8 +178,14 @@ def _opened(
         host=urlsplit(api_url).hostname or "",
         api_url=api_url,
         emulator=emulator is not None,
+        database=_database(schema) if is_loopback(api_url) else "",
     )
     return OpenTarget(client, target, schema, notes, emulator)
+
+
+def _database(schema: StoreSchema) -> str:
+    """Return what tells the databases of local services apart: the emulator has made one up for each."""
+    return str(schema.raw.get("store", {}).get("intelligenceServiceId") or "")
 
 
 def schema_from_file(path: Path) -> StoreSchema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -15,16 +16,20 @@ from importer.core.manifest import RunManifest, Stage
 from importer.core.pacing import Pacer
 from importer.core.read_back import Verified, sample_positions
 from importer.core.report import ErrorReport, ExitCode, FinalState, Report
+from importer.core.suggested import run_command
 from importer.errors import ConfigError, RetryableApiError
 from importer.pipeline.read_back import ReadBack
 from importer.settings import Settings
 from importer.state.lock import RunLock
+from importer.wiring.asking import agreed
 from importer.wiring.at_work import at_work
+from importer.wiring.clock import CLOCK
+from importer.wiring.finding import Found, find_sent_run
 from importer.wiring.finishing import Ending, finish
 from importer.wiring.reading_back import Reading, add_requests, reads_text
-from importer.wiring.reopening import Found, find_run, load_run, open_store
+from importer.wiring.reopening import load_run, open_store
 from importer.wiring.requests import Hooks, SendOptions
-from importer.wiring.runs import CLOCK, Run
+from importer.wiring.run import Run
 from importer.wiring.targets import OpenTarget
 
 SAMPLE: Final = 100
@@ -74,16 +79,14 @@ def verify(request: VerifyRequest, hooks: Hooks | None = None, options: SendOpti
     """
     hooks, options = hooks or Hooks(), options or SendOptions()
     started_at = CLOCK.utc_now_iso()
-    found = find_run(request.settings, request.run)
+    found = find_sent_run(request.settings, request.run)
     with RunLock(found.folder.path), open_store(request.settings, _comparable(found), hooks) as store:
         reading = Reading.of(load_run(found.folder), store, hooks, options, show_values=request.show_values)
-        delivered = reading.delivered_positions()
+        delivered = reading.sent.delivered_positions()
         chosen = _chosen(request, reading, delivered)
         cost = _cost(reading, len(chosen), len(delivered))
-        if not store.target.emulator and len(chosen) and not hooks.confirm(_question(reading, cost)):
-            raise ConfigError(
-                "not read back: nobody agreed to billable reads", hint="give --yes, or a smaller --sample"
-            )
+        if not store.target.emulator and len(chosen):
+            _ask(reading, cost)
         hooks = at_work(hooks, found.folder)
         reading = replace(reading, hooks=hooks)
         result = _look_again(request, reading, chosen, reading.read(chosen))
@@ -94,7 +97,7 @@ def verify(request: VerifyRequest, hooks: Hooks | None = None, options: SendOpti
             delivered=reading.delivered,
             requests=add_requests(reading.run, result.requests),
             exit_codes=_exit_codes(result, hooks),
-            error=_error(result, found.folder.run_id),
+            error=_error(result, found.folder.path),
             notes=(cost, *_notes(reading)),
             started_at=started_at,
         )
@@ -129,7 +132,7 @@ def read_back(
         ApiError: the service refuses to be read, or does not answer; what was read by then is kept.
     """
     reading = Reading.of(run, store, hooks, options, show_values=False)
-    positions = reading.positions_of(lines.cast(pl.Int64).to_numpy())
+    positions = reading.sent.positions_of(lines.cast(pl.Int64).to_numpy())
     result = reading.read(positions, known)
     add_requests(run, result.requests)
     if result.reason in (FinishReason.REFUSED, FinishReason.STALLED):
@@ -147,7 +150,7 @@ def _comparable(found: Found) -> RunManifest:
     if manifest.stage in (Stage.PACKAGING, Stage.PLANNED):
         raise ConfigError(
             f"nothing of run {folder.run_id} was sent, so there is nothing to read back",
-            hint=f"`memory-importer resume {folder.run_id}` sends it",
+            hint=f"{run_command(folder.path, 'resume')} sends it",
         )
     if not folder.package.exists():
         raise ConfigError(
@@ -162,7 +165,7 @@ def _chosen(request: VerifyRequest, reading: Reading, delivered: npt.NDArray[np.
     if not len(delivered):
         raise ConfigError(
             f"no row of run {reading.run.folder.run_id} was delivered, so there is nothing to read back",
-            hint="`memory-importer status` shows how the run stands",
+            hint=f"{run_command(reading.run.folder.path, 'status')} shows how the run stands",
         )
     if request.rest:
         known = reading.results(delivered).filter(pl.col("result") == Verified.CONFIRMED.value)
@@ -177,9 +180,15 @@ def _cost(reading: Reading, rows: int, delivered: int) -> str:
     return f"reading back {rows:,} of {delivered:,} delivered rows costs {cost}"
 
 
-def _question(reading: Reading, cost: str) -> str:
-    target = reading.store.target
-    return f"Store {target.store_name} ({target.store_id}) on {target.host}: {cost}. Go on?"
+def _ask(reading: Reading, cost: str) -> None:
+    target, run = reading.store.target, reading.run.folder.path
+    agreed(
+        reading.hooks.confirm,
+        f"Store {target.store_name} ({target.store_id}) on {target.host}: {cost}. Go on?",
+        declined="not read back: nobody agreed to billable reads",
+        go_on=f"{run_command(run, 'verify', '--yes')} reads them; a smaller --sample costs less",
+        again=f"{run_command(run, 'verify')} asks again",
+    )
 
 
 def _look_again(request: VerifyRequest, reading: Reading, chosen: npt.NDArray[np.int64], result: ReadBack) -> ReadBack:
@@ -212,8 +221,8 @@ def _exit_codes(result: ReadBack, hooks: Hooks) -> tuple[ExitCode, ...]:
             return (ExitCode.STOPPED,)
 
 
-def _error(result: ReadBack, run_id: str) -> ErrorReport | None:
-    hint = f"what was read is kept; `memory-importer verify {run_id} --rest` reads what is not confirmed"
+def _error(result: ReadBack, run: Path) -> ErrorReport | None:
+    hint = f"what was read is kept; {run_command(run, 'verify', '--rest')} reads what is not confirmed"
     match result.reason:
         case FinishReason.REFUSED:
             said = f": {result.error.message}" if result.error is not None else ""

@@ -173,7 +173,7 @@ def test_too_many_rejected_rows_send_nothing(tmp_path: Path) -> None:
         assert {request["method"] for request in emulator.journal()} == {"GET"}
         report = ended.report
         assert (ended.code, report["exit_code"]) == (6, 6)
-        assert (report["outcomes"]["not_sent"], report["outcomes"]["rejected"]) == (484, 24)
+        assert (report["outcomes"]["not_sent"], report["outcomes"]["rejected"]) == (483, 25)
         assert sum(report["outcomes"].values()) == report["rows_read"]
         assert "more than 1 %" in report["error"]["message"]
         again = shell.run("resume", "last", "--max-rejected", "10", "--yes", "--json")
@@ -188,8 +188,8 @@ def test_a_live_store_is_not_written_to_without_a_yes(tmp_path: Path) -> None:
         assert {request["method"] for request in emulator.journal()} == {"GET"}
         assert (ended.code, ended.report["exit_code"]) == (2, 2)
         question = ended.report["error"]["message"]
-        assert "Send 484 rows to store emulator" in question
+        assert "Send 483 rows to store emulator" in question
         assert "127.0.0.1" in question
         assert "--yes" in ended.report["error"]["hint"]
-        assert ended.report["outcomes"]["not_sent"] == 484
+        assert ended.report["outcomes"]["not_sent"] == 483
         assert ended.report["run_id"] == shell.runs()[0].name

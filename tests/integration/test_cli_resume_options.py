@@ -44,7 +44,7 @@ def test_many_group_numbers_are_no_name_of_a_file(tmp_path: Path) -> None:
     for text in (numbers, str(path)):
         ended = command("resume", "last", "--release", text, runs_dir=tmp_path / "runs")
         assert isinstance(ended.exception, ConfigError), ended.output
-        assert "no run of that name" in ended.exception.message
+        assert "there is no run" in ended.exception.message
 
 
 def test_an_old_plan_is_sent_by_the_option_its_refusal_names(tmp_path: Path) -> None:

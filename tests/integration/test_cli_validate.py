@@ -148,7 +148,7 @@ def test_a_pulled_schema_is_enough_to_validate_offline(tmp_path: Path) -> None:
         }
     )
     assert ended["validate"].code == 3
-    assert ended["validate"].report["outcomes"]["rejected"] == 24
+    assert ended["validate"].report["outcomes"]["rejected"] == 25
     assert ended["show"].code == 0
     assert "Contact.email" in ended["show"].stdout
     assert ended["check"].code == 0

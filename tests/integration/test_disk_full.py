@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -20,22 +19,13 @@ from importer.wiring.run_status import status
 from importer.wiring.runs import plan, validate
 from importer.wiring.sending import run_import
 from tests.support.disks import fill, remount, small_disk
-from tests.support.runs import IDLE_S, QUICK, Workbench, outcomes_of, workbench
+from tests.support.noise_file import KIB, MAPPING, write_noise
+from tests.support.runs import IDLE_S, QUICK, Workbench, bench_of, outcomes_of
 
-MAPPING: Final[dict[str, Any]] = {
-    "version": 1,
-    "source": {"key": ["id"]},
-    "columns": {"email": "Contact.email", "note": "Account.note"},
-}
 ROWS: Final = 2500
-KIB: Final = 1024
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Workbench]:
-    """A local service that has what the mapping needs, on another disk than the runs."""
-    with workbench(tmp_path / "bench", MAPPING, EmulatorSettings(status_url=False)) as made:
-        yield made
+bench = bench_of(MAPPING, EmulatorSettings(status_url=False))
 
 
 @pytest.fixture
@@ -47,11 +37,7 @@ def disk(bench: Workbench) -> Iterator[Path]:
 
 def write_source(bench: Workbench) -> Path:
     """Write some 800 kilobytes that cannot be compressed."""
-    chance = random.Random(1)
-    path = bench.folder / "source.csv"
-    rows = (f"{chance.randbytes(12).hex()},p{n}@example.com,{chance.randbytes(140).hex()}" for n in range(ROWS))
-    path.write_text("\n".join(["id,email,note", *rows]) + "\n", encoding="utf-8")
-    return path
+    return write_noise(bench, ROWS, long_keys=True)
 
 
 def unfinished(disk: Path) -> list[Path]:
@@ -80,7 +66,7 @@ def test_full_while_packaging(bench: Workbench, disk: Path) -> None:
     assert exit_code_for(caught.value) == 5
     assert str(disk) in caught.value.message
     (run,) = disk.glob("2*")
-    assert f"`memory-importer resume {run.name}`" in caught.value.hint
+    assert f"`memory-importer resume {run.name} --runs-dir " in caught.value.hint
     assert sum(path.stat().st_size for path in disk.rglob("*") if path.is_file()) < 50 * KIB
     assert bench.writes() == []
     with pytest.raises(DiskError):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -18,32 +17,18 @@ from importer.wiring.runs import plan
 from tests.support.cli import Ended, command_line
 from tests.support.commands import environment, only_run
 from tests.support.disks import bound_by_modes, limited_files
-from tests.support.runs import IDLE_S, QUICK, Workbench, outcomes_of, workbench
+from tests.support.noise_file import KIB, MAPPING, write_noise
+from tests.support.runs import IDLE_S, QUICK, Workbench, bench_of, outcomes_of
 
-MAPPING: Final[dict[str, Any]] = {
-    "version": 1,
-    "source": {"key": ["id"]},
-    "columns": {"email": "Contact.email", "note": "Account.note"},
-}
 ROWS: Final = 1200
-KIB: Final = 1024
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Workbench]:
-    """A local service that has what the mapping needs."""
-    with workbench(tmp_path / "bench", MAPPING, EmulatorSettings(status_url=False)) as made:
-        yield made
+bench = bench_of(MAPPING, EmulatorSettings(status_url=False))
 
 
 def write_source(bench: Workbench) -> Path:
     """Write some 400 kilobytes that cannot be compressed, and rows that go one after the other."""
-    chance = random.Random(1)
-    path = bench.folder / "source.csv"
-    rows = [f"{n},p{n}@example.com,{chance.randbytes(140).hex()}" for n in range(ROWS)]
-    rows += [f"g{n},group@example.com,note {n}" for n in range(40)]
-    path.write_text("\n".join(["id,email,note", *rows]) + "\n", encoding="utf-8")
-    return path
+    return write_noise(bench, ROWS, *(f"g{n},group@example.com,note {n}" for n in range(40)))
 
 
 def call(bench: Workbench, command: Sequence[str]) -> Ended:
@@ -69,7 +54,7 @@ def test_a_package_that_may_not_grow(bench: Workbench) -> None:
     ended = call(bench, limited_files(command, 64 * KIB))
     assert ended.code == ended.report["exit_code"] == 5, ended.stderr
     run = only_run(bench)
-    assert f"`memory-importer resume {run.name}`" in ended.report["error"]["hint"]
+    assert f"`memory-importer resume {run.name} --runs-dir " in ended.report["error"]["hint"]
     assert str(run) in ended.report["error"]["message"]
     assert not list(run.rglob("*.part"))
     assert not list(run.rglob("*.arrow"))

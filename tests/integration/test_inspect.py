@@ -160,6 +160,14 @@ def test_the_footer_of_a_report_is_told_from_bad_rows(looked: dict[str, Looked])
     assert not any("footer" in note for note in looked["german"].report.notes)
 
 
+def test_rows_that_are_left_aside_are_counted_so_that_all_adds_up(tmp_path: Path) -> None:
+    """A column that all rows fill is filled on those that are neither blank nor malformed; how many is said."""
+    (tmp_path / "s.csv").write_text("id,mail\n1,a@example.com\n\n2,b@example.com\n3\n", encoding="utf-8")
+    lines = list(inspect_lines(inspect(InspectRequest(tmp_path / "s.csv")), show_values=False))
+    assert "rows     4 rows: 2 to look at, 1 blank, 1 malformed (1 too-few-fields)" in lines
+    assert any(line.split()[:3] == ["1", "id", "all"] for line in lines)
+
+
 def test_only_the_first_rows_are_looked_at() -> None:
     """A sample counts its own rows, and says that it is one."""
     profile = inspect(InspectRequest(SAMPLES / "customers.csv", sample_rows=100))

@@ -13,6 +13,8 @@ from importer.ports import SourceOptions
 from importer.settings import Settings
 from importer.wiring.looking import save_schema, store_schema
 from importer.wiring.mapping_init import InitRequest, propose
+from importer.wiring.requests import RunRequest
+from importer.wiring.runs import validate
 from tests.support import exports
 from tests.support.cli import CUSTOMERS, CUSTOMERS_MAPPING, new_shell
 
@@ -22,7 +24,11 @@ EXPORTS: Final[dict[str, tuple[Callable[[Path], None], str]]] = {
     "salesforce": (exports.salesforce_report, "auto"),
     "shopify": (exports.shopify_customers, "auto"),
     "hubspot": (exports.hubspot_contacts, "auto"),
+    "words for nothing": (exports.words_for_nothing, "auto"),
+    "warehouse": (exports.warehouse_dump, "auto"),
 }
+OF_THE_MAPPING: Final = {"type-mismatch", "invalid-date", "ambiguous-phone", "too-long", "pattern-mismatch"}
+"""Issues that a wrong mapping makes of good data."""
 
 
 def test_the_sample_goes_from_init_to_validate(tmp_path: Path) -> None:
@@ -31,6 +37,7 @@ def test_the_sample_goes_from_init_to_validate(tmp_path: Path) -> None:
     ended = shell.run("mapping", "init", CUSTOMERS, "-o", "m.yaml")
     assert ended.code == 0, ended.stderr
     assert "16 of 17 columns mapped" in ended.stderr
+    assert f"memory-importer validate {CUSTOMERS} -m m.yaml --emulator" in ended.stderr
     written = (tmp_path / "m.yaml").read_bytes()
     again = shell.run("mapping", "init", CUSTOMERS, "-o", "m.yaml")
     assert again.code == 2
@@ -43,7 +50,7 @@ def test_the_sample_goes_from_init_to_validate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_exports_as_people_have_them_get_a_mapping_that_is_accepted(name: str, tmp_path: Path) -> None:
-    """Every kind of export is proposed an identifier and a key, and no cell value stands in the file."""
+    """Every kind gets an identifier, a key and few errors as it stands, and no cell value stands in the file."""
     make, encoding = EXPORTS[name]
     source = tmp_path / "export.csv"
     make(source)
@@ -54,6 +61,25 @@ def test_exports_as_people_have_them_get_a_mapping_that_is_accepted(name: str, t
     assert mapping.source.encoding == encoding
     for profile in proposed.proposal.profile.columns:
         assert not [example for example in profile.examples if len(example) > 9 and example in proposed.text]
+    (tmp_path / "m.yaml").write_text(proposed.text, encoding="utf-8")
+    settings = Settings(runs_dir=str(tmp_path / "runs"))
+    report = validate(RunRequest((str(source),), tmp_path / "m.yaml", settings, emulator=True))
+    assert not OF_THE_MAPPING & report.issues.keys()
+    assert report.outcomes["rejected"] <= 0.05 * report.rows_read
+
+
+def test_words_for_no_value_become_null_tokens(tmp_path: Path) -> None:
+    """Each as it is written, but not the country NA; a column of digits is no postal code, and moments get a format."""
+    exports.words_for_nothing(tmp_path / "s.csv")
+    text = propose(InitRequest((str(tmp_path / "s.csv"),), Settings())).text
+    mapping = parse_mapping(text.encode(), "m.yaml")
+    assert sorted(mapping.source.null_tokens) == ["", "-", "N/A", "NULL", "\\N"]
+    assert mapping.columns["VIP?"][0].true_values == ("yes",)
+    assert mapping.columns["VIP?"][0].false_values == ("no",)
+    assert mapping.columns["Points"][0].type == "NUMBER"
+    assert mapping.columns["Seen"][0].format == "%d.%m.%Y %H:%M"
+    assert "postalCode" not in text
+    assert (mapping.columns["Branch"][0].to, mapping.columns["Branch"][0].type) == ("Account.branch", None)
 
 
 def test_a_store_is_matched_by_its_traits(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,17 +14,17 @@ from importer.core.delivery import BatchEntry, Changes
 from importer.core.lifecycle import BatchState
 from importer.core.manifest import Stage
 from importer.core.report import Report
-from importer.emulator import EmulatorSettings
 from importer.errors import GuardError
-from importer.state.run_folder import RunFolder
-from importer.wiring.purging import PurgeRequest, carry_out, plan_purge
+from importer.wiring.purging import PurgeRequest, plan_purge
+from importer.wiring.removing import carry_out
 from importer.wiring.requests import Hooks
 from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.runs import plan
 from importer.wiring.sending import run_import
-from tests.support.runs import IDLE_S, QUICK, Workbench, workbench
+from tests.support.runs import IDLE_S, QUICK, Workbench, bench_of, folder_of
 from tests.support.strict_store import (
     MAPPING,
+    POINTERS,
     bodies,
     deliver_strictly,
     found,
@@ -35,15 +34,10 @@ from tests.support.strict_store import (
     write_source,
 )
 
-POINTERS = EmulatorSettings(error_pointers=True, status_url=False)
 SHARED = "shared@example.com"
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Workbench]:
-    """A local service that refuses at once, and names the rows it refuses."""
-    with workbench(tmp_path / "bench", MAPPING, POINTERS) as made:
-        yield made
+bench = bench_of(MAPPING, POINTERS)
 
 
 def planned(bench: Workbench, rows: list[tuple[str, str, str, int]], **options: Any) -> Report:
@@ -54,11 +48,6 @@ def planned(bench: Workbench, rows: list[tuple[str, str, str, int]], **options: 
 def later(bench: Workbench, *rows: tuple[str, str, str, int]) -> Report:
     """Import newer rows."""
     return bench.deliver(write_source(bench, *rows, name="later.csv"))
-
-
-def folder_of(report: Report) -> RunFolder:
-    """Return a run's folder."""
-    return RunFolder(Path(report.folder or ""))
 
 
 def purge(bench: Workbench, *reports: Report) -> None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import stat
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import Final
 
 from importer.core.report import Allowance, Report
 from importer.emulator import EmulatorSettings
@@ -20,35 +17,13 @@ from importer.wiring.retrying import RetryRequest, retry
 from importer.wiring.runs import plan, validate
 from importer.wiring.sending import run_import
 from tests.support import strict_store
-from tests.support.runs import QUICK, Workbench, workbench
+from tests.support.people_file import CLEARED_NICK, people_mapping, write_people
+from tests.support.runs import QUICK, Workbench, bench_of, workbench
 from tests.support.strict_store import deliver_strictly, write_source
 
-MAPPING: dict[str, Any] = {
-    "version": 1,
-    "source": {"key": ["id"]},
-    "columns": {
-        "email": "Contact.email",
-        "phone": "Contact.phone",
-        "nick": {"to": "Contact.nick", "on_missing": "clear"},
-        "points": {"to": "Loyalty.points", "type": "number", "on_missing": "remove"},
-    },
-    "constants": {"Account.origin": "crm"},
-    "defaults": {"region": "US"},
-}
+MAPPING: Final = people_mapping(CLEARED_NICK, constants={"Account.origin": "crm"})
 
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Workbench]:
-    """A local service that has what the mapping needs, spoken to as if it were the live one."""
-    with workbench(tmp_path / "bench", MAPPING) as made:
-        yield made
-
-
-def source(bench: Workbench, *lines: str) -> Path:
-    """Write a source."""
-    path = bench.folder / "source.csv"
-    path.write_text("\n".join(["id,email,phone,nick,points", *lines]) + "\n", encoding="utf-8")
-    return path
+bench = bench_of(MAPPING)
 
 
 def rows(count: int) -> list[str]:
@@ -64,7 +39,7 @@ def month(report: Report) -> Allowance:
 
 def test_a_plan_counts_lookups_and_removals(bench: Workbench) -> None:
     """A row that removes a trait costs a lookup an identifier before, and a patch after, at most."""
-    planned = plan(bench.request(source(bench, *rows(3), "x,x@x.org,(202) 555-0147,nick x,")), Hooks())
+    planned = plan(bench.request(write_people(bench, *rows(3), "x,x@x.org,(202) 555-0147,nick x,")), Hooks())
     operations = planned.operations
     assert (operations.at_least, operations.at_most) == (4, 5)
     assert (operations.reads_at_least, operations.reads_at_most) == (1, 2)
@@ -81,7 +56,7 @@ def test_a_removal_by_import_needs_neither(tmp_path: Path) -> None:
     mapping = MAPPING | {"routing": {"import_min_rows": 2}, "columns": MAPPING["columns"] | {"nick": "Contact.nick"}}
     with workbench(tmp_path / "bench", mapping) as bench:
         lines = [f"{n},p{n}@x.org,(202) 555-01{n:02},nick {n}," for n in range(3)]
-        planned = plan(bench.request(source(bench, *lines)), Hooks())
+        planned = plan(bench.request(write_people(bench, *lines)), Hooks())
     assert planned.routes["import"].rows == 3
     assert (planned.operations.at_most, planned.operations.reads_at_most) == (3, 0)
     assert planned.requests == {"create-import": 1, "upload": 1, "get-import": 1}
@@ -89,13 +64,13 @@ def test_a_removal_by_import_needs_neither(tmp_path: Path) -> None:
 
 def test_the_month_counts_every_run_and_keeps_those_that_are_deleted(bench: Workbench) -> None:
     """Operations of earlier runs are in it, once, also when their folders are gone; a dry run costs nothing."""
-    first = bench.deliver(source(bench, *rows(5)))
+    first = bench.deliver(write_people(bench, *rows(5)))
     assert (month(first).used_at_least, month(first).used_at_most, month(first).runs) == (5, 5, 1)
     assert bench.go_on(first).allowance == first.allowance
-    bench.deliver(source(bench, *rows(3)))
+    bench.deliver(write_people(bench, *rows(3)))
     shutil.rmtree(first.folder or "")
-    assert validate(bench.request(source(bench, *rows(3))), Hooks()).allowance is None
-    request = bench.request(source(bench, *rows(4)), free_operations=10)
+    assert validate(bench.request(write_people(bench, *rows(3))), Hooks()).allowance is None
+    request = bench.request(write_people(bench, *rows(4)), free_operations=10)
     said = month(plan(request, Hooks()))
     assert (said.used_at_least, said.coming_at_least, said.free, said.runs) == (8, 4, 10, 2)
     assert (said.beyond_at_least, said.beyond_at_most) == (2, 2)
@@ -106,26 +81,26 @@ def test_the_month_counts_every_run_and_keeps_those_that_are_deleted(bench: Work
 
 def test_a_run_that_ended_without_a_report_is_in_the_month(bench: Workbench) -> None:
     """What a killed process sent is read from its ledger at the next look, and at the latest before it is deleted."""
-    first = bench.deliver(source(bench, *rows(5)))
+    first = bench.deliver(write_people(bench, *rows(5)))
     folder = RunFolder(Path(first.folder or ""))
     shutil.rmtree(bench.folder / "runs" / "operations")
     assert keep_operations(folder)
     folder.delete()
-    assert month(plan(bench.request(source(bench, *rows(1))), Hooks())).used_at_least == 5
+    assert month(plan(bench.request(write_people(bench, *rows(1))), Hooks())).used_at_least == 5
 
 
 def test_a_damaged_ledger_is_said_to_be_missing(bench: Workbench) -> None:
     """A run of the month that cannot be read is counted as such, and keeps nobody from planning."""
-    first = bench.deliver(source(bench, *rows(5)))
+    first = bench.deliver(write_people(bench, *rows(5)))
     shutil.rmtree(bench.folder / "runs" / "operations")
     RunFolder(Path(first.folder or "")).ledger.write_bytes(b"no ledger")
-    said = month(plan(bench.request(source(bench, *rows(1))), Hooks()))
+    said = month(plan(bench.request(write_people(bench, *rows(1))), Hooks()))
     assert (said.used_at_least, said.unread) == (0, 1)
 
 
 def test_the_guard_compares_with_the_most(bench: Workbench) -> None:
     """More than `--max-operations` sends nothing, exit 6; the limit stays with the run until another one is given."""
-    path = source(bench, *rows(3), "x,x@x.org,,nick x,")
+    path = write_people(bench, *rows(3), "x,x@x.org,,nick x,")
     planned = plan(bench.request(path, max_operations=5), Hooks())
     assert any("exit code 6: it may cost 6 billable operations" in note for note in planned.notes)
     stopped = bench.go_on(planned)
@@ -145,13 +120,15 @@ def test_the_guard_compares_with_the_most(bench: Workbench) -> None:
 def test_the_question_names_the_month(bench: Workbench) -> None:
     """Whoever is asked reads the range, the reads, and what of the free operations is left."""
     asked: list[str] = []
-    bench.deliver(source(bench, *rows(5)))
+    bench.deliver(write_people(bench, *rows(5)))
 
     def no(question: str) -> bool:
         asked.append(question)
         return False
 
-    run_import(bench.request(source(bench, *rows(3), "x,x@x.org,,n,"), free_operations=6), Hooks(confirm=no), QUICK)
+    run_import(
+        bench.request(write_people(bench, *rows(3), "x,x@x.org,,n,"), free_operations=6), Hooks(confirm=no), QUICK
+    )
     assert "at least 4, at most 5 billable operations and up to 1 profile reads" in asked[0]
     assert "5 of 6 free operations used in" in asked[0]
     assert "beyond them with this: at least 3, at most 5" in asked[0]
@@ -182,7 +159,7 @@ def test_only_rows_that_go_overwrite_stored_values(bench: Workbench) -> None:
         "5,e@x.org,,n,5",
         "6,f@x.org,(202) 555-0149,,",
     )
-    planned = plan(bench.request(source(bench, *lines), limit=3), Hooks())
+    planned = plan(bench.request(write_people(bench, *lines), limit=3), Hooks())
     assert {state: n for state, n in planned.outcomes.items() if n} == {
         "combined": 1,
         "held": 2,

@@ -24,7 +24,8 @@ from importer.state.lock import PackagingLock
 from importer.state.removal import remove, remove_leftovers
 from importer.state.run_folder import RunFolder
 from importer.wiring.housekeeping import drop_old_packages
-from importer.wiring.purging import Item, Kind, Purge, PurgeRequest, carry_out, plan_purge
+from importer.wiring.purging import Item, Kind, Purge, PurgeRequest, plan_purge
+from importer.wiring.removing import carry_out
 from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.runs import plan, validate
 from tests.support.cli import CUSTOMERS_RUN, Shell, new_shell

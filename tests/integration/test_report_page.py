@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from importer.core.issues import CATALOGUE
-from tests.support.browser import chromium, faint_texts, opened, too_wide_px, unnamed
+from tests.support.browser import chromium, faint_texts, opened, shape_contrasts, too_wide_px, unnamed
 from tests.support.cli import CUSTOMERS_RUN, new_shell, report_of
 from tests.support.pages import HOSTILE, Issue, full_report, page_of, write_issues, write_merges
 
@@ -281,10 +281,13 @@ def test_a_page_that_fetches_is_noticed(browser: Browser, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_text_stands_out_and_everything_has_a_name(browser: Browser, made: Path, colours: Any) -> None:
-    """Each text on the page has a contrast of 4.5 to 1; controls, tables and sections say what they are."""
+    """Each text has a contrast of 4.5 to 1, bars and edges 3 to 1; controls, tables and sections say what they are."""
     with opened(browser, made, color_scheme=colours) as seen:
         seen.page.locator("details").evaluate_all("all => all.forEach((e) => { e.open = true; })")
         assert faint_texts(seen.page) == []
+        contrasts = shape_contrasts(seen.page)
+        assert len(contrasts) > 20
+        assert min(contrasts)[0] >= 3, contrasts[:3]
         assert unnamed(seen.page) == []
         assert [seen.page.locator(name).count() for name in ("header", "main", "footer", "nav", "h1")] == [1] * 5
         background = seen.page.evaluate("() => getComputedStyle(document.body).backgroundColor")

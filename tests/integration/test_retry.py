@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 import pytest
 
-from importer.emulator import BadProfile, EmulatorSettings
+from importer.emulator import EmulatorSettings
 from importer.errors import ConfigError, GuardError, LockedError, PackageChangedError
 from importer.state.lock import SendingLock
 from importer.state.package import FrameFile, FrameWriter
@@ -18,9 +16,11 @@ from importer.state.run_folder import RunFolder
 from importer.wiring.requests import Hooks
 from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.runs import plan
-from tests.support.runs import QUICK, Workbench, outcomes_of, workbench
+from tests.support.runs import QUICK, Workbench, bench_of, outcomes_of, workbench
 from tests.support.strict_store import (
+    DROPPING,
     MAPPING,
+    POINTERS,
     bodies,
     deliver_strictly,
     found,
@@ -31,15 +31,7 @@ from tests.support.strict_store import (
     write_source,
 )
 
-POINTERS: Final = EmulatorSettings(error_pointers=True, status_url=False)
-DROPPING: Final = EmulatorSettings(bad_profile=BadProfile.ACCEPT_THEN_DROP)
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Workbench]:
-    """A local service that refuses at once, and names the rows it refuses."""
-    with workbench(tmp_path / "bench", MAPPING, POINTERS) as made:
-        yield made
+bench = bench_of(MAPPING, POINTERS)
 
 
 def test_refused_rows_go_again_once_their_cause_is_mended(bench: Workbench) -> None:

@@ -31,14 +31,14 @@ def test_retry_asks_a_terminal_or_needs_its_flag(tmp_path: Path) -> None:
         assert bodies(bench) == before + 1
 
 
-def test_settling_is_an_option_of_every_command_that_sends(tmp_path: Path) -> None:
-    """`resume` reads back, `import --plan` sends again; both tell what it costs."""
+def test_settling_is_an_option_of_resume(tmp_path: Path) -> None:
+    """`resume` reads back, or sends again; it tells what that costs."""
     settings = EmulatorSettings(bad_profile=BadProfile.ACCEPT_THEN_DROP)
     with workbench(tmp_path, MAPPING, settings) as bench:
         deliver_strictly(bench, write_source(bench, *people([1, 50, 2])), 10)
         code, read = run(bench, "resume", "last", "--settle", "lookup", "--yes")
         assert (code, read["verified"]) == (3, {"confirmed": 2, "mismatched": 0, "missing": 1})
-        with start(bench, "import", "--plan", "last", "--settle", "redeliver", "--yes") as process:
+        with start(bench, "resume", "last", "--settle", "redeliver", "--yes") as process:
             _, told = process.communicate(timeout=60)
         assert process.returncode == 0
         assert "1 row is unattributed or unknown: sending it again costs at least 1 operation." in told

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from threading import Event
-from typing import Final
 
 import pytest
 
@@ -19,6 +18,7 @@ from tests.support.commands import kill_when, run, start
 from tests.support.runs import outcomes_of, workbench
 from tests.support.strict_store import (
     MAPPING,
+    POINTERS,
     bodies,
     deliver_strictly,
     found,
@@ -29,7 +29,6 @@ from tests.support.strict_store import (
 )
 
 STAGE, ORDER, LEDGER, INDEX = "run.json", "package/order.arrow", "ledger.db", "package/index.arrow"
-POINTERS: Final = EmulatorSettings(error_pointers=True, status_url=False)
 
 
 @pytest.mark.parametrize("written", [(), (ORDER,), (ORDER, LEDGER), (ORDER, LEDGER, INDEX)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,15 +10,14 @@ import pytest
 
 from importer.core.manifest import Stage
 from importer.core.report import Report
-from importer.emulator import EmulatorSettings
 from importer.errors import GuardError
-from importer.state.run_folder import RunFolder
 from importer.wiring.requests import Hooks
 from importer.wiring.runs import plan
 from importer.wiring.sending import run_import
-from tests.support.runs import QUICK, Workbench, workbench
+from tests.support.runs import QUICK, Workbench, bench_of, folder_of, workbench
 from tests.support.strict_store import (
     MAPPING,
+    POINTERS,
     bodies,
     deliver_strictly,
     found,
@@ -29,26 +27,16 @@ from tests.support.strict_store import (
     write_source,
 )
 
-POINTERS: Final = EmulatorSettings(error_pointers=True, status_url=False)
 WITHOUT_KEY: Final[dict[str, Any]] = {name: value for name, value in MAPPING.items() if name != "source"}
 """The `id` column is read and not used."""
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Workbench]:
-    """A local service that refuses at once, and names the rows it refuses."""
-    with workbench(tmp_path / "bench", MAPPING, POINTERS) as made:
-        yield made
+bench = bench_of(MAPPING, POINTERS)
 
 
 def refused(bench: Workbench, *rows: tuple[str, str, str, int]) -> Report:
     """Import rows of which those with more than ten points are refused."""
     return deliver_strictly(bench, write_source(bench, *rows), 10)
-
-
-def folder_of(report: Report) -> RunFolder:
-    """Return a run's folder."""
-    return RunFolder(Path(report.folder or ""))
 
 
 @pytest.mark.parametrize("package", ["there", "dropped"])

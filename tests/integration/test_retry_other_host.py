@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,17 +16,13 @@ from importer.wiring.reopening import loaded_settings
 from importer.wiring.requests import Hooks
 from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.runs import plan
-from tests.support.runs import IDLE_S, QUICK, Workbench, workbench
+from tests.support.runs import IDLE_S, QUICK, Workbench, bench_of, workbench
 from tests.support.strict_store import MAPPING, people, write_source
 
 CREDENTIALS = {"TWILIO_API_KEY": "key", "TWILIO_API_SECRET": "secret"}
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Workbench]:
-    """A local service."""
-    with workbench(tmp_path / "bench", MAPPING) as made:
-        yield made
+bench = bench_of(MAPPING)
 
 
 def settings(bench: Workbench, **environment: str) -> Settings:

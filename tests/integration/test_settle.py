@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from importer.core.report import Report
-from importer.emulator import BadProfile, EmulatorSettings
+from importer.emulator import EmulatorSettings
 from importer.errors import ConfigError
 from importer.state.run_folder import RunFolder
 from importer.wiring.requests import Hooks, Settle
@@ -19,8 +19,9 @@ from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.sending import run_import
 from tests.support.interposed import interposed
 from tests.support.loopback import Reply, Seen
-from tests.support.runs import IDLE_S, QUICK, Workbench, outcomes_of, workbench
+from tests.support.runs import IDLE_S, QUICK, Workbench, bench_of, outcomes_of, workbench
 from tests.support.strict_store import (
+    DROPPING,
     MAPPING,
     bodies,
     deliver_strictly,
@@ -32,14 +33,7 @@ from tests.support.strict_store import (
     write_source,
 )
 
-DROPPING: Final = EmulatorSettings(bad_profile=BadProfile.ACCEPT_THEN_DROP)
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Workbench]:
-    """A local service that drops what it does not take behind a 202, and counts it."""
-    with workbench(tmp_path / "bench", MAPPING, DROPPING) as made:
-        yield made
+bench = bench_of(MAPPING, DROPPING)
 
 
 def settle(bench: Workbench, report: Report, how: Settle, hooks: Hooks | None = None, **options: Any) -> Report:
@@ -285,6 +279,4 @@ def test_the_cost_of_reading_back_counts_shared_identifiers(tmp_path: Path) -> N
         with asking(answer=False) as (asked, hooks):
             settle(bench, report, "lookup", hooks)
         (question,) = asked
-        assert (
-            "costs up to 2 billable profile reads, and up to 10 where several profiles share an identifier" in question
-        )
+        assert "costs up to 12 billable profile reads, 2 where one profile has each row's first identifier" in question

@@ -25,9 +25,10 @@ from importer.reports.progress import NoProgress
 from importer.settings import Settings
 from importer.state.lock import RunLock
 from importer.state.run_folder import RunFolder, RunsFolder
+from importer.wiring.listing import list_runs
 from importer.wiring.requests import Hooks, RunRequest
 from importer.wiring.resuming import ResumeRequest, resume
-from importer.wiring.run_status import RunWatch, list_runs, status
+from importer.wiring.run_status import RunWatch, status
 from importer.wiring.runs import plan, validate
 from importer.wiring.sending import run_import
 from tests.support.cli import new_shell

@@ -18,7 +18,8 @@ from importer.core.live import Live
 from importer.core.report import Report
 from importer.emulator import EmulatorSettings
 from importer.settings import Settings
-from importer.wiring.run_status import list_runs, status
+from importer.wiring.listing import list_runs
+from importer.wiring.run_status import status
 from tests.support.cli import CREDENTIALS, Ended, Shell, new_shell, wait_until
 from tests.support.gate import Answer, Gate, arrived, gate_before
 from tests.support.runs import Workbench, workbench

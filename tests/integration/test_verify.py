@@ -28,37 +28,26 @@ from importer.wiring.reopening import load_run, open_store
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
 from importer.wiring.runs import plan
 from importer.wiring.verifying import VerifyRequest, read_back, verify
-from tests.support.runs import IDLE_S, Workbench, outcomes_of, workbench
+from tests.support.people_file import CLEARED_NICK, people_mapping, write_people
+from tests.support.runs import IDLE_S, Workbench, bench_of, outcomes_of, workbench
 
-MAPPING: Final[dict[str, Any]] = {
-    "version": 1,
-    "source": {"key": ["id"]},
-    "defaults": {"region": "US"},
-    "columns": {
-        "email": "Contact.email",
-        "phone": "Contact.phone",
-        "nick": {"to": "Contact.nick", "on_missing": "clear"},
-        "points": {"to": "Loyalty.points", "type": "number", "on_missing": "remove"},
+MAPPING: Final = people_mapping(
+    CLEARED_NICK
+    | {
         "vip": {"to": "Loyalty.vip", "type": "boolean"},
         "colours": {"to": "Loyalty.colours", "type": "array", "split": "|"},
     },
-    "routing": {"import_min_rows": 1000},
-}
+    routing={"import_min_rows": 1000},
+)
 CANARY: Final = "Sesquipedalian"
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Workbench]:
-    """A local service that has what the mapping needs."""
-    with workbench(tmp_path / "bench", MAPPING) as made:
-        yield made
+bench = bench_of(MAPPING)
 
 
 def write_source(bench: Workbench, *lines: str) -> Path:
     """Write a source with these rows."""
-    path = bench.folder / "source.csv"
-    path.write_text("\n".join(["id,email,phone,nick,points,vip,colours", *lines]) + "\n", encoding="utf-8")
-    return path
+    return write_people(bench, *lines, also=("vip", "colours"))
 
 
 def plain_rows(count: int) -> list[str]:

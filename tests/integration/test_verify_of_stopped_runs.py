@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from importer.core.delivery import BatchEntry, Changes
 from importer.core.lifecycle import BatchState
 from importer.core.manifest import Stage
 from importer.core.pacing import begun, told_to_wait
 from importer.core.report import Report
-from importer.emulator import EmulatorSettings
 from importer.reports.progress import NoProgress
 from importer.state.lock import RunLock
 from importer.state.run_folder import RunFolder
-from importer.wiring.reopening import find_run, load_run, open_store
+from importer.wiring.clock import CLOCK
+from importer.wiring.finding import find_run
+from importer.wiring.reopening import load_run, open_store
 from importer.wiring.requests import Hooks
-from importer.wiring.runs import CLOCK, plan
+from importer.wiring.runs import plan
 from importer.wiring.sending import run_import
 from importer.wiring.verifying import VerifyRequest, read_back, verify
-from tests.support.runs import QUICK, Workbench, workbench
-from tests.support.strict_store import MAPPING, found, people, write_source
+from tests.support.runs import QUICK, Workbench, bench_of
+from tests.support.strict_store import MAPPING, SILENT, found, people, write_source
 
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Workbench]:
-    """A local service that is done at once and says nothing of it."""
-    with workbench(tmp_path / "bench", MAPPING, EmulatorSettings(status_url=False)) as made:
-        yield made
+bench = bench_of(MAPPING, SILENT)
 
 
 def killed_while_sending(bench: Workbench) -> Report:

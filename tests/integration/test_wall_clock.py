@@ -18,7 +18,8 @@ from importer.state.run_folder import RunFolder
 from importer.wiring.clock import SystemClock
 from importer.wiring.reopening import load_run
 from importer.wiring.requests import Hooks
-from importer.wiring.runs import payloads_of, plan
+from importer.wiring.runs import plan
+from importer.wiring.send_order import payloads_of
 from tests.support.runs import workbench
 
 MAPPING: Final[dict[str, Any]] = {

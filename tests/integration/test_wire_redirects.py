@@ -11,22 +11,28 @@ import pytest
 
 from importer.errors import ApiError
 from importer.memory_api.client import MemoryClient
-from importer.ports import ColumnMapping
-from tests.support.client import BODY, STORE, place, profile
+from tests.support import operations
+from tests.support.client import STORE, place, profile
 from tests.support.loopback import LoopbackServer, Reply
+from tests.support.operations import FOLLOWING, Call, Ids, cases, split
 
-CALLS: Final[dict[str, Callable[[MemoryClient, str], object]]] = {
+Send = Callable[[MemoryClient, str], object]
+
+
+def _asking(call: Call) -> Send:
+    return lambda client, _: call(client, Ids())
+
+
+CALLS: Final[dict[str, Send]] = {
+    **{name: _asking(FOLLOWING.get(name, call)) for name, call in operations.CALLS.items()},
     "schema": lambda client, _: client.fetch_schema(),
-    "lookup": lambda client, _: client.lookup("email", "jane@example.com"),
-    "profile": lambda client, _: client.get_profile(profile(1)),
-    "bulk": lambda client, _: client.put_bulk(BODY),
-    "patch": lambda client, _: client.patch_profile(profile(1), b'{"traits":{}}'),
-    "create": lambda client, _: client.create_import("f", 1, [ColumnMapping("c", "Contact", "email")]),
-    "import": lambda client, _: client.get_import("imp"),
-    "imports": lambda client, _: client.list_imports(),
-    "operation": lambda client, _: client.get_operation("op"),
     "upload": lambda client, url: client.upload(f"{url}/bucket/x?X-Amz-Signature=1", io.BytesIO(b"x"), 1),
 }
+"""Every operation of the contract, and what runs need beside them."""
+
+MOVING: Final = tuple(dict.fromkeys(split(case)[0] for case in cases(301, 308)))
+"""Operations on a profile, which may have been merged."""
+
 STATUSES: Final = (300, 301, 302, 303, 307, 308)
 
 
@@ -76,7 +82,7 @@ def test_nothing_is_sent_elsewhere(two: Two, name: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"patch", "profile"}))
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - set(MOVING)))
 def test_only_profiles_move_here(two: Two, name: str, status: int) -> None:
     """What is no profile is not followed on the API's own host either."""
     two.api.replies = [Reply(status, b"{}", {"location": place(2)})]
@@ -85,12 +91,13 @@ def test_only_profiles_move_here(two: Two, name: str, status: int) -> None:
     assert len(two.api.seen) == 1
 
 
-@pytest.mark.parametrize("name", ["patch", "profile"])
+@pytest.mark.parametrize("name", ["PatchProfileTraits", "FetchProfile"])
 @pytest.mark.parametrize("hops", [1, 2, 3, 4])
 def test_profiles_that_were_merged_are_followed_three_times(two: Two, name: str, hops: int) -> None:
     """With the credentials, on the API's host alone; a fourth move is one too many."""
     moves = [Reply(308, b"{}", {"location": two.api.url + place(n + 2)}) for n in range(hops)]
-    end = Reply(202 if name == "patch" else 200, f'{{"id":"{profile(hops + 1)}","traits":{{}}}}'.encode())
+    status = 202 if name == "PatchProfileTraits" else 200
+    end = Reply(status, f'{{"id":"{profile(hops + 1)}","traits":{{}}}}'.encode())
     two.api.replies = [*moves, end]
     with MemoryClient(two.api.url, STORE, ("key", "secret")) as client:
         if hops > 3:
@@ -109,7 +116,7 @@ def test_cookies_are_not_kept(two: Two) -> None:
     taken = Reply(202, b"{}", cookie)
     two.api.replies = [taken, moved, taken, Reply(200, b"", cookie), taken]
     with MemoryClient(two.api.url, STORE, ("key", "secret")) as client:
-        for name in ("bulk", "patch", "upload", "bulk"):
+        for name in ("UpdateProfilesBulk", "PatchProfileTraits", "upload", "UpdateProfilesBulk"):
             CALLS[name](client, two.api.url)
     assert len(two.api.seen) == 5
     assert not any(b"cookie" in seen.head.lower() for seen in two.api.seen)

@@ -23,7 +23,9 @@ from importer.state.package import read_frame
 from importer.state.run_folder import RunFolder
 from importer.wiring.grouping import GROUPS_FILE
 from importer.wiring.requests import Hooks
-from importer.wiring.runs import Run, payloads_of, plan
+from importer.wiring.run import Run
+from importer.wiring.runs import plan
+from importer.wiring.send_order import payloads_of
 from tests.support.rules import Store, Value
 from tests.support.runs import Workbench, outcomes_of, workbench
 

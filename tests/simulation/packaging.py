@@ -33,7 +33,8 @@ from importer.state.package import PackageReader
 from importer.state.run_folder import RunFolder
 from importer.wiring.opening import Opened
 from importer.wiring.requests import Hooks, RunRequest
-from importer.wiring.runs import Run, packaged_run
+from importer.wiring.run import Run
+from importer.wiring.runs import packaged_run
 from importer.wiring.targets import OpenTarget
 from tests.simulation.rows import COLUMNS, SimulatedSource, Variant
 from tests.simulation.trace import Killed

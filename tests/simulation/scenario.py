@@ -25,7 +25,7 @@ from importer.ports import Payloads
 from importer.state.ledger import SqliteLedger
 from importer.state.payloads import PackagePayloads
 from importer.state.run_folder import RunFolder
-from importer.wiring.runs import Run
+from importer.wiring.run import Run
 from tests.simulation.kept import Kept, KeptPayloads
 from tests.simulation.packaging import STORE_ID, Request, package
 from tests.simulation.rows import REMOVABLE, VARIANTS, Rows, SimulatedSource, make_rows

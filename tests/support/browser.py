@@ -46,6 +46,23 @@ _FAINT_TEXT: Final = """() => {
   }
   return faint;
 }"""
+_SHAPES: Final = """() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const linear = [r, g, b].map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const contrast = (one, other) => {
+    const [a, b] = [light(parse(one)), light(parse(other))];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  };
+  const page = getComputedStyle(document.body).backgroundColor;
+  const fills = [...document.querySelectorAll(".f-good, .f-accent, .f-calm, .f-warn, .f-bad, .share rect")]
+    .map((e) => [e.getAttribute("class") || "share", contrast(getComputedStyle(e).fill, page)]);
+  const edges = [...document.querySelectorAll("input, select, button:enabled")]
+    .map((e) => [e.id || e.textContent, contrast(getComputedStyle(e).borderTopColor, page)]);
+  return [...fills, ...edges].map(([name, ratio]) => `${ratio.toFixed(2)} ${name}`);
+}"""
 _UNNAMED: Final = """() => [
   ...[...document.querySelectorAll("input, select")].filter((e) => !e.labels.length),
   ...[...document.querySelectorAll("button, summary, a")].filter((e) => !e.textContent.trim()),
@@ -128,6 +145,12 @@ def faint_texts(page: Page) -> list[str]:
     """Return the texts that can be seen and have a contrast below 4.5 to 1 with what is behind them."""
     found: list[str] = page.evaluate(_FAINT_TEXT)
     return found
+
+
+def shape_contrasts(page: Page) -> list[tuple[float, str]]:
+    """Return the contrast with the page of all that is seen by its colour: segments, bars, edges of controls."""
+    found: list[str] = page.evaluate(_SHAPES)
+    return sorted((float(ratio), name) for ratio, name in (text.split(" ", 1) for text in found))
 
 
 def unnamed(page: Page) -> list[str]:

@@ -138,3 +138,42 @@ def hubspot_contacts(path: Path, rows: int = 100) -> None:
         for number in range(rows)
     ]
     write(path, [header, *body])
+
+
+def words_for_nothing(path: Path, rows: int = 300) -> None:
+    """Write what a small CRM exports: N/A, NULL and - for no value, yes and no, a column that is digits and no more."""
+    header = ("Contact ID", "Name", "E-mail", "Cell", "Points", "VIP?", "Branch", "Country", "Seen")
+    body = [
+        (
+            100_000 + number,
+            f"{FIRST[number % 4]} {LAST[number % 4]}",
+            "N/A" if number % 9 == 0 else f"me{number}@example.com",
+            "-" if number % 5 == 0 else f"+1317555{1000 + number}",
+            "NULL" if number % 2 else number % 90,
+            ("Yes", "No", "NULL")[number % 3],
+            f"{(number * 7919) % 90_000 + 1_000:05d}",
+            ("US", "NA", "DE")[number % 3],
+            f"{number % 28 + 1:02d}.{number % 12 + 1:02d}.2024 {number % 24:02d}:{number % 60:02d}",
+        )
+        for number in range(rows)
+    ]
+    write(path, [header, *body])
+
+
+def warehouse_dump(path: Path, rows: int = 300) -> None:
+    """Write what a warehouse unloads: all quoted, t and f, None and nan, numbers with .0, JSON arrays, odd headers."""
+    header = ("uuid", "user.email", "is_active", "score", "created_at", "interests", "lang", "yes")
+    body = [
+        (
+            f"123e4567-e89b-12d3-a456-{number:012d}",
+            "\\N" if number % 50 == 0 else f"ME{number}@Example.COM",
+            "tf"[number % 2],
+            ("None", f"{number % 90}.0", "nan")[number % 3],
+            f"2024-0{number % 9 + 1}-11T0{number % 9}:00:00Z",
+            '["a","b"]' if number % 2 else "[]",
+            ("en-GB", "de-DE")[number % 2],
+            "x" if number % 2 else "",
+        )
+        for number in range(rows)
+    ]
+    write(path, [header, *body], quoted=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import httpx
 import polars as pl
+import pytest
 from pydantic import SecretStr
 
 from importer.core.ids import is_store_id
@@ -19,6 +20,7 @@ from importer.core.mapping_seed import seed_for
 from importer.core.report import Report
 from importer.emulator import Emulator, EmulatorSettings, StoreSeed
 from importer.settings import Settings
+from importer.state.run_folder import RunFolder
 from importer.wiring.opening import read_mapping
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
 from importer.wiring.resuming import ResumeRequest, resume
@@ -112,6 +114,22 @@ def workbench(
     with Emulator(":memory:", settings or EmulatorSettings(), store) as emulator:
         emulator.seed(seed_for(read_mapping(path)))
         yield Workbench(folder, path, emulator)
+
+
+def bench_of(mapping: Mapping[str, Any], settings: EmulatorSettings | None = None) -> Any:
+    """Return a fixture: an empty local service that has what a mapping needs."""
+
+    @pytest.fixture
+    def bench(tmp_path: Path) -> Iterator[Workbench]:
+        with workbench(tmp_path / "bench", mapping, settings) as made:
+            yield made
+
+    return bench
+
+
+def folder_of(report: Report) -> RunFolder:
+    """Return a run's folder."""
+    return RunFolder(Path(report.folder or ""))
 
 
 def outcomes_of(report: Report) -> pl.DataFrame:

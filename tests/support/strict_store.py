@@ -14,10 +14,20 @@ from typing import Any, Final
 import httpx
 
 from importer.core.report import Report
+from importer.emulator import BadProfile, EmulatorSettings
 from importer.wiring.requests import Hooks, SendOptions, Settle
 from importer.wiring.retrying import RetryRequest, retry
 from importer.wiring.sending import run_import
 from tests.support.runs import IDLE_S, QUICK, Workbench
+
+POINTERS: Final = EmulatorSettings(error_pointers=True, status_url=False)
+"""Refuses at once, and names the rows it refuses."""
+
+DROPPING: Final = EmulatorSettings(bad_profile=BadProfile.ACCEPT_THEN_DROP)
+"""Drops what it does not take behind a 202, and counts it."""
+
+SILENT: Final = EmulatorSettings(status_url=False)
+"""Takes rows, and does not say what became of them."""
 
 TRAIT: Final = ("Account", "points")
 MAPPING: Final[dict[str, Any]] = {

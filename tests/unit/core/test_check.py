@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
 import pytest
 
 from importer.core.cast import TYPED
-from importer.core.check import EARLY_SCHEMA, CheckedRows, as_text, check_rows
-from importer.core.check_values import compile_checks
+from importer.core.check import EARLY_SCHEMA
+from importer.core.entries import as_text
 from importer.core.issues import CATALOGUE, ISSUES_SCHEMA
-from importer.core.schema import DataType, Normalization, ValidationRule
-from importer.core.transform import (
-    Expression,
-    IdentityPolicy,
-    LetterCase,
-    NullIntent,
-    OnInvalid,
-    Parse,
-    RowRule,
-    TraitPlan,
-    TransformPlan,
-)
-
-
-def trait(name: str, data_type: DataType = DataType.STRING, **more: object) -> TraitPlan:
-    """Plan a trait made from the column of its name."""
-    source = {} if more.keys() & {"computed", "constant"} else {"column": name}
-    return TraitPlan(f"G.{name}", "G", name, data_type, **source, **more)  # type: ignore[arg-type]
-
-
-EMAIL = trait("email", id_type="email", normalization=Normalization.EMAIL)
-PHONE = trait("phone", id_type="phone", normalization=Normalization.PHONE)
-USER = trait("user", id_type="user_id", normalization=Normalization.TRIM)
-NAME = trait("name")
-POINTS = trait("points", DataType.NUMBER)
-
-
-def expression(text: str, *columns: str) -> Expression:
-    """Compile an expression as it stands."""
-    return Expression(text, pl.sql_expr(text), columns)
-
-
-def check(
-    traits: Sequence[TraitPlan],
-    columns: Mapping[str, Sequence[object] | pl.Series],
-    blank: Sequence[bool] = (),
-    **plan: object,
-) -> CheckedRows:
-    """Check rows numbered from 11."""
-    frame = pl.DataFrame(
-        {
-            name: values if isinstance(values, pl.Series) else pl.Series(values, dtype=pl.String)
-            for name, values in columns.items()
-        }
-    )
-    numbers = pl.int_range(11, 11 + frame.height, dtype=pl.UInt64, eager=True)
-    plan.setdefault("key", ())
-    checks = compile_checks(TransformPlan(traits=tuple(traits), **plan))  # type: ignore[arg-type]
-    blanks = pl.Series([*blank, *[False] * (frame.height - len(blank))], dtype=pl.Boolean)
-    return check_rows(checks, frame, numbers, blanks)
-
-
-def found(checked: CheckedRows) -> list[tuple[int, str, str, str | None]]:
-    """Return issues as (row number, code, severity, column)."""
-    return checked.issues.select("row_number", "code", "severity", "column").rows()
+from importer.core.schema import DataType, ValidationRule
+from importer.core.transform import LetterCase, NullIntent, OnInvalid, RowRule
+from tests.support.checking import EMAIL, NAME, PHONE, POINTS, check, expression, found, trait
 
 
 def test_a_good_row_goes_on_typed_and_normalised() -> None:
@@ -99,12 +47,6 @@ def test_an_issue_has_the_text_as_the_source_has_it() -> None:
     assert checked.typed.is_empty()
 
 
-def test_a_message_without_detail_is_the_title_of_its_code() -> None:
-    """An issue always says something."""
-    checked = check([EMAIL, NAME], {"email": ["a@x.io"], "name": ["x\x07"]})
-    assert checked.issues["message"].to_list() == [CATALOGUE["control-character"].title]
-
-
 def test_one_cause_is_one_issue() -> None:
     """A cell found bad is not judged again, and the row is not blamed for the value it now lacks."""
     rule = ValidationRule(min_length=5, pattern="^z")
@@ -135,22 +77,6 @@ def test_the_first_error_of_a_row_is_its_code() -> None:
         (12, "type-mismatch", "error", "points"),
     ]
     assert checked.early["code"].to_list() == ["type-mismatch", "control-character"]
-
-
-def test_a_dropped_value_is_a_warning_and_leaves_the_stored_one_alone() -> None:
-    """on_invalid: drop takes the value out of the row, and neither clears nor removes what is stored."""
-    checked = check(
-        [
-            EMAIL,
-            trait("a", DataType.NUMBER, null_intent=NullIntent.REMOVE, on_invalid=OnInvalid.DROP),
-            trait("b", parse=Parse.DATE, null_intent=NullIntent.CLEAR, on_invalid=OnInvalid.DROP),
-            NAME,
-        ],
-        {"email": ["a@x.io", "b@x.io"], "a": ["one", None], "b": ["soon", None], "name": ["Ann", "Bob"]},
-    )
-    assert found(checked) == [(11, "type-mismatch", "warning", "a"), (11, "invalid-date", "warning", "b")]
-    assert checked.typed.select("G.a", "remove:G.a", "G.b").rows() == [(None, False, None), (None, True, "")]
-    assert checked.early["state"].to_list() == [None, None]
 
 
 def test_missing_values_follow_their_null_intent() -> None:
@@ -190,56 +116,6 @@ def test_trimming_is_counted_where_a_value_is_left() -> None:
     assert checked.typed["G.name"].to_list() == ["Ann", "B\u00e4rbel"]
     assert checked.repairs == {"email: trimmed": 2, "name: trimmed": 1}
     assert checked.early["code"].to_list() == [None, None, "too-few-values", "where"]
-
-
-def test_a_row_needs_an_identifier() -> None:
-    """Without a usable identifier a row is rejected, whether its cells are empty, dropped or denied."""
-    checked = check(
-        [replace(EMAIL, on_invalid=OnInvalid.DROP), PHONE, NAME],
-        {
-            "email": [None, "nobody", None, None],
-            "phone": [None, None, "+10000000000", "+13175551234"],
-            "name": ["Ann", "Bob", "Cem", "Dan"],
-        },
-    )
-    assert found(checked) == [
-        (11, "missing-identifier", "error", None),
-        (12, "invalid-email", "warning", "email"),
-        (12, "missing-identifier", "error", None),
-        (13, "denied-value", "warning", "phone"),
-        (13, "missing-identifier", "error", None),
-    ]
-    assert checked.typed["row"].to_list() == [3]
-
-
-def test_a_row_needs_two_values_of_its_own() -> None:
-    """Constants, computed, cleared and dropped values do not count toward the two; a second identifier does."""
-    checked = check(
-        [
-            EMAIL,
-            PHONE,
-            trait("name", null_intent=NullIntent.CLEAR),
-            replace(POINTS, on_invalid=OnInvalid.DROP),
-            trait("greeting", computed=expression("'Dear ' || email", "email")),
-            trait("origin", constant="crm"),
-        ],
-        {
-            "email": ["a@x.io", "b@x.io", "c@x.io", "d@x.io"],
-            "phone": [None, "+13175551234", None, None],
-            "name": [None, None, "Cem", None],
-            "points": [None, None, None, "many"],
-        },
-    )
-    assert checked.early["code"].to_list() == ["too-few-values", None, None, "too-few-values"]
-    assert checked.typed.select("G.greeting", "G.origin").rows() == [("Dear b@x.io", "crm"), ("Dear c@x.io", "crm")]
-
-
-def test_a_required_value_may_not_be_missing() -> None:
-    """A missing required value rejects the row, whatever an invalid one would do."""
-    name = replace(NAME, required=True, on_invalid=OnInvalid.DROP)
-    checked = check([EMAIL, PHONE, name], {"email": ["a@x.io"], "phone": ["+13175551234"], "name": [" "]})
-    assert found(checked) == [(11, "required-missing", "error", "name")]
-    assert checked.issues["value"].to_list() == [" "]
 
 
 def test_rules_see_typed_values_under_source_names() -> None:
@@ -387,34 +263,6 @@ def test_list_columns_are_judged_like_cells() -> None:
     assert as_text(pl.Series([[1, 2], None])).to_list() == ["1|2", None]
 
 
-def test_a_list_is_no_identifier_and_no_region() -> None:
-    """A list mapped to an identifier is refused; one named as region_from says nothing about the region."""
-    phone = replace(PHONE, region_from="country", region="DE")
-    checked = check(
-        [EMAIL, phone, NAME],
-        {
-            "email": pl.Series([["a@x.io"], None]),
-            "phone": ["030 23125 001"] * 2,
-            "name": ["Ann", "Bob"],
-            "country": pl.Series([["US"], None]),
-        },
-    )
-    assert found(checked) == [(11, "type-mismatch", "error", "email")]
-    assert checked.typed["G.phone"].to_list() == ["+493023125001"]
-
-
-def test_the_region_of_a_row_wins_over_the_default() -> None:
-    """region_from gives each row's region, in any case; where it is empty the default counts."""
-    phone = replace(PHONE, region_from="country", region="DE")
-    checked = check(
-        [phone, NAME],
-        {"phone": ["030 23125 001", "317 958 1234"], "name": ["A", "B"], "country": [None, "us"]},
-    )
-    assert checked.typed["G.phone"].to_list() == ["+493023125001", "+13179581234"]
-    without = check([replace(phone, region=None), NAME], {"phone": ["030 23125 001"], "name": ["A"], "country": [None]})
-    assert found(without) == [(11, "ambiguous-phone", "error", "phone")]
-
-
 def test_chunks_without_rows_have_all_columns() -> None:
     """No rows, or none that goes on, still give complete frames."""
     traits = [EMAIL, trait("tags", DataType.ARRAY, null_intent=NullIntent.REMOVE), POINTS]
@@ -431,32 +279,6 @@ def test_a_plan_that_reads_no_column_rejects_every_row() -> None:
     """Nothing but constants identifies nobody."""
     checked = check([trait("origin", constant="crm")], {"name": ["Ann", "Bob"]})
     assert checked.early["code"].to_list() == ["missing-identifier"] * 2
-
-
-def test_denied_identifiers_are_dropped_with_a_warning() -> None:
-    """Deny values count as written and as normalised; placeholders are denied without being listed."""
-    checked = check(
-        [EMAIL, replace(PHONE, region="US"), USER, NAME],
-        {
-            "email": ["NoReply@x.io", "b@x.io", "c@x.io", "d@x.io"],
-            "phone": [None, "(317) 958-1000", "000-000-0000", None],
-            "user": ["u1", "u2", "u3", "n/a"],
-            "name": ["Ann", "Bob", "Cem", "Dan"],
-        },
-        identity=IdentityPolicy(deny=("noreply@x.io", "+13179581000", "n/a")),
-    )
-    assert found(checked) == [
-        (11, "denied-value", "warning", "email"),
-        (12, "denied-value", "warning", "phone"),
-        (13, "denied-value", "warning", "phone"),
-        (14, "denied-value", "warning", "user"),
-    ]
-    assert checked.typed.select("G.email", "G.phone", "G.user").rows() == [
-        (None, None, "u1"),
-        ("b@x.io", None, "u2"),
-        ("c@x.io", None, "u3"),
-        ("d@x.io", None, None),
-    ]
 
 
 def test_every_severity_is_one_the_catalogue_knows() -> None:

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from importer.core.expressions import Result, compile_expression, syntax_problem
+from importer.core.mapping_budget import MAX_DEPTH, MAX_OPERANDS
 from importer.core.mapping_functions import FUNCTIONS
-from importer.core.mapping_grammar import MAX_DEPTH, MAX_OPERANDS
 from importer.errors import MappingError, Problem
 
 FRAME = pl.DataFrame(
@@ -317,8 +317,41 @@ def test_very_long_text_is_refused() -> None:
 def test_costliest_expression_is_compiled_in_seconds() -> None:
     """The function that polars expands most, nested as deep as allowed, stays affordable."""
     text = "s"
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_DEPTH // 2):
         text = f"SPLIT_PART({text}, '-', 1)"
     started = time.perf_counter()
     assert value_of(text)[1] == "éx"
     assert time.perf_counter() - started < 10
+
+
+def replaced(*pairs: tuple[str, str]) -> str:
+    """Return REPLACE in REPLACE, a pair each."""
+    text = "s"
+    for old, new in pairs:
+        text = f"REPLACE({text}, '{old}', '{new}')"
+    return text
+
+
+TOO_LONG = [
+    (replaced(("x", "x" * 300), ("x", "x" * 300)), "times as long"),
+    (replaced(("x", "x" * 257)), "times as long"),
+    (f"CONCAT({replaced(('x', 'x' * 20), ('x', 'x' * 20))}, 'y')", "times as long"),
+    ("s || '" + "x" * 4097 + "'", "4,096 characters of text"),
+    ("s LIKE '" + "_" * 4097 + "'", "4,096 characters of text"),
+    ("||".join(["s", *["'" + "x" * 100 + "'"] * 41]), "4,096 characters of text"),
+    (f"CONCAT_WS('{'x' * 1000}', s, s, s, s, s)", "4,096 characters of text"),
+    ("SPLIT_PART(SPLIT_PART(SPLIT_PART(SPLIT_PART(SPLIT_PART(s, 'a', 1), 'a', 1), 'a', 1), 'a', 1), 'a', 1)", "deep"),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), TOO_LONG, ids=[text[:30] for text, _ in TOO_LONG])
+def test_what_could_fill_the_memory_is_refused(text: str, reason: str) -> None:
+    """A short mapping must not make a text of gigabytes out of a cell, nor take minutes to compile."""
+    assert reason in refusal(text).message
+
+
+def test_usual_replacements_are_taken() -> None:
+    """Seven letters written as two, one side by side with another: nothing of that grows beyond reason."""
+    letters = [("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("Ä", "Ae"), ("Ö", "Oe"), ("Ü", "Ue"), ("ß", "ss")]
+    assert value_of(replaced(*letters))[1] == "éx"
+    assert value_of("||".join([replaced(("x", "x" * 200))] * 3))[1] == ("é" + "x" * 200) * 3

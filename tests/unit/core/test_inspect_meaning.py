@@ -76,6 +76,12 @@ def test_evidence_holds_what_a_mapping_needs() -> None:
     assert profiled("dob", ["12/31/1985", "01/02/1990"]).guess.date_format == "%m/%d/%Y"
     assert profiled("dob", ["01/02/1985", "03/04/1990"]).guess.date_format == ""
     assert profiled("dob", ["01.02.1985", "03.04.1990"]).guess.date_format == "%d.%m.%Y"
+    assert profiled("dob", ["31.12.1985", "12.31.1990"]).guess.date_format == ""
+    assert profiled("x", ["31.12.1985 10:00", "01.02.1990 23:59"]).guess.date_format == "%d.%m.%Y %H:%M"
+    assert (
+        profiled("x", ["12/31/1985 10:00:01 PM", "01/02/1990 01:00:59 AM"]).guess.date_format == "%m/%d/%Y %I:%M:%S %p"
+    )
+    assert profiled("x", ["31.12.1985 10:00", "01.02.1990 23:59:59"]).guess.date_format == ""
     words = profiled("optin", ["Ja", "nein"] * 5).guess
     assert (words.true_values, words.false_values) == (("ja",), ("nein",))
     assert profiled("tags", ["a|b", "c|d"] * 5).guess.separator == "|"
@@ -98,6 +104,15 @@ def test_placeholders_and_wrappers_do_not_hide_a_meaning() -> None:
     wrapped = profiled("Phone", ["'+13175551234", "'+13175551235"]).guess
     assert wrapped.meaning is Meaning.PHONE
     assert "once repaired" in wrapped.evidence
+
+
+def test_words_for_no_value_are_counted_as_they_are_written() -> None:
+    """A known list only: what pretends to be a value, such as an address, may be somebody's and is not named."""
+    column = profiled("x", ["N/A", "n/a", "N/A", "-", "test@test.com", "0000000", "5", "17", "Nancy"])
+    assert column.null_words == {"N/A": 2, "n/a": 1, "-": 1}
+    (found,) = column.findings
+    assert (found.count, found.message) == (6, "`N/A` 2, `n/a` 1, `-` 1")
+    assert profiled("x", ["None", "nan", "1", "2"] * 5).guess.meaning is Meaning.INTEGER
 
 
 @pytest.mark.parametrize(

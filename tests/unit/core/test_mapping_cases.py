@@ -56,8 +56,8 @@ def test_what_comes_out_as_expected_passes(given: str, wanted: str) -> None:
         ('points: "1"', "expect: {Loyalty.points: true}", "Loyalty.points", "1"),
         ('points: ""', "expect: {Loyalty.points: null}", "Loyalty.points", "(removed)"),
         ('points: "7"', "removed: Loyalty.points", "Loyalty.points", "7"),
-        ("points: many", "expect: {Contact.name: Al}", "row", "rejected: type-mismatch"),
-        ("tel: nonsense", "issues: []", "issues", "invalid-phone"),
+        ("points: many", "expect: {Contact.name: Al}", "row", "rejected: type-mismatch in `points`"),
+        ("tel: nonsense", "issues: []", "issues", "invalid-phone in `tel`"),
         ("state: x", "issues: []", "row", "skipped"),
         ("state: y", "skipped: true", "row", "not skipped"),
     ],
@@ -68,6 +68,16 @@ def test_what_comes_out_otherwise_fails_and_is_shown(given: str, wanted: str, ab
     assert not result.passed
     assert (result.differences[0].about, result.differences[0].actual) == (about, actual)
     assert result.line == 10
+
+
+def test_a_row_that_is_rejected_is_one_difference() -> None:
+    """One cause, one line: what such a row would have sent says nothing more."""
+    result = run("points: many", "expect: {Contact.email: a@example.com, Loyalty.points: 7, Contact.phone: null}")
+    assert [item.about for item in result.differences] == ["row"]
+    told = run("points: many", "expect: {Loyalty.points: 7, Contact.phone: null}\n    issues: [type-mismatch]")
+    assert [(item.about, item.actual) for item in told.differences] == [
+        ("Loyalty.points", "(nothing): the row is rejected")
+    ]
 
 
 @pytest.mark.parametrize(

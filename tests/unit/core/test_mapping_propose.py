@@ -118,6 +118,15 @@ def test_without_an_identifier_the_store_is_asked_for_its_own() -> None:
     assert of(proposal, "nr").reason == "the key above, which is not sent; the store has no trait like it"
 
 
+def test_the_key_is_mapped_too_where_a_row_would_have_one_value_without_it() -> None:
+    """Beside two other columns it names rows and is not sent."""
+    key = column("id", guess(Meaning.IDENTIFIER), distinct=100)
+    mail, name = column("mail", guess(Meaning.EMAIL)), column("name", guess(Meaning.FULL_NAME))
+    assert {c.column for c in propose(key, mail).mapped} == {"id", "mail"}
+    assert parsed(propose(key, mail)).source.key == ("id",)
+    assert {c.column for c in propose(key, mail, name).mapped} == {"mail", "name"}
+
+
 def test_sensitive_and_empty_columns_are_left_out() -> None:
     """A unique column of tax numbers is neither the key nor mapped."""
     proposal = propose(
@@ -142,6 +151,11 @@ def test_the_key_is_unique_or_asked_about(shape: dict[str, Any], certain: bool |
 def finding(code: str) -> ColumnFinding:
     """Return a finding of this code."""
     return ColumnFinding(code, Severity.WARNING, 3)
+
+
+def placeholders(count: int) -> ColumnFinding:
+    """Return the finding that so many cells hold a placeholder."""
+    return ColumnFinding("placeholder", Severity.WARNING, count)
 
 
 READINGS: dict[str, tuple[tuple[Guess, dict[str, Any]], dict[str, Any]]] = {
@@ -202,9 +216,48 @@ def test_the_country_of_national_numbers(
 ) -> None:
     """It is the row's own, else that of nearly all others, else a question; never a guess."""
     phone = column("tel", guess(Meaning.PHONE, regions=regions, international_share=0.3))
-    proposed = of(propose(phone, *([country] if country else [])), "tel")
+    proposed = of(propose(column("mail", guess(Meaning.EMAIL)), phone, *([country] if country else [])), "tel")
     assert proposed.options == {"identifier": "phone", **options}
     assert options or any("TODO: add `region: XX`" in remark for remark in proposed.remarks)
+    assert proposed.fate is (Fate.MAPPED if options else Fate.DOUBTFUL)
+
+
+def test_words_for_no_value_are_proposed_unless_they_are_values_somewhere() -> None:
+    """NA is a country, and there are people called Null; in a column of names alone such a word is left as it is."""
+    proposal = propose(
+        column("mail", guess(Meaning.EMAIL), null_words={"N/A": 9, "-": 2}, findings=(placeholders(11),)),
+        column("first", guess(Meaning.FIRST_NAME), null_words={"Nan": 1, "NULL": 1, "--": 1}),
+        column("country", guess(Meaning.COUNTRY), null_words={"NA": 40}),
+        column("points", guess(Meaning.INTEGER), null_words={"NULL": 3, "NA": 1}, findings=(placeholders(4),)),
+        column("cc", guess(Meaning.CARD_NUMBER), null_words={"nil": 5}),
+    )
+    assert proposal.null_tokens == ("N/A", "NULL", "-", "--")
+    assert parsed(proposal).source.null_tokens == ("", "\\N", "N/A", "NULL", "-", "--")
+    assert of(proposal, "mail").remarks == ("11 with a word of `null_tokens`, so without a value",)
+    assert of(proposal, "points").remarks == ("4 with placeholder",)
+
+
+def test_a_source_without_such_words_keeps_the_usual_null_tokens() -> None:
+    """Nothing is written that the program does by itself."""
+    assert "null_tokens" not in mapping_text(propose(column("mail", guess(Meaning.EMAIL))))
+
+
+def test_what_only_looks_like_a_postal_code_is_no_persons_data() -> None:
+    """Digits alone prove little: the column keeps its own name, and is left in doubt."""
+    proposal = propose(column("mail", guess(Meaning.EMAIL)), column("branch", guess(Meaning.POSTAL_CODE, 0.35)))
+    assert of(proposal, "branch").fate is Fate.DOUBTFUL
+    assert [candidate.ref for candidate in of(proposal, "branch").candidates] == ["Account.branch"]
+
+
+def test_a_type_is_written_for_a_store_that_has_it_too() -> None:
+    """So that the file means the same for a store that lacks the trait."""
+    proposal = propose(
+        column("mail", guess(Meaning.EMAIL)),
+        column("points", guess(Meaning.INTEGER)),
+        schema=store(email=("STRING", "email"), points=("NUMBER", None)),
+    )
+    assert of(proposal, "points").options == {"type": "number"}
+    assert of(proposal, "mail").options == {"identifier": "email"}
 
 
 def test_columns_find_the_traits_of_a_store_in_four_languages() -> None:

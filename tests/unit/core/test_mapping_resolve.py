@@ -165,7 +165,7 @@ def test_region_is_for_phones_by_normalisation() -> None:
 def test_computed_values_are_text() -> None:
     """A computed value is text whatever its trait, to be cast like the text of a column."""
     plan = resolve(
-        """columns: {email: Contact.email}
+        """columns: {email: [Contact.email, Contact.whatsapp]}
 computed: {Loyalty.points: "LENGTH(first) * 2", Loyalty.active: {expr: "country = 'DE'", type: boolean}}
 """
     )
@@ -196,18 +196,30 @@ def test_check_of_a_column_with_two_traits_sees_the_first_of_the_plan() -> None:
 
 def test_notes_say_what_is_left_out() -> None:
     """Unmapped columns are named in one note, and `where` says what it does with what it cannot tell."""
-    plan = resolve(
-        "source: {where: \"country <> 'XX'\"}\ncolumns: {email: Contact.email}\nidentity: {on_duplicate_key: all}"
-    )
-    assert plan.notes[0].startswith("9 column(s) not mapped to a trait: `id`, `phone`")
+    plan = resolve("source: {where: \"country <> 'XX'\"}\n" + EMAIL + "identity: {on_duplicate_key: all}")
+    assert plan.notes[0].startswith("8 columns are not mapped, so not sent: `id`, `phone`")
     assert "keeps a row" in plan.notes[1]
     assert "no effect" in plan.notes[2]
-    wide = resolve("columns: {email: Contact.email}", ["email", *(f"c{number}" for number in range(30))])
+    wide = resolve(EMAIL, ["email", *(f"c{number}" for number in range(30))])
     assert wide.notes[0].endswith("`c19` and 10 more")
-    assert resolve("columns: {email: Contact.email}", ["email"]).notes == ()
+    assert resolve(EMAIL, ["email"]).notes == ()
 
 
-EMAIL = "columns:\n  email: Contact.email\n"
+def test_what_is_used_without_being_a_trait_is_not_called_left_out() -> None:
+    """The key, a region, columns of expressions, and what a run itself added to its rejected rows."""
+    text = (
+        "source: {key: [id], where: \"status <> 'gone'\"}\n"
+        "columns: {email: Contact.email, phone: {to: Contact.phone, region_from: country}}\n"
+        "computed: {Contact.fullName: first}\n"
+        "rules: [{name: a, check: \"points <> '0'\"}]"
+    )
+    columns = ["id", "status", "email", "phone", "country", "first", "points"]
+    assert all("not mapped" not in note for note in resolve(text, columns).notes)
+    assert resolve(text, [*columns, "_row_number", "_line", "_codes", "_file"]).notes == resolve(text, columns).notes
+    assert resolve(text, [*columns, "_line"]).notes[0] == "1 column is not mapped, so not sent: `_line`"
+
+
+EMAIL = "columns:\n  email: [Contact.email, Contact.whatsapp]\n"
 FAULTS = [
     (EMAIL + "  emial: Contact.fullName", "line 4: the source has no column `emial` (did you mean `email`?)"),
     (EMAIL + "  zzz: Contact.fullName", "line 4: the source has no column `zzz` (check the spelling"),
@@ -219,6 +231,8 @@ FAULTS = [
         EMAIL + "  first: Contacts.fullName",
         "line 4: the store has no trait group `Contacts` (did you mean `Contact.fullName`?)",
     ),
+    (EMAIL + "  first: Contact.zzz", "line 4: the store has no trait `Contact.zzz` (create it in the store"),
+    (EMAIL + "  first: Loyalty.fullName", "`Loyalty.fullName` (did you mean `Contact.fullName`?)"),
     (EMAIL + "  first: Zzz.qqq", "line 4: the store has no trait group `Zzz` (create it in the store"),
     (
         EMAIL + "  points: {to: Loyalty.points, type: string}",
@@ -261,7 +275,8 @@ FAULTS = [
         EMAIL + "  phone: {to: Contact.phone, region_from: contry}",
         "the source has no column `contry` (did you mean `country`?)",
     ),
-    ("columns: {first: Contact.fullName}", "line 2: no column is mapped to an identifier"),
+    ("columns: {first: [Contact.fullName, Loyalty.tier]}", "line 2: no column is mapped to an identifier"),
+    ("columns: {email: Contact.email}", "line 2: only one trait is filled by a column (map another column"),
     (EMAIL + "source: {key: [idd]}", "line 4: the source has no column `idd` (did you mean `id`?)"),
     (EMAIL + "source: {where: contry = 'DE'}", "line 4: the source has no column `contry` (did you mean `country`?)"),
     (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import phonenumbers
 import polars as pl
 import pytest
@@ -172,3 +174,48 @@ def test_placeholders() -> None:
     )
     assert is_placeholder_phone(texts).to_list() == [True, True, True, True, True, False, False, None]
     assert texts.to_frame("t").select(is_placeholder_phone(pl.col("t"))).to_series().sum() == 5
+
+
+@pytest.fixture
+def read_by_library(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the texts that the library is given to read, as it reads them."""
+    texts: list[str] = []
+    parse = phonenumbers.parse
+
+    def listening(text: str, region: str | None = None) -> phonenumbers.PhoneNumber:
+        texts.append(text)
+        return parse(text, region)
+
+    monkeypatch.setattr(phonenumbers, "parse", listening)
+    return texts
+
+
+def test_the_library_reads_a_text_once_however_many_rows_have_it(read_by_library: list[str]) -> None:
+    """One call a distinct text and region in a column, and one a text that no region matters to."""
+    national = ["1-800-FLOWERS", "317 958 1234 ext. 5", "call 317 958 1234"]
+    international = ["Tel: +49 30 123456", "+49 (0)30 123457"]
+    regions = ["US", "CA", None, "DE", "XX"]
+    rows = [(text, region) for text in (*national, *international) for region in regions] * 200
+    frame = pl.DataFrame(rows, schema=["text", "region"], orient="row")
+    answers = normalise_phones(frame["text"], frame["region"])
+    assert answers.rows() == [reference_phone(text, None if region == "XX" else region) for text, region in rows]
+    read_by_library.clear()
+    normalise_phones(frame["text"], frame["region"])
+    calls = Counter(read_by_library)
+    assert {text: calls[text] for text in international} == dict.fromkeys(international, 1)
+    assert {text: calls[text] for text in national} == dict.fromkeys(national, 3), "in US, CA and DE"
+    assert calls.total() <= 2 * (len(international) + 3 * len(national)), "and its E.164 form, once an answer"
+
+
+def test_the_library_reads_no_ordinary_spelling(read_by_library: list[str]) -> None:
+    """Digits, signs and brackets are read by columns alone, with or without a country."""
+    texts = ["+13175551234", "+49 (30) 123-456", "(317) 555-1234", "0049 30 123456", "12345", "317-555-1234"]
+    regions = ["US", "DE", "US", None, None, None]
+    normalise_phones(pl.Series(texts * 500), pl.Series(regions * 500, dtype=pl.String))
+    assert read_by_library == []
+
+
+def test_a_placeholder_is_one_in_every_spelling() -> None:
+    """With its calling code, with a national prefix or bare; a number that begins with one by chance is not."""
+    texts = pl.Series(["+33 1 23 45 67 89", "0123456789", "+33123456789", "+12345678901", "+49301234567"])
+    assert is_placeholder_phone(texts).to_list() == [True, True, True, False, False]

@@ -196,9 +196,23 @@ def test_next_steps_after_reading_back() -> None:
         outcomes={"processed": 9, "unknown": 1}, verified={"confirmed": 6, "mismatched": 1, "missing": 3}
     )
     assert next_steps(read, settled=1) == (
-        "missing in the store: 3 rows, different: 1 (mismatches.csv); importing them again is safe "
-        "(`retry` leaves rows that were accepted)",
+        "missing in the store: 3 rows, different: 1 (mismatches.csv); "
+        "`memory-importer retry run-1 --state missing --state mismatched` sends them again",
     )
+
+
+def test_next_steps_after_nothing_was_sent() -> None:
+    """A run that was refused or left at its question goes on as planned, unless the error says how already."""
+    waits = {"not_sent": 3, "rejected": 1}
+    declined = ErrorReport(message="not sent", hint="`memory-importer resume run-1 --yes` does not ask")
+    assert next_steps(make_report(outcomes=waits, error=declined))[-1] == (
+        "`memory-importer resume run-1` sends it as planned"
+    )
+    stopped = ErrorReport(message="stopped", hint="`memory-importer resume run-1` goes on")
+    assert not any("resume" in step for step in next_steps(make_report(outcomes=waits, error=stopped)))
+    assert next_steps(make_report(outcomes=waits | {"accepted": 1}))[-1].endswith("sends the rest")
+    tripped = make_report(outcomes=waits, exit_code=6, error=ErrorReport(message="too many", hint="mend it"))
+    assert not any("resume" in step for step in next_steps(tripped)), "it would trip again"
 
 
 def test_next_steps_of_dry_runs() -> None:
@@ -206,6 +220,8 @@ def test_next_steps_of_dry_runs() -> None:
     outcomes = {"planned": 1, "held": 1, "failed": 0, "rejected": 1}
     plan = next_steps(make_report("plan", outcomes=outcomes))
     assert plan[-1] == "`memory-importer import --plan run-1` sends it"
+    stops = next_steps(make_report("plan", outcomes=outcomes, notes=("sending it would stop with exit code 6: why",)))
+    assert stops[-1].startswith("`memory-importer import --plan run-1` would stop, as the warning says")
     assert "--allow-merges" in plan[1]
     assert plan[0] == "mend the rows named in issues.csv"
     validate = next_steps(make_report("validate", outcomes=outcomes))

@@ -6,6 +6,7 @@ from threading import Event
 from typing import Any, Final
 
 from importer.pipeline.check_source import CheckedSource, Inputs, check_source
+from importer.pipeline.decide import Deciding
 from importer.pipeline.prepare import Sinks
 from tests.support.fakes import (
     FakeIssues,
@@ -41,7 +42,7 @@ class Bench:
         targets = {"email": "Contact.email", "nick": "Contact.nick"}
         checks, schema = checks_of({"source": {"key": ["id"]}, "columns": targets, "identity": identity}, COLUMNS)
         sinks = Sinks(self.issues, self.rejected, self.progress, Event())
-        return check_source(Inputs(self.source, checks, schema), self.package, sinks, allow_merges=allow_merges)
+        return check_source(Inputs(self.source, checks, schema), self.package, sinks, deciding=Deciding(allow_merges))
 
 
 def test_rows_that_identity_rejects_are_written_with_their_original_cells() -> None:

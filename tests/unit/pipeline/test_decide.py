@@ -13,7 +13,7 @@ import pytest
 from importer.core.index import INDEX_SCHEMA
 from importer.core.schema import StoreSchema
 from importer.core.transform import TransformPlan
-from importer.pipeline.decide import Decided, decide, identity_findings, read_values, write_changed
+from importer.pipeline.decide import Decided, Deciding, decide, identity_findings, read_values, write_changed
 from importer.pipeline.prepare import Prepared, Sinks, prepare
 from tests.support.fakes import (
     FakeIssues,
@@ -31,6 +31,7 @@ TARGETS: Final[dict[str, Any]] = {
     "phone": "Contact.phone",
     "nick": {"to": "Contact.nick", "on_missing": "remove"},
 }
+DROP: Final[dict[str, Any]] = {"on_shared": {"phone": "drop-value"}}
 Cells = tuple[str | None, str | None, str | None, str | None]
 
 
@@ -45,7 +46,7 @@ class Bench:
 
     def decide(self, allow_merges: int = 0) -> Decided:
         """Decide about the rows."""
-        return decide(self.prepared, self.plan, self.schema, self.package, allow_merges=allow_merges)
+        return decide(self.prepared, self.plan, self.schema, self.package, Deciding(allow_merges))
 
     def changed(self, decided: Decided) -> Decided:
         """Write the payloads that changed."""
@@ -58,9 +59,10 @@ class Bench:
         return {name: row[name] for name in names if row[name] not in (None, False)}
 
 
-def bench_of(*rows: Cells, key: bool = True, **identity: Any) -> Bench:
-    """Prepare rows of (id, e-mail, phone, nick), two a chunk."""
-    mapping = {"source": {"key": ["id"]} if key else {}, "columns": TARGETS, "identity": identity}
+def bench_of(*rows: Cells, key: bool = True, targets: dict[str, Any] | None = None, **identity: Any) -> Bench:
+    """Prepare rows of (id, e-mail, phone, nick), two a chunk; `targets` replace some of the mapping's."""
+    columns = TARGETS | (targets or {})
+    mapping = {"source": {"key": ["id"]} if key else {}, "columns": columns, "identity": identity}
     checks, schema = checks_of(mapping, COLUMNS)
     cells = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
     chunks = [chunk_of(cells[at : at + 2], first=at + 1) for at in range(0, len(cells), 2)]
@@ -144,6 +146,49 @@ def test_a_row_that_dropping_leaves_too_poor_is_held() -> None:
     assert states(decided) == ["held", "send", "held"]
     assert decided.index["code"].to_list() == ["shared-identifier", None, "shared-identifier"]
     assert bench.payload(decided, 1) == {"Contact.email": B, "Contact.nick": "y"}
+
+
+REQUIRED: Final = {"phone": {"to": "Contact.phone", "required": True}}
+CLEARED: Final = {"nick": {"to": "Contact.nick", "on_missing": "clear"}}
+
+
+def test_a_row_that_loses_a_required_value_is_held() -> None:
+    """The mapping says that it must not go without; the row says why it is held, once."""
+    bench = bench_of(("1", A, PHONE, "x"), ("2", B, PHONE, "y"), ("3", "c@x.com", OTHER, "z"), targets=REQUIRED, **DROP)
+    decided = bench.decide()
+    assert states(decided) == ["held", "held", "send"]
+    assert decided.index["code"].to_list() == ["shared-identifier", "shared-identifier", None]
+    assert identity_findings(decided.identity, bench.plan).drop("group").rows() == [
+        (0, "shared-identifier", "Contact.phone", False),
+        (1, "shared-identifier", "Contact.phone", False),
+    ]
+
+
+def test_a_required_value_that_another_row_of_the_key_has_is_enough() -> None:
+    """What counts is what would be sent: all rows of the key together."""
+    rows: tuple[Cells, ...] = (("1", A, PHONE, "x"), ("2", B, PHONE, "y"), ("1", A, OTHER, "z"))
+    decided = bench_of(*rows, targets=REQUIRED, **DROP).decide()
+    assert states(decided) == ["combined", "held", "send"]
+
+
+def test_a_cleared_trait_is_no_second_value() -> None:
+    """Dropping leaves an identifier and an empty text: that says nothing about anybody."""
+    bench = bench_of(
+        ("1", A, PHONE, None), ("2", B, PHONE, "y"), ("3", "c@x.com", OTHER, None), targets=CLEARED, **DROP
+    )
+    decided = bench.decide()
+    assert states(decided) == ["held", "send", "send"]
+    assert decided.index["code"].to_list() == ["shared-identifier", None, None]
+
+
+@pytest.mark.parametrize("targets", [CLEARED, {}], ids=["cleared", "removed"])
+def test_a_value_that_a_later_row_takes_away_does_not_count(targets: dict[str, Any]) -> None:
+    """Of the combined row nothing is left but its e-mail address."""
+    rows: tuple[Cells, ...] = (("1", A, None, "old"), ("1", A, PHONE, None), ("2", B, PHONE, "y"))
+    decided = bench_of(*rows, targets=targets, **DROP).decide()
+    assert states(decided) == ["combined", "held", "send"]
+    kept = bench_of(*rows[::-1], targets=targets, **DROP).decide()
+    assert states(kept) == ["send", "combined", "send"]
 
 
 def test_the_payload_of_a_held_row_stays_whole() -> None:

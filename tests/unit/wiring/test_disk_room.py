@@ -101,7 +101,7 @@ def test_a_run_that_can_go_on_says_how() -> None:
     """The error that leaves a planned run names its command, not any."""
 
     def get_full() -> None:
-        with resumable("20261122-000000-000-abcdef"):
+        with resumable(Path("runs/20261122-000000-000-abcdef")):
             raise DiskError("the disk is full", hint="free space there, then resume the run")
 
     with pytest.raises(DiskError) as caught:

@@ -1,0 +1,45 @@
+"""What a payload says, as 16 bytes that stay the same as long as it says the same.
+
+Two runs compare them years apart, so nothing goes in that may move: not the order of columns in a mapping, not the
+version of an engine's own hash, not what a trait is called in the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+import polars_hash as plh
+
+from importer.core.check import REMOVE_PREFIX
+from importer.core.wire import WireTrait, encode_profiles
+
+FINGERPRINT_VERSION: Final = 1
+"""Moves whenever the same payload would get other bytes; a snapshot of another version matches nothing."""
+
+
+def payload_fingerprints(traits: Sequence[WireTrait], frame: pl.DataFrame) -> pl.Series:
+    """Return the fingerprint of each row's payload.
+
+    Args:
+        traits: Of the payload, in any order.
+        frame: One typed column a trait, and the removal flags of removable ones; null is no value.
+
+    Returns:
+        Binary, 16 bytes each: XXH3 (128 bits, seed 0) of the profile as JSON with traits sorted by group and name,
+        followed by the names of removed traits, sorted.
+    """
+    ordered = sorted(traits, key=lambda trait: (trait.group, trait.name))
+    removals = [
+        pl.when(pl.col(REMOVE_PREFIX + trait.ref).fill_null(value=False))
+        .then(pl.lit("\n" + trait.ref))
+        .alias(trait.ref)
+        for trait in ordered
+        if trait.removable
+    ]
+    text = pl.concat_str(plh.col("profile"), *removals, ignore_nulls=True).alias("payload")
+    told = frame.with_columns(encode_profiles(ordered, frame).alias("profile")).select(text)
+    return told.select(
+        plh.col("payload").nchash.xxh3_128(return_binary=True, byte_order="big").alias("fingerprint")
+    ).to_series()

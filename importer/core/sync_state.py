@@ -1,0 +1,144 @@
+"""What a sync remembers beside its snapshot: which store, how far the cursor is, which runs there were."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from importer.core.manifest import Target
+
+STATE_VERSION: Final = 1
+KEPT_RUNS: Final = 200
+"""So many runs the history tells of."""
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+class SyncCounts(_Frozen):
+    """What a run found the source's keys to be, beside what was delivered before.
+
+    Attributes:
+        mode: ``full``, ``upsert`` or ``mirror``.
+        number: Of the run; 0 in a dry run.
+        whole: Every row of the source was asked for, none left out by a cursor.
+        keys_before: Keys delivered before.
+        new: Keys that were never delivered.
+        changed: Keys that say something else now.
+        due: Keys that were refused, or of which nobody knows whether they arrived.
+        unchanged: Keys that say what was delivered last.
+        parked: Keys that were refused so often that they wait until they change.
+        brakes: Names of the brakes that hold the run.
+    """
+
+    mode: str
+    number: Count = 0
+    whole: bool = True
+    keys_before: Count = 0
+    new: Count = 0
+    changed: Count = 0
+    due: Count = 0
+    unchanged: Count = 0
+    parked: Count = 0
+    brakes: tuple[str, ...] = ()
+
+
+class SyncRun(_Frozen):
+    """One run, for the history.
+
+    Attributes:
+        number: 0 where it did not come to that.
+        run_id: None where it ended before it had a folder, or its folder was deleted because it was refused.
+        outcomes: Rows by final state, those that are not zero.
+        keys: What it found; None where it did not come to that.
+        whole: See `SyncCounts`.
+        error: Why it ended early.
+    """
+
+    number: Count = 0
+    run_id: str | None = None
+    started_at: str
+    finished_at: str
+    exit_code: int
+    rows_read: Count = 0
+    outcomes: dict[str, Count] = Field(default_factory=dict)
+    keys: SyncCounts | None = None
+    error: str | None = None
+
+
+class PendingRun(_Frozen):
+    """A run that may have sent something, and whose outcomes the snapshot does not know yet.
+
+    Attributes:
+        number: Of the run.
+        run_id: Of its folder.
+        reading: What it read and how; see `importer.core.sync_file.SyncFile.reading`.
+        cursor: Highest value that its rows had; None without a cursor.
+        is_part: Rows were left out by `--limit`: the cursor must not pass them.
+        refused_runs: See the sync file.
+        whole: See `SyncCounts`.
+    """
+
+    number: Count
+    run_id: str
+    reading: str
+    cursor: str | None = None
+    is_part: bool = False
+    refused_runs: Count = 3
+    whole: bool = True
+
+
+class SyncState(_Frozen):
+    """The content of ``sync.json``.
+
+    Attributes:
+        target: The store, as it was when the sync began.
+        reading: What the cursor belongs to.
+        cursor: Rows below it were delivered; None before there is one.
+        number: Of the last run that has one.
+        rows_whole: Rows of the last run that read all of the source and ended.
+        pending: A run to be made an end of first.
+        runs: Newest last, `KEPT_RUNS` at most.
+    """
+
+    version: int = STATE_VERSION
+    target: Target | None = None
+    reading: str = ""
+    cursor: str | None = None
+    number: Count = 0
+    rows_whole: Count | None = None
+    pending: PendingRun | None = None
+    runs: tuple[SyncRun, ...] = ()
+
+    def begun(self, pending: PendingRun, target: Target) -> SyncState:
+        """Return the state once a run is about to send."""
+        return self.model_copy(update={"pending": pending, "number": pending.number, "target": target})
+
+    def ended(self, rows_read: int, *, moves: bool) -> SyncState:
+        """Return the state once the snapshot has what became of the pending run.
+
+        Args:
+            rows_read: Rows it read.
+            moves: Nothing below its cursor is still to be delivered.
+        """
+        pending = self.pending
+        if pending is None:
+            return self
+        # What is read in another way begins anew, whether its own cursor may move or not.
+        before = self.cursor if self.reading == pending.reading else None
+        return self.model_copy(
+            update={
+                "pending": None,
+                "reading": pending.reading,
+                "cursor": (pending.cursor or before) if moves else before,
+                "rows_whole": rows_read if pending.whole else self.rows_whole,
+            }
+        )
+
+    def told(self, run: SyncRun) -> SyncState:
+        """Return the state with one more run in its history."""
+        return self.model_copy(update={"runs": (*self.runs, run)[-KEPT_RUNS:]})

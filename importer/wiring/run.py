@@ -1,0 +1,35 @@
+"""One run while it is worked on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from importer.core.manifest import RunManifest, Stage
+from importer.ports import PackageAccess
+from importer.state.run_folder import RunFolder
+
+
+@dataclass
+class Run:
+    """A run while it is worked on."""
+
+    folder: RunFolder
+    manifest: RunManifest
+    package: PackageAccess
+    index: pl.DataFrame
+    groups: pl.DataFrame
+
+
+def with_limits(manifest: RunManifest, max_operations: int | None, free_operations: int | None) -> RunManifest:
+    """Return a run's record with limits that were given now in the place of its own; None leaves them."""
+    given = {"max_operations": max_operations, "free_operations": free_operations}
+    changed = {name: value for name, value in given.items() if value is not None}
+    return manifest.model_copy(update={"options": manifest.options.model_copy(update=changed)})
+
+
+def set_stage(run: Run, stage: Stage) -> None:
+    """Record how far the run has come."""
+    run.manifest = run.manifest.model_copy(update={"stage": stage})
+    run.folder.write_manifest(run.manifest)
