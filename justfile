@@ -20,6 +20,7 @@ fix:
     {{bin}}ruff format .
     {{bin}}python docs/generate_commands.py
     {{bin}}python docs/generate_issue_codes.py
+    {{bin}}python -m tests.api_coverage
 
 # the tests, README and documentation included
 test *args:

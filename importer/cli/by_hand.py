@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 import rich_click as click
+from rich.cells import cell_len
 
 from importer.cli import signals
 from importer.cli.calls import settings_of
@@ -143,9 +144,10 @@ def read_list(hand: ByHand, given: Mapping[str, Any], read: Callable[[PageReques
 def show_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table: plain text that neither wraps nor cuts, wherever it goes."""
     texts = [list(head), *([_legible("" if cell is None else str(cell)) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     for row in texts:
-        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
 
 
 def _legible(text: str) -> str:

@@ -67,7 +67,7 @@ def exits(*, as_json: Callable[[], bool], debug: Callable[[], bool]) -> Iterator
     except click.ClickException as error:
         _fail(2, error.format_message(), "", as_json=as_json())
     except (click.Abort, KeyboardInterrupt):
-        _fail(130, "stopped", "", as_json=as_json())
+        _fail(130, "stopped by Ctrl-C", "", as_json=as_json())
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(141) from None

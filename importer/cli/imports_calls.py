@@ -76,7 +76,8 @@ def _send(hand: ByHand, path: Path, size_bytes: int, columns: Sequence[ColumnMap
         with path.open("rb") as content:
             hand.client.upload(made.url, content, size_bytes)
     except ImporterError as error:
-        error.hint = f"{made.import_id} was made and waits for its file in vain; do it again for a new one"
+        left = f"{made.import_id} was made and waits for its file in vain; do it again for a new one"
+        error.hint = f"{error.hint}; {left}" if error.hint else left
         raise
     return made.import_id
 

@@ -95,6 +95,7 @@ def check_rows(checks: Checks, frame: pl.DataFrame, row_number: pl.Series, blank
         source, numbers, positions = frame.filter(active), row_number.filter(active), active.arg_true()
 
     casts = [_cast(checks, trait, text) for trait in checks.plan.traits]
+    _leave_out_repeated(casts)
     entries = [entry for cast in casts for entry in _cell_entries(cast)]
     entries += _row_entries(checks, casts, text, rejected_rows(entries, source.height))
     issues = issues_of(entries, source)
@@ -170,10 +171,25 @@ def _cast(checks: Checks, trait: TraitPlan, text: _Text) -> _CastTrait:
     return _CastTrait(trait, cell, start.is_null())
 
 
+def _leave_out_repeated(casts: Sequence[_CastTrait]) -> None:
+    """Leave out further values of an identifier that say what the row has said before them."""
+    for at, cast in enumerate(casts):
+        if not cast.trait.further:
+            continue
+        value = cast.cell.value
+        for other in casts:
+            same_trait = other.trait.stored_ref == cast.trait.stored_ref and other is not cast
+            if same_trait and (not other.trait.further or other in casts[:at]):
+                same = (value == other.cell.value).fill_null(value=False)
+                value = value.zip_with(~same, nulls(value.dtype, len(value)))
+                cast.cell.count(f"same as {other.trait.ref}", int(same.sum()))
+        cast.cell.value = value
+
+
 def _row_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text, bad: pl.Series) -> list[Entry]:
     """Judge whole rows; a row whose cells are already in error is judged no further: one cause, one issue."""
     height = text.frame.height
-    identifiers = [cast for cast in casts if cast.trait.id_type is not None]
+    identifiers = [cast for cast in casts if cast.trait.id_type is not None and not cast.trait.further]
     entries = [_required_entry(cast, height) for cast in casts if cast.trait.required]
     bad |= rejected_rows(entries, height)
     # A required one that was dropped rejects the row already.
@@ -183,7 +199,7 @@ def _row_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text, bad: 
         for finding in cast.cell.findings
     ]
     nameless = (_count(identifiers, height) == 0) & ~rejected_rows(unusable, height)
-    values = _count([cast for cast in casts if cast.trait.column is not None], height)
+    values = _count([cast for cast in casts if cast.trait.column is not None and not cast.trait.further], height)
     few = (values < limits.MIN_VALUES_PER_ROW) & ~nameless & ~bad
     nothing = "no usable value in " + (", ".join(cast.trait.column or cast.trait.ref for cast in identifiers) or "any")
     entries.append(Entry(Finding("missing-identifier", nameless, nothing), Severity.ERROR))

@@ -124,6 +124,8 @@ def only_last_words(sent: pl.DataFrame, linked: pl.DataFrame, sets: Sequence[Fil
         .agg(last=pl.col("position").max())
     )
     for (ref,), lines in last.partition_by("ref", as_dict=True, include_key=False).items():
+        if ref not in sent.columns:
+            continue  # a further identifier, which is not compared
         at = sent.select("group").join(lines, on="group", how="left", maintain_order="left")["last"]
         own = (sent["position"] >= at).fill_null(value=True)
         changed = [pl.when(own).then(pl.col(ref)).alias(ref)]

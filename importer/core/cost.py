@@ -33,7 +33,8 @@ class Cost:
         doubtful: Rows that may be billed: nobody knows whether they were applied.
         merging: Rows of merge groups: each may merge profiles once more.
         patches: Removals that follow a row's values: sent only where a profile is found.
-        lookups_at_least: Reads of profiles before those rows, where the first identifier is enough.
+        further: Further identifiers that follow a row's values.
+        lookups_at_least: Reads of profiles for those rows, where the first identifier is enough.
         lookups_at_most: The same, where every identifier is asked for.
     """
 
@@ -41,6 +42,7 @@ class Cost:
     doubtful: int = 0
     merging: int = 0
     patches: int = 0
+    further: int = 0
     lookups_at_least: int = 0
     lookups_at_most: int = 0
 
@@ -52,7 +54,7 @@ class Cost:
     @property
     def at_most(self) -> int:
         """Operations at most."""
-        return self.rows + self.doubtful + self.merging + self.patches
+        return self.rows + self.doubtful + self.merging + self.patches + self.further
 
     @property
     def billable_at_most(self) -> int:
@@ -66,6 +68,7 @@ class Cost:
             self.doubtful + other.doubtful,
             self.merging + other.merging,
             self.patches + other.patches,
+            self.further + other.further,
             self.lookups_at_least + other.lookups_at_least,
             self.lookups_at_most + other.lookups_at_most,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from importer.core.lifecycle import BatchState, RowState
 from importer.core.route import Route
@@ -92,6 +93,10 @@ class RowResult:
     request_id: str | None = None
 
 
+OUTCOME_ADDED: Final = "added"
+"""Outcome of an attempt by which a further identifier was accepted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One answered (or lost) request, for people who trace it with the service."""
@@ -124,6 +129,7 @@ class RequestKind(StrEnum):
     BULK = "bulk"
     PATCH = "patch"
     LOOKUP = "lookup"
+    ADD_IDENTIFIER = "add-identifier"
     CREATE = "create-import"
     UPLOAD = "upload"
     GET_IMPORT = "get-import"
@@ -183,7 +189,8 @@ class EngineOptions:
         operation_deadline_s: After this an operation is no longer polled; its batch stays `accepted`.
         import_deadline_s: After this an import that is not settled is `unknown`.
         lookup_patience_s: How long after earlier rows of its identity were accepted a row is looked up, before it is
-            taken that there is no profile to remove anything from.
+            taken that there is no profile to remove anything from; and how long after a row itself was accepted its
+            profile is looked for, before its further identifiers are given up.
         max_batch_rows: Larger Bulk batches are cut before they are sent.
         adopt_scan: Import tasks looked at, newest first, to find one whose creation was not answered.
         resumed: The batches come from an earlier process: check their digests.

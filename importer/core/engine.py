@@ -17,6 +17,7 @@ from importer.core.engine_bulk import bulk_accepted, operation_seen
 from importer.core.engine_dispatch import dispatch
 from importer.core.engine_import import created, import_seen, imports_listed, uploaded
 from importer.core.engine_messages import (
+    Added,
     Answered,
     BulkAccepted,
     Command,
@@ -34,7 +35,7 @@ from importer.core.engine_messages import (
     WorkerFailed,
 )
 from importer.core.engine_refusal import never_left, refused
-from importer.core.engine_rows import looked_up, patched
+from importer.core.engine_rows import followed_up, looked_up
 from importer.core.engine_state import NEVER, Batch, EngineState, Task
 from importer.core.engine_turn import DOUBTFUL, Turn
 from importer.core.lifecycle import FINAL, BatchState, FinishReason, RowState
@@ -149,8 +150,8 @@ def _answered(turn: Turn, task: Task, event: Answered) -> None:
             bulk_accepted(turn, task, answer)
         case LookedUp() as answer:
             looked_up(turn, task, answer)
-        case Patched() as answer:
-            patched(turn, task, answer)
+        case Patched() | Added() as answer:
+            followed_up(turn, task, answer)
         case OperationSeen() as answer:
             operation_seen(turn, task, answer)
         case Created() as answer:
@@ -174,7 +175,7 @@ def _pin(options: EngineOptions, entry: BatchEntry, pins: Mapping[int, Pin]) -> 
 
 
 _LOOKED_UP: Final = frozenset({RowState.ABSENT, RowState.UNREMOVED})
-_GOING: Final = _LOOKED_UP | {RowState.FOUND, RowState.PATCHED}
+_GOING: Final = _LOOKED_UP | {RowState.FOUND, RowState.PATCHED, RowState.DUE, RowState.ADDED}
 """What leaves a row in its body."""
 
 
@@ -190,6 +191,7 @@ def _batch(entry: BatchEntry, pin: Pin | None, results: Mapping[int, RowResult])
         found=tuple((r.position, r.profile_id or "") for r in mine if r.state is RowState.FOUND),
         looked_up=frozenset(r.position for r in mine if r.state in _LOOKED_UP),
         unremoved=frozenset(r.position for r in mine if r.state is RowState.UNREMOVED),
+        due=tuple(r.position for r in mine if r.state is RowState.DUE),
         may_be_applied=entry.state is BatchState.SENT,
         root_id=spec.batch_id,
         check=pin,

@@ -73,10 +73,24 @@ def bulk_accepted(turn: Turn, task: Task, answer: BulkAccepted) -> None:
         ),
     )
     batch = _own_up(turn, batch)
-    due = tuple((p, profile) for p, profile in batch.found if p not in batch.skip)
-    if due:
+    if batch.spec.route is Route.BULK_IDENTIFIERS:
+        batch = replace(batch, due=tuple(batch.live_positions()))
+        for position in batch.due:
+            turn.row(RowResult(position, RowState.DUE))
+    if batch.due or any(position not in batch.skip for position, _ in batch.found):
         batch = turn.move(batch, BatchState.PATCHING)
-        turn.rows_open[batch.spec.batch_id] = RowWork(batch, RequestKind.PATCH, due)
+    go_on_with_rows(turn, batch)
+
+
+def go_on_with_rows(turn: Turn, batch: Batch) -> None:
+    """Do what follows the accepted values of a batch, row by row: removals, or further identifiers."""
+    patches = tuple((position, profile) for position, profile in batch.found if position not in batch.skip)
+    if batch.due:
+        batch = replace(batch, deadline_s=turn.now_s + turn.options.lookup_patience_s)
+        todo = tuple((position, None) for position in batch.due)
+        turn.rows_open[batch.spec.batch_id] = RowWork(batch, RequestKind.LOOKUP, todo)
+    elif patches:
+        turn.rows_open[batch.spec.batch_id] = RowWork(batch, RequestKind.PATCH, patches)
     else:
         follow(turn, batch)
 
@@ -123,7 +137,9 @@ def operation_seen(turn: Turn, task: Task, answer: OperationSeen) -> None:
 
 
 def _may_be_patched(batch: Batch) -> bool:
-    """Tell whether removals followed a batch: they are accepted, and its operation says nothing of them."""
+    """Tell whether requests about rows followed a batch: they are accepted, and its operation says nothing of them."""
+    if batch.spec.route is Route.BULK_IDENTIFIERS:
+        return True
     untouched = batch.looked_up | batch.unremoved | batch.skip
     return batch.spec.route is Route.BULK_PATCH and len(untouched) < batch.spec.rows
 

@@ -11,9 +11,10 @@ from typing import Final
 
 from importer.core import pacing
 from importer.core.delivery import RequestKind
-from importer.core.engine_bulk import follow, open_batch, send_or_empty, split
+from importer.core.engine_bulk import go_on_with_rows, open_batch, send_or_empty, split
 from importer.core.engine_import import name, open_import
 from importer.core.engine_messages import (
+    AddIdentifier,
     CreateImport,
     Finish,
     ListImports,
@@ -26,7 +27,7 @@ from importer.core.engine_messages import (
     Upload,
 )
 from importer.core.engine_rows import begin_row, has_rows
-from importer.core.engine_state import Batch, RowWork, Task
+from importer.core.engine_state import Task
 from importer.core.engine_turn import Turn
 from importer.core.lifecycle import BatchState, FinishReason
 from importer.core.waiting import taken
@@ -148,7 +149,7 @@ def _open_following(turn: Turn) -> bool:
         turn.wave, turn.doubt_s = batch.spec.wave, turn.accepted_s
     turn.open_sends += 1
     if batch.state is BatchState.PATCHING:
-        _go_on_patching(turn, batch)
+        go_on_with_rows(turn, batch)
     elif batch.state is BatchState.SENT:
         send_or_empty(turn, batch)
     else:
@@ -179,14 +180,6 @@ def _may_open_bulk(turn: Turn) -> bool:
     return turn.open_sends == 0 and (following == 0 or turn.applying == 0)
 
 
-def _go_on_patching(turn: Turn, batch: Batch) -> None:
-    due = tuple((position, profile) for position, profile in batch.found if position not in batch.skip)
-    if due:
-        turn.rows_open[batch.spec.batch_id] = RowWork(batch, RequestKind.PATCH, due)
-    else:
-        follow(turn, batch)
-
-
 # --- sending ---------------------------------------------------------------------------------------------------------
 
 
@@ -206,7 +199,6 @@ def _send(turn: Turn, task: Task) -> None:
 
 def _request(task: Task) -> Request:
     batch, spec, number = task.batch, task.batch.spec, task.task_id
-    position = task.position if task.position is not None else -1
     match task.kind:
         case RequestKind.BULK:
             return SendBulk(number, spec.batch_id, spec.start, spec.stop, batch.skip, batch.check)
@@ -220,10 +212,20 @@ def _request(task: Task) -> Request:
             return ListImports(number, batch.page_token)
         case RequestKind.GET_OPERATION:
             return PollOperation(number, batch.trace.status_url or "")
-        case RequestKind.LOOKUP:
-            return Lookup(number, position, task.identifier)
+        case RequestKind.LOOKUP | RequestKind.PATCH | RequestKind.ADD_IDENTIFIER:
+            return _row_request(task)
+
+
+def _row_request(task: Task) -> Request:
+    position = task.position if task.position is not None else -1
+    match task.kind:
         case RequestKind.PATCH:
-            return Patch(number, position, task.profile_id or "")
+            return Patch(task.task_id, position, task.profile_id or "")
+        case RequestKind.ADD_IDENTIFIER:
+            return AddIdentifier(task.task_id, position, task.profile_id or "", task.identifier)
+        case _:
+            is_sent = task.batch.state is BatchState.PATCHING
+            return Lookup(task.task_id, position, task.identifier, is_sent=is_sent)
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

@@ -89,7 +89,15 @@ class Patched:
     request_id: str | None = None
 
 
-Answer = BulkAccepted | Created | Uploaded | ImportSeen | ImportsListed | OperationSeen | LookedUp | Patched
+@dataclass(frozen=True, slots=True)
+class Added:
+    """202 of a further identifier; `more` is true where the row has others."""
+
+    request_id: str | None = None
+    more: bool = False
+
+
+Answer = BulkAccepted | Created | Uploaded | ImportSeen | ImportsListed | OperationSeen | LookedUp | Patched | Added
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -214,11 +222,15 @@ class PollOperation:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Look up one identifier of a row; `identifier` counts them from 0."""
+    """Look up one identifier of a row; `identifier` counts them from 0.
+
+    `is_sent` is true where the row's values are accepted, so that its profile is there or will be.
+    """
 
     task_id: int
     position: int
     identifier: int = 0
+    is_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +242,17 @@ class Patch:
     profile_id: str
 
 
-Request = SendBulk | CreateImport | Upload | PollImport | ListImports | PollOperation | Lookup | Patch
+@dataclass(frozen=True, slots=True)
+class AddIdentifier:
+    """Add a further identifier of a row to its profile; `identifier` counts them from 0."""
+
+    task_id: int
+    position: int
+    profile_id: str
+    identifier: int = 0
+
+
+Request = SendBulk | CreateImport | Upload | PollImport | ListImports | PollOperation | Lookup | Patch | AddIdentifier
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,10 @@ UNAVAILABLE: Final = 20503
 """Code of the service's own 503: the request was not taken. Any other may be a gateway's, after the service had it."""
 
 
+_GIVEN_UP: Final = (RequestKind.BULK, RequestKind.LOOKUP, RequestKind.PATCH, RequestKind.ADD_IDENTIFIER)
+"""Requests that are given up after so many attempts; all others have an end of their own."""
+
+
 def refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
     """Take a request that did not succeed."""
     turn.attempt(task, failure.kind.value, failure)
@@ -121,7 +125,7 @@ def _request_refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
             create_refused(turn, task, failure)
         case RequestKind.UPLOAD:
             upload_failed(turn, task, failure)
-        case RequestKind.LOOKUP | RequestKind.PATCH if spoken:
+        case RequestKind.LOOKUP | RequestKind.PATCH | RequestKind.ADD_IDENTIFIER if spoken:
             row_refused(turn, task, failure)
         case RequestKind.GET_IMPORT if spoken and task.batch.state is BatchState.CREATING:
             candidate_gone(turn, task.batch)
@@ -137,7 +141,7 @@ def _again(turn: Turn, task: Task, failure: ApiFailure) -> None:
     blamed = task.blamed + _is_to_blame(turn, task, failure)
     batch = replace(task.batch, may_be_applied=task.batch.may_be_applied or _may_be_applied(failure))
     failed = replace(task, batch=batch, failures=task.failures + 1, blamed=blamed, failed_at_s=turn.now_s)
-    if blamed >= turn.options.attempts and task.kind in (RequestKind.BULK, RequestKind.LOOKUP, RequestKind.PATCH):
+    if blamed >= turn.options.attempts and task.kind in _GIVEN_UP:
         if task.kind is RequestKind.BULK:
             bulk_exhausted(turn, batch, failure)
         else:

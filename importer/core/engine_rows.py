@@ -1,20 +1,25 @@
-"""Requests about single rows: the lookup before a body that goes with removals, and the removals after it."""
+"""Requests about single rows: lookups before a body that goes with removals, or after one with further identifiers.
+
+The removals and the further identifiers themselves come last.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from importer.core import pacing
-from importer.core.delivery import ApiFailure, RequestKind, RowResult
+from importer.core.delivery import OUTCOME_ADDED, ApiFailure, RequestKind, RowResult
 from importer.core.engine_bulk import follow, send_or_empty, set_aside
-from importer.core.engine_messages import LookedUp, Patched
+from importer.core.engine_messages import Added, LookedUp, Patched
 from importer.core.engine_state import NEVER, RowWork, Task
 from importer.core.engine_turn import Turn
 from importer.core.lifecycle import (
     CODE_AMBIGUOUS_PROFILE,
+    CODE_IDENTIFIER_NOT_ADDED,
     CODE_NO_ANSWER,
     CODE_REFUSED,
     CODE_REMOVAL_NOT_MADE,
+    BatchState,
     RowState,
 )
 
@@ -36,6 +41,9 @@ def has_rows(turn: Turn) -> bool:
 
 def looked_up(turn: Turn, task: Task, answer: LookedUp) -> None:
     """Take the profiles one of a row's identifiers belongs to; the next identifier's turn is a request of its own."""
+    if task.batch.state is BatchState.PATCHING:
+        _looked_up_after(turn, task, answer)
+        return
     profiles = tuple(dict.fromkeys((*task.profiles, *answer.profile_ids)))
     if answer.more and len(profiles) < 2:
         following = replace(task, identifier=task.identifier + 1, profiles=profiles, failures=0, blamed=0)
@@ -70,20 +78,48 @@ def _nobody(turn: Turn, task: Task, *, is_expected: bool) -> None:
     turn.send_at(min(turn.now_s + wait_s, until_s), again)
 
 
-def patched(turn: Turn, task: Task, answer: Patched) -> None:
-    """Take a 202 of a patch."""
-    result = RowResult(_position(task), RowState.PATCHED, profile_id=task.profile_id, request_id=answer.request_id)
-    _end_row(turn, task, result)
+def _looked_up_after(turn: Turn, task: Task, answer: LookedUp) -> None:
+    """Take the profile of a row whose values were accepted: its further identifiers are added to that one.
+
+    The service applies later what it accepted, so the profile may be yet to come; its first identifier finds it.
+    """
+    match answer.profile_ids:
+        case (profile_id,):
+            added_to = replace(task, kind=RequestKind.ADD_IDENTIFIER, profile_id=profile_id, failures=0, blamed=0)
+            turn.send_next(added_to)
+        case () if turn.now_s < task.batch.deadline_s:
+            again = replace(task, looks=task.looks + 1, failures=0, blamed=0)
+            wait_s = pacing.poll_s(task.looks, turn.options.poll_first_s, turn.jitter())
+            turn.send_at(min(turn.now_s + wait_s, task.batch.deadline_s), again)
+        case _:
+            _end_row(turn, task, RowResult(_position(task), RowState.UNKNOWN, CODE_IDENTIFIER_NOT_ADDED))
+
+
+def followed_up(turn: Turn, task: Task, answer: Patched | Added) -> None:
+    """Take a 202 of a patch or of a further identifier; the next identifier's turn is a request of its own."""
+    state = RowState.PATCHED
+    if isinstance(answer, Added):
+        turn.attempt(task, OUTCOME_ADDED, request_id=answer.request_id)
+        if answer.more:
+            turn.send_next(replace(task, identifier=task.identifier + 1, failures=0, blamed=0))
+            return
+        state = RowState.ADDED
+    _end_row(turn, task, RowResult(_position(task), state, profile_id=task.profile_id, request_id=answer.request_id))
 
 
 def row_refused(turn: Turn, task: Task, failure: ApiFailure) -> None:
     """End a row whose own request was refused."""
-    _end_row(turn, task, _result(task, RowState.FAILED, CODE_REFUSED, failure))
+    if _is_lookup_after(task):
+        _end_row(turn, task, _result(task, RowState.UNKNOWN, CODE_IDENTIFIER_NOT_ADDED, failure))
+    else:
+        _end_row(turn, task, _result(task, RowState.FAILED, CODE_REFUSED, failure))
 
 
 def row_exhausted(turn: Turn, task: Task, failure: ApiFailure) -> None:
     """Give up on a row whose own request was lost once too often: without its lookup the row does not go."""
-    if task.kind is RequestKind.LOOKUP:
+    if _is_lookup_after(task):
+        _end_row(turn, task, _result(task, RowState.UNKNOWN, CODE_IDENTIFIER_NOT_ADDED, failure))
+    elif task.kind is RequestKind.LOOKUP:
         work = turn.rows_open[task.batch.spec.batch_id]
         _end_work(turn, replace(work, unanswered=work.unanswered | {_position(task)}))
     else:
@@ -100,6 +136,11 @@ def _result(task: Task, state: RowState, code: str, failure: ApiFailure) -> RowR
         service_code=failure.code,
         request_id=failure.request_id,
     )
+
+
+def _is_lookup_after(task: Task) -> bool:
+    """Tell whether it is the lookup of a row whose values were accepted already."""
+    return task.kind is RequestKind.LOOKUP and task.batch.state is BatchState.PATCHING
 
 
 def _position(task: Task) -> int:
@@ -119,7 +160,7 @@ def _end_row(turn: Turn, task: Task, result: RowResult) -> None:
             batch = replace(batch, looked_up=batch.looked_up | {result.position})
         case RowState.UNREMOVED:
             batch = replace(batch, unremoved=batch.unremoved | {result.position})
-        case RowState.PATCHED:
+        case RowState.PATCHED | RowState.ADDED:
             pass
         case _:
             batch = replace(batch, skip=batch.skip | {result.position})
@@ -134,7 +175,7 @@ def _end_work(turn: Turn, work: RowWork) -> None:
         turn.rows_open[batch.spec.batch_id] = work
         return
     del turn.rows_open[batch.spec.batch_id]
-    if work.kind is RequestKind.PATCH:
+    if batch.state is BatchState.PATCHING:
         follow(turn, batch)
     elif work.unanswered:
         set_aside(turn, batch, work.unanswered)

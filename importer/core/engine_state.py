@@ -41,6 +41,7 @@ class Batch:
         found: Position and profile of rows whose removals are due.
         looked_up: Positions whose lookup found nobody.
         unremoved: Positions whose removals cannot be made: their profile was never found.
+        due: Positions whose further identifiers are to be added.
         pointed: Refusals of this body whose pointers were followed.
         blamed: Imports of this part that came to nothing though others got through.
         failures: Creations and uploads of this part that did not succeed.
@@ -63,6 +64,7 @@ class Batch:
     found: tuple[tuple[int, str], ...] = ()
     looked_up: frozenset[int] = frozenset()
     unremoved: frozenset[int] = frozenset()
+    due: tuple[int, ...] = ()
     pointed: int = 0
     blamed: int = 0
     failures: int = 0
@@ -99,10 +101,10 @@ class Task:
         kind: Of the request.
         batch: What it is about; for a row's request its batch as it was, see `RowWork`.
         position: Of a row's request.
-        identifier: Of a lookup, which of the row's.
+        identifier: Of a lookup, which of the row's; of an addition, which of its further ones.
         profiles: What the row's identifiers before that one were found to belong to.
         looks: How often all of them were looked up in vain.
-        profile_id: Of a patch.
+        profile_id: Of a patch or an addition.
         poll: It is a poll: paced and capped apart, so that polling does not hold up sending.
         sent_at_s: When it last left.
         failures: How often it did not succeed.
@@ -127,7 +129,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class RowWork:
-    """A batch whose rows are looked up, or patched, one by one.
+    """A batch whose rows are looked up, patched, or given further identifiers, one by one.
 
     Attributes:
         batch: The batch.

@@ -6,7 +6,7 @@ would overwrite what is stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +23,14 @@ class FilledSet:
 
     filled: tuple[str, ...]
     removed: tuple[str, ...]
+
+    def adds(self, traits: Mapping[str, WireTrait]) -> bool:
+        """Tell whether such rows have further values of an identifier type.
+
+        Args:
+            traits: Traits by their names in the sets.
+        """
+        return any(traits[ref].further for ref in self.filled)
 
     @property
     def columns(self) -> frozenset[str]:

@@ -28,7 +28,7 @@ def payload_fingerprints(traits: Sequence[WireTrait], frame: pl.DataFrame) -> pl
 
     Returns:
         Binary, 16 bytes each: XXH3 (128 bits, seed 0) of the profile as JSON with traits sorted by group and name,
-        followed by the names of removed traits, sorted.
+        followed by the names of removed traits, sorted, and by further values of identifier types, sorted.
     """
     ordered = sorted(traits, key=lambda trait: (trait.group, trait.name))
     removals = [
@@ -38,8 +38,14 @@ def payload_fingerprints(traits: Sequence[WireTrait], frame: pl.DataFrame) -> pl
         for trait in ordered
         if trait.removable
     ]
-    text = pl.concat_str(plh.col("profile"), *removals, ignore_nulls=True).alias("payload")
+    text = pl.concat_str(plh.col("profile"), *removals, *_further(ordered), ignore_nulls=True).alias("payload")
     told = frame.with_columns(encode_profiles(ordered, frame).alias("profile")).select(text)
     return told.select(
         plh.col("payload").nchash.xxh3_128(return_binary=True, byte_order="big").alias("fingerprint")
     ).to_series()
+
+
+def _further(traits: Sequence[WireTrait]) -> list[pl.Expr]:
+    """Return one text of the further values of identifier types; none where the mapping has none, as it is slow."""
+    values = [pl.lit(f"\n{trait.id_type}+") + pl.col(trait.ref).cast(pl.String) for trait in traits if trait.further]
+    return [pl.concat_list(values).list.drop_nulls().list.sort().list.join("")] if values else []

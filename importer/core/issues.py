@@ -312,6 +312,14 @@ _ENTRIES = (
         "Look the profile up; where the traits are still there, import the row again.",
     ),
     IssueCode(
+        "identifier-not-added",
+        _W,
+        "Further identifier not added",
+        "The values of this row were accepted. Its profile was not found within a minute, or several were, so the "
+        "further values of an identifier type (`also`) were not added.",
+        "`retry RUN` sends the row again, and adds them then.",
+    ),
+    IssueCode(
         "no-answer",
         _W,
         "Sent, and never answered",

@@ -20,7 +20,7 @@ class BatchState(StrEnum):
     SENT = "sent"
     """A body that carries its rows was meant to leave; the answer is not known."""
     PATCHING = "patching"
-    """Its values are accepted; removals follow one by one."""
+    """Its values are accepted; removals, or further identifiers, follow one by one."""
     APPLYING = "applying"
     """Accepted, and the operation behind it is polled."""
     CREATING = "creating"
@@ -50,6 +50,10 @@ class RowState(StrEnum):
     UNREMOVED = "unremoved"
     """Looked up for long enough, and the profile an earlier row makes was not there: the values go, no removals."""
     PATCHED = "patched"
+    DUE = "due"
+    """Its values are accepted; further identifiers are to be added to its profile."""
+    ADDED = "added"
+    """Its further identifiers are accepted as well."""
     HELD = "held"
     FAILED = "failed"
     UNKNOWN = "unknown"
@@ -139,13 +143,16 @@ ROW_OUTCOME: Final[dict[RowState, str]] = {
     RowState.FAILED: "failed",
     RowState.UNKNOWN: "unknown",
 }
-"""Row results that override the batch's outcome. `found` is `unknown` where the batch stopped between values and
-removals."""
+"""Row results that override the batch's outcome."""
+
+HALF_DONE: Final = frozenset({RowState.FOUND, RowState.DUE})
+"""Row results that are `unknown` where the batch stopped between values and what was to follow them."""
 
 CODE_REFUSED: Final = "refused-by-service"
 CODE_AMBIGUOUS_PROFILE: Final = "ambiguous-profile"
 CODE_LOOKUP_UNANSWERED: Final = "lookup-unanswered"
 CODE_REMOVAL_NOT_MADE: Final = "removal-not-made"
+CODE_IDENTIFIER_NOT_ADDED: Final = "identifier-not-added"
 CODE_NO_ANSWER: Final = "no-answer"
 CODE_NOT_SETTLED: Final = "not-settled"
 CODE_IMPORT_FAILED: Final = "import-failed"

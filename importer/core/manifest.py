@@ -87,6 +87,7 @@ class TraitRecord(_Frozen):
     id_type: str | None = None
     removable: bool = False
     clears: bool = False
+    further: bool = False
 
     @classmethod
     def of(cls, trait: WireTrait) -> Self:
@@ -99,11 +100,21 @@ class TraitRecord(_Frozen):
             id_type=trait.id_type,
             removable=trait.removable,
             clears=trait.clears,
+            further=trait.further,
         )
 
     def wire(self) -> WireTrait:
         """Return the wire trait."""
-        return WireTrait(self.ref, self.group, self.name, self.data_type, self.id_type, self.removable, self.clears)
+        return WireTrait(
+            self.ref,
+            self.group,
+            self.name,
+            self.data_type,
+            self.id_type,
+            self.removable,
+            self.clears,
+            self.further,
+        )
 
 
 class RunOptions(_Frozen):

@@ -111,7 +111,12 @@ class Defaults(_Section):
 class ColumnTarget(_Section):
     """What one column becomes."""
 
-    to: TraitRef = Field(description="The trait, as Group.trait.")
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["to"]}, {"required": ["also"]}]})
+
+    to: TraitRef | None = Field(None, description="The trait, as Group.trait.")
+    also: TraitRef | None = Field(
+        None, description="In place of `to`: an identifier that another column fills; this adds a further value to it."
+    )
     type: TypeName | None = Field(
         None, description="Type the trait has, or is created with; checked against the store."
     )
@@ -134,8 +139,18 @@ class ColumnTarget(_Section):
     region: Region | None = Field(None, description="Region of national phone numbers of this column.")
     region_from: Text | None = Field(None, description="Source column that holds the region of each row's number.")
 
+    @property
+    def ref(self) -> str:
+        """The trait of the store that it is about."""
+        return self.to or self.also or ""
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
+        if (self.to is None) == (self.also is None):
+            what = "`to` is missing" if self.to is None else "`to` and `also` exclude each other"
+            raise checks.refuse(what, "add `to: Group.trait`" if self.to is None else "keep one of them")
+        if self.also is not None and (self.type is not None or self.identifier is not None):
+            raise checks.refuse("`type` and `identifier` stand with the column that has `to`", "take them out here")
         if self.lower and self.upper:
             raise checks.refuse("`lower` and `upper` exclude each other", "keep one of them")
         checks.check_words(self.true_values or ("true",), self.false_values or ("false",))
@@ -315,5 +330,14 @@ def source_options(mapping: MappingFile) -> dict[str, object]:
 
     Only what the file sets is in it, so that it can lie between the defaults and the command line's options.
     """
-    names = ("delimiter", "encoding", "skip_lines", "assume_tz", "nan_as_missing", "trim_headers", "driver", "driver_options")
+    names = (
+        "delimiter",
+        "encoding",
+        "skip_lines",
+        "assume_tz",
+        "nan_as_missing",
+        "trim_headers",
+        "driver",
+        "driver_options",
+    )
     return {name: getattr(mapping.source, name) for name in names if name in mapping.source.model_fields_set}

@@ -15,6 +15,7 @@ def find_conflicts(mapping: MappingFile) -> list[Problem]:
         (target.to, f"the column {quoted(column)}", mapping.line_of("columns", column, number, "to"))
         for column, targets in mapping.columns.items()
         for number, target in enumerate(targets)
+        if target.to is not None
     ]
     entries += [(ref, "`computed`", mapping.line_of("computed", ref)) for ref in mapping.computed]
     entries += [(ref, "`constants`", mapping.line_of("constants", ref)) for ref in mapping.constants]

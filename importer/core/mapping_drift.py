@@ -117,6 +117,7 @@ def filled_traits(mapping: MappingFile) -> dict[str, int | None]:
         target.to: mapping.line_of("columns", column, number, "to")
         for column, targets in mapping.columns.items()
         for number, target in enumerate(targets)
+        if target.to is not None
     }
     made = {ref: mapping.line_of("computed", ref) for ref in mapping.computed}
     return {**columns, **made, **{ref: mapping.line_of("constants", ref) for ref in mapping.constants}}
@@ -200,6 +201,6 @@ def _raw_targets(columns: object) -> Iterator[tuple[tuple[str | int, ...], str]]
     for column, targets in entries:
         listed = targets if isinstance(targets, list) else [targets]
         for number, target in enumerate(listed):
-            ref = target.get("to") if isinstance(target, dict) else target
+            ref = target.get("to", target.get("also")) if isinstance(target, dict) else target
             if isinstance(ref, str):
                 yield ("columns", column, number), ref

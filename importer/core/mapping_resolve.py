@@ -12,16 +12,17 @@ import polars as pl
 from importer.core import limits
 from importer.core.cast import TYPED
 from importer.core.expressions import Result, compile_expression
-from importer.core.mapping import MappingFile
+from importer.core.mapping import ColumnTarget, MappingFile
 from importer.core.mapping_checks import did_you_mean, nearest, quoted
 from importer.core.mapping_conflicts import find_conflicts
-from importer.core.mapping_drift import named_columns
+from importer.core.mapping_drift import filled_traits, named_columns
 from importer.core.mapping_traits import Entry, find_trait, normalization_of
 from importer.core.mapping_values import constant_fault
 from importer.core.schema import Normalization, StoreSchema, TraitDefinition
 from importer.core.transform import (
     Expression,
     IdentityPolicy,
+    NullIntent,
     RoutingPolicy,
     RowRule,
     TraitPlan,
@@ -74,6 +75,7 @@ class _Resolver:
     unsupported: Mapping[str, str]
     problems: list[Problem] = field(default_factory=list)
     known: frozenset[str] = frozenset()
+    further: dict[str, int] = field(default_factory=dict)
     headless: bool = False
 
     def resolve(self) -> TransformPlan:
@@ -88,6 +90,7 @@ class _Resolver:
             self._check_column(column, "source", "key")
         traits = self._in_store_order([*self._mapped(), *self._computed(), *self._constants()])
         self._check_identifiers(traits)
+        self._check_further(traits)
         self._check_count()
         self._check_identity()
         where = None
@@ -156,16 +159,36 @@ class _Resolver:
                 path = ("columns", column, number)
                 if target.region_from is not None:
                     there &= self._check_column(target.region_from, *path, "region_from")
-                trait = self._trait(target.to, *path, "to")
+                trait = self._trait(target.ref, *path, "to" if target.to is not None else "also")
                 if trait is None:
                     continue
-                entry = Entry(column, target, trait, self.mapping, self.schema)
+                entry = Entry(column, target, trait, self.mapping, self.schema, self._name(target))
                 faults = list(entry.faults())
                 for key, (message, fix) in faults:
                     self._problem((*path, key), message, fix)
                 if there and not faults:
                     plans.append(entry.plan())
         return plans
+
+    def _name(self, target: ColumnTarget) -> str:
+        """Return the name of what a column fills: further values of an identifier are numbered from 2."""
+        if target.also is None:
+            return target.ref
+        self.further[target.also] = number = self.further.get(target.also, 1) + 1
+        return f"{target.also}+{number}"
+
+    def _check_further(self, traits: Sequence[TraitPlan]) -> None:
+        """Refuse further values of an identifier that has no first one, and removals beside them."""
+        filled = filled_traits(self.mapping)
+        for column, targets in self.mapping.columns.items():
+            for number, target in enumerate(targets):
+                if target.also is not None and target.also not in filled:
+                    message = f"nothing fills {quoted(target.also)} itself, so {quoted(column)} adds nothing to it"
+                    self._problem(("columns", column, number, "also"), message, "write `to` in the place of `also`")
+        removing = next((trait for trait in traits if trait.null_intent is NullIntent.REMOVE), None)
+        if self.further and removing is not None:
+            message = f"`also` and `on_missing: remove` ({quoted(removing.ref)}) do not go together in one mapping"
+            self._problem(("columns",), message, "give the further values a mapping, and a run, of their own")
 
     def _trait(self, ref: str, *path: str | int) -> TraitDefinition | None:
         found = find_trait(ref, self.schema)
@@ -227,7 +250,7 @@ class _Resolver:
     def _check_identifiers(self, traits: Sequence[TraitPlan]) -> None:
         if any(plan.id_type is not None for plan in traits):
             return
-        refs = [target.to for targets in self.mapping.columns.values() for target in targets]
+        refs = [target.ref for targets in self.mapping.columns.values() for target in targets]
         # An identifier that is named but has another problem is reported by that one.
         named = (self.schema.traits.get(ref) for ref in [*refs, *self.mapping.computed])
         if any(trait is not None and trait.id_type is not None for trait in named):

@@ -89,6 +89,8 @@ def needed_traits(mapping: MappingFile) -> Iterator[NeededTrait]:
     """Yield what a mapping fills, in its order; a trait that is filled twice comes twice."""
     for column, targets in mapping.columns.items():
         for number, target in enumerate(targets):
+            if target.to is None:
+                continue
             id_type = target.identifier or PROMOTED.get(target.to)
             line = mapping.line_of("columns", column, number, "to")
             yield NeededTrait(

@@ -60,6 +60,7 @@ class Entry:
     trait: TraitDefinition
     mapping: MappingFile
     schema: StoreSchema
+    ref: str
 
     @property
     def normalization(self) -> Normalization | None:
@@ -75,6 +76,8 @@ class Entry:
 
     def _type_faults(self) -> Iterator[tuple[str, Fault]]:
         target, trait = self.target, self.trait
+        if target.also is not None and trait.id_type is None:
+            yield "also", (f"{quoted(trait.ref)} is not an identifier in the store", "a plain trait has one value")
         if target.type is not None and target.type is not trait.data_type:
             fix = f"write `type: {trait.data_type.lower()}`, or take it out"
             yield "type", (f"{quoted(trait.ref)} is {trait.data_type} in the store", fix)
@@ -134,7 +137,7 @@ class Entry:
         target, defaults = self.target, self.mapping.defaults
         is_phone = self.normalization is Normalization.PHONE
         return TraitPlan(
-            ref=self.trait.ref,
+            ref=self.ref,
             group=self.trait.group,
             name=self.trait.name,
             data_type=self.trait.data_type,
@@ -154,6 +157,7 @@ class Entry:
             false_values=_words(target.false_values, "false"),
             region=(target.region or defaults.region) if is_phone else None,
             region_from=target.region_from if is_phone else None,
+            further=target.also is not None,
         )
 
 

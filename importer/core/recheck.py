@@ -66,7 +66,7 @@ def unfit(plan: TransformPlan, before: StoreSchema, now: StoreSchema) -> tuple[s
     reasons = []
     touched = set()
     for trait in plan.traits:
-        was, is_ = before.traits.get(trait.ref), now.traits.get(trait.ref)
+        was, is_ = before.traits.get(trait.stored_ref), now.traits.get(trait.stored_ref)
         if was is None or is_ is None or trait.constant is not None:
             continue
         why = _unfit(trait, was, before, now)
@@ -114,10 +114,10 @@ def recheck_of(plan: TransformPlan, before: StoreSchema, now: StoreSchema) -> Re
     changed = frozenset(
         trait.ref
         for trait in plan.traits
-        if trait.ref in types
+        if trait.stored_ref in types
         and (
-            types[trait.ref] != trait.data_type
-            or _normalization(before.traits[trait.ref].id_type, before) != _normalization(trait.id_type, now)
+            types[trait.stored_ref] != trait.data_type
+            or _normalization(before.traits[trait.stored_ref].id_type, before) != _normalization(trait.id_type, now)
         )
     )
     traits = tuple(_as_source(trait, is_cast=trait.ref in changed) for trait in plan.traits)

@@ -131,7 +131,7 @@ class _Model(BaseModel):
 
 
 class RouteReport(_Model):
-    """What goes, or went, by one route (`bulk`, `import`, `patch`, `bulk+patch`).
+    """What goes, or went, by one route (`bulk`, `import`, `bulk+patch`, `bulk+identifiers`).
 
     Attributes:
         rows: Rows sent or planned.

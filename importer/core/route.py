@@ -37,6 +37,7 @@ class Route(StrEnum):
     BULK = "bulk"
     IMPORT = "import"
     BULK_PATCH = "bulk+patch"
+    BULK_IDENTIFIERS = "bulk+identifiers"
 
 
 class Via(StrEnum):
@@ -58,6 +59,7 @@ class Reason(StrEnum):
     COLUMNS = "more than 100 columns"
     MERGE_GROUP = "belongs to an allowed merge group"
     REMOVAL = "removes a trait, which Bulk cannot"
+    FURTHER = "has a further value of an identifier, which is added to its profile"
     AGAIN = "sent again"
     BEFORE = "sent before it was planned again"
 
@@ -77,6 +79,8 @@ class Routed:
 
 ROUTES: Final = tuple(Route)
 REASONS: Final = tuple(Reason)
+_LANES: Final = (Route.IMPORT, Route.BULK, Route.BULK_PATCH, Route.BULK_IDENTIFIERS)
+"""The order in which routes stand in the send order."""
 
 
 def import_refusal(filled: FilledSet, traits: Mapping[str, WireTrait]) -> Reason | None:
@@ -85,6 +89,8 @@ def import_refusal(filled: FilledSet, traits: Mapping[str, WireTrait]) -> Reason
         return Reason.ARRAY
     if len(filled.columns) > limits.IMPORT_MAX_COLUMNS:
         return Reason.COLUMNS
+    if filled.adds(traits):
+        return Reason.FURTHER
     return None
 
 
@@ -120,12 +126,17 @@ def choose_routes(  # noqa: PLR0913 - what to route by, and two ways to narrow i
     reason = np.full(count, REASONS.index(Reason.FORCED if via is Via.BULK else Reason.FEW_ALIKE), dtype=np.uint8)
     if via is not Via.BULK:
         _choose_imports(_Choice(set_ids, sets, traits, route, reason, grouped), policy, carried, via)
-    removes = np.array([bool(entry.removed) for entry in sets], dtype=np.bool_)
-    patched = removes[set_ids] & (route == ROUTES.index(Route.BULK)) if count else np.zeros(0, dtype=np.bool_)
-    route[patched] = ROUTES.index(Route.BULK_PATCH)
-    # A forced import is refused by its caller, who then needs to know why a row could not go by import.
-    if via is not Via.IMPORT:
-        reason[patched] = REASONS.index(Reason.REMOVAL)
+    more = {
+        Route.BULK_PATCH: (Reason.REMOVAL, [bool(entry.removed) for entry in sets]),
+        Route.BULK_IDENTIFIERS: (Reason.FURTHER, [entry.adds(traits) for entry in sets]),
+    }
+    for behind, (why, asked) in more.items():
+        rows = np.array(asked, dtype=np.bool_)[set_ids] if count else np.zeros(0, dtype=np.bool_)
+        rows &= route == ROUTES.index(Route.BULK)
+        route[rows] = ROUTES.index(behind)
+        # A forced import is refused by its caller, who then needs to know why a row could not go by import.
+        if via is not Via.IMPORT:
+            reason[rows] = REASONS.index(why)
     reason[grouped] = REASONS.index(Reason.MERGE_GROUP)
     return Routed(route, reason)
 
@@ -207,8 +218,8 @@ def cut_batches(
 ) -> tuple[npt.NDArray[np.int64], list[Cut]]:
     """Put rows in send order and cut them.
 
-    Import parts come first, then Bulk, then rows with removals, then the waves of allowed merge groups; within each,
-    rows keep the source's order.
+    Import parts come first, then Bulk, then rows with requests of their own behind it, then the waves of allowed merge
+    groups; within each, rows keep the source's order.
 
     Args:
         rows: The rows, in source order.
@@ -223,7 +234,7 @@ def cut_batches(
     part_group = {names: number for number, names in enumerate(dict.fromkeys(columns))}
     group_of_set = np.array([part_group[names] for names in columns], dtype=np.int64)
     is_import = rows.route == ROUTES.index(Route.IMPORT)
-    lane = np.where(is_import, 0, np.where(rows.route == ROUTES.index(Route.BULK), 1, 2))
+    lane = np.array([_LANES.index(route) for route in ROUTES], dtype=np.int64)[rows.route]
     file = np.where(is_import, group_of_set[rows.set_ids], 0) if len(rows.set_ids) else lane
     order = np.lexsort((np.arange(len(lane)), file, lane, rows.wave, rows.ordered)).astype(np.int64)
     size = np.where(is_import, rows.csv_bytes, rows.body_bytes)[order]
@@ -234,15 +245,13 @@ def cut_batches(
         if first == last:
             continue
         wave, lane_number = int(key[0, first] * key[3, first]), int(key[1, first])
-        route = (Route.IMPORT, Route.BULK, Route.BULK_PATCH)[lane_number]
+        route = _LANES[lane_number]
         cuts += _cut_run(size[first:last], route, wave, start + first, part_rows)
     return order, cuts
 
 
 def _cut_run(size: npt.NDArray[np.uint64], route: Route, wave: int, start: int, part_rows: int) -> list[Cut]:
-    max_rows = {Route.IMPORT: part_rows, Route.BULK: limits.BULK_MAX_PROFILES, Route.BULK_PATCH: PATCHED_BATCH_ROWS}[
-        route
-    ]
+    max_rows = {Route.IMPORT: part_rows, Route.BULK: limits.BULK_MAX_PROFILES}.get(route, PATCHED_BATCH_ROWS)
     limit = (limits.IMPORT_MAX_FILE_BYTES if route is Route.IMPORT else limits.BULK_MAX_BODY_BYTES) - _BODY_FRAME_BYTES
     if route is Route.IMPORT:
         limit -= 8 * limits.IMPORT_MAX_COLUMNS

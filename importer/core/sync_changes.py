@@ -42,9 +42,7 @@ def key_fingerprints(payloads: pl.DataFrame) -> pl.DataFrame:
         payloads.filter(repeated)
         .group_by("key", maintain_order=True)
         .agg(plh.col("fingerprint").bin.encode("hex").str.join("\n").alias("all"))
-        .select(
-            "key", plh.col("all").nchash.xxh3_128(return_binary=True, byte_order="big").alias("fingerprint")
-        )
+        .select("key", plh.col("all").nchash.xxh3_128(return_binary=True, byte_order="big").alias("fingerprint"))
     )
     return pl.concat([payloads.filter(~repeated).select("key", "fingerprint"), together.cast(KEYS_SCHEMA)])
 

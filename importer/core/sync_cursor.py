@@ -65,12 +65,13 @@ def highest(values: pl.Series) -> Cursor | None:
     """Return the highest of the values; None where all are null.
 
     Args:
-        values: String.
+        values: String; an empty one counts as null.
 
     Raises:
         CursorError: some are neither a number nor an ISO 8601 moment, or they are of two kinds.
     """
-    texts = values.cast(pl.String).drop_nulls().unique()
+    texts = values.drop_nulls().unique()
+    texts = texts.filter(texts != "")
     if texts.is_empty():
         return None
     kinds = texts.to_frame("text").select(_kind_expr(pl.col("text"))).to_series().unique()

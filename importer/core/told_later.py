@@ -29,13 +29,16 @@ _COUNTED: Final = frozenset({CODE_OPERATION_ERRORS, CODE_IMPORT_ERRORS, CODE_EVE
 """Codes of batches that had errors, as counts: naming the rows explains them."""
 
 
+_FOLLOWED_UP: Final = (RowState.FOUND, RowState.PATCHED, RowState.DUE, RowState.ADDED)
+
+
 @dataclass(frozen=True, slots=True)
 class PatchLog:
-    """What the log says of the patches of a batch's rows.
+    """What the log says of the requests about single rows of a batch: removals, and further identifiers.
 
     Attributes:
-        refused: Positions whose patch was refused, with the service's code.
-        clean: Positions whose patch was applied without an error or a warning.
+        refused: Positions with one that was refused, with the service's code.
+        clean: Positions with all of them applied without an error or a warning.
     """
 
     refused: dict[int, int | None]
@@ -54,7 +57,7 @@ def changes_told(
         entry: The batch, over.
         rows: What is known of rows of it beside that.
         log: What the log says of it.
-        patches: What the log says of the patches that followed it.
+        patches: What the log says of the requests about single rows that followed it.
     """
     if entry.state not in TOLD_LATER:
         return Changes()
@@ -81,7 +84,7 @@ def changes_told(
 def _never_left(row: RowResult) -> bool:
     """Tell whether a row was left out of its body: held, or its lookup was refused.
 
-    A row whose patch was refused had its values sent, and so had one that the log named.
+    A row whose own request was refused later had its values sent, and so had one that the log named.
     """
     if row.state is RowState.HELD:
         return True
@@ -89,8 +92,8 @@ def _never_left(row: RowResult) -> bool:
 
 
 def _unpatched(rows: Sequence[RowResult], patches: PatchLog) -> bool:
-    """Tell whether removals were sent of which the log does not say that they were made."""
-    patched = (row.position for row in rows if row.state in (RowState.PATCHED, RowState.FOUND))
+    """Tell whether requests about rows were sent of which the log does not say that they were applied."""
+    patched = (row.position for row in rows if row.state in _FOLLOWED_UP)
     return any(position not in patches.clean and position not in patches.refused for position in patched)
 
 

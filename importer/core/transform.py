@@ -102,6 +102,8 @@ class TraitPlan:
         false_values: Words that mean false, compared in lower case.
         region: Default region (ISO 3166 alpha-2) of a national phone number.
         region_from: Source column that holds the region of a row.
+        further: It is a further value of an identifier type that another column fills: no body carries it, it is added
+            to the profile once the row's values are there. `ref` is then ``Group.trait+2`` and so on.
     """
 
     ref: str
@@ -126,6 +128,12 @@ class TraitPlan:
     false_values: tuple[str, ...] = ("false",)
     region: str | None = None
     region_from: str | None = None
+    further: bool = False
+
+    @property
+    def stored_ref(self) -> str:
+        """The trait of the store, ``Group.trait``."""
+        return f"{self.group}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

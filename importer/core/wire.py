@@ -41,6 +41,7 @@ class WireTrait:
     id_type: str | None = None
     removable: bool = False
     clears: bool = False
+    further: bool = False
 
 
 def wire_traits(plan: TransformPlan) -> tuple[WireTrait, ...]:
@@ -56,6 +57,7 @@ def wire_traits(plan: TransformPlan) -> tuple[WireTrait, ...]:
             id_type=trait.id_type,
             removable=trait.null_intent is NullIntent.REMOVE,
             clears=trait.null_intent is NullIntent.CLEAR,
+            further=trait.further,
         )
         for trait in ordered
     )
@@ -65,12 +67,13 @@ def encode_profiles(traits: Sequence[WireTrait], frame: pl.DataFrame) -> pl.Seri
     """Encode rows as the JSON text of ProfileData objects.
 
     Args:
-        traits: Groups kept together.
+        traits: Groups kept together; further values of an identifier type are in no profile.
         frame: One column a trait; null is left out.
 
     Returns:
         String, same rows, same order: ``{"traits":{"Group":{"trait":value}}}``.
     """
+    traits = [trait for trait in traits if not trait.further]
     groups = list(dict.fromkeys(trait.group for trait in traits))
     fields = [_fragment(trait, frame[trait.ref]).alias(trait.ref) for trait in traits]
     objects = []

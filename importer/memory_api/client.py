@@ -161,6 +161,10 @@ class MemoryClient:
         """Patch the traits of one profile, following a merge to the canonical profile."""
         return self.profiles.patch(profile_id, body)
 
+    def add_identifier(self, profile_id: str, id_type: str, value: str) -> Accepted:
+        """Add a value of an identifier type to a profile, following a merge to the canonical profile."""
+        return self.identifiers.add(profile_id, id_type, value)
+
     def create_import(self, filename: str, size_bytes: int, columns: Sequence[ColumnMapping]) -> CreatedImport:
         """Create an import task."""
         return self.imports.create(filename, size_bytes, columns)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from importer.core.schema import IdentifierConfig, config_from_api
 from importer.memory_api.connection import Call, Connection
-from importer.memory_api.fields import ids_of, text_of, whole_of
+from importer.memory_api.fields import ids_of, objects_of, text_of, whole_of
 from importer.memory_api.paging import FIRST, Page, PageRequest, page_of
 from importer.memory_api.translate import protocol_error
 
@@ -81,11 +81,13 @@ class Stores:
         path = f"{self._connection.control_path}/IdentityResolutionSettings"
         reply = self._connection.call(Call("GET", path, IDENTITY))
         answer = reply.json()
+        configs = objects_of(reply, answer.get("identifierConfigs"), "identifier settings")
+        rules = answer.get("matchingRules")
+        if not isinstance(rules, list):
+            raise protocol_error(IDENTITY, "the answer has no matching rules", reply.status, reply.request_id)
         try:
             return IdentitySettings(
-                tuple(config_from_api(config) for config in answer["identifierConfigs"]),
-                tuple(map(str, answer["matchingRules"])),
-                whole_of(answer, "version"),
+                tuple(map(config_from_api, configs)), tuple(map(str, rules)), whole_of(answer, "version")
             )
         except (KeyError, ValueError, TypeError, AttributeError) as exc:
             what = f"the settings are not understood ({type(exc).__name__})"

@@ -13,6 +13,8 @@ from typing import Final
 from importer.core import limits
 from importer.core.delivery import ApiFailure, FailureKind, Pin
 from importer.core.engine_messages import (
+    Added,
+    AddIdentifier,
     Answer,
     Answered,
     BulkAccepted,
@@ -134,9 +136,8 @@ class Carrier:
                 return lambda: self._operation_seen(request.status_url)
             case Lookup():
                 return self._lookup(request)
-            case Patch():
-                body = self._payloads.patch_body(request.position)
-                return lambda: Patched(self._writer.patch_profile(request.profile_id, body).request_id)
+            case Patch() | AddIdentifier():
+                return self._follow_up(request)
 
     def _bulk(self, request: SendBulk) -> Send:
         self._check(request.check)
@@ -184,9 +185,19 @@ class Carrier:
 
         def send() -> LookedUp:
             found = self._found(id_type, value)
-            return LookedUp(found, more, expected=not (found or more) and self._payloads.follows(request.position))
+            nobody = not (found or more or request.is_sent)
+            return LookedUp(found, more, expected=nobody and self._payloads.follows(request.position))
 
         return send
+
+    def _follow_up(self, request: Patch | AddIdentifier) -> Send:
+        if isinstance(request, Patch):
+            body = self._payloads.patch_body(request.position)
+            return lambda: Patched(self._writer.patch_profile(request.profile_id, body).request_id)
+        further = self._payloads.further_identifiers(request.position)
+        id_type, value = further[request.identifier]
+        more = request.identifier + 1 < len(further)
+        return lambda: Added(self._writer.add_identifier(request.profile_id, id_type, value).request_id, more)
 
     def _found(self, id_type: str, value: str) -> tuple[str, ...]:
         """Return the profiles of an identifier; a 404 that does not speak of the store may mean that there is none.
@@ -226,7 +237,7 @@ def _about(request: Request) -> int | str | None:
     match request:
         case SendBulk() | CreateImport() | Upload():
             return request.batch_id
-        case Lookup():
+        case Lookup() | AddIdentifier():
             return f"{request.position}:{request.identifier}"
         case Patch():
             return request.position

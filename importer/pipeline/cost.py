@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from importer.core.wire import WireTrait
 from importer.pipeline.outcomes import Delivered, batch_of_position
 from importer.pipeline.sent_again import History
 
+_ROW_BY_ROW: Final = (Route.BULK_PATCH.value, Route.BULK_IDENTIFIERS.value)
+"""Routes on which requests about single rows follow their values."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -31,6 +35,11 @@ class Made:
     def removing(self) -> npt.NDArray[np.bool_]:
         """Tell which sets remove a trait."""
         return np.array([bool(entry.removed) for entry in self.sets], dtype=np.bool_)
+
+    def further(self) -> npt.NDArray[np.int64]:
+        """Count the further identifiers of each set."""
+        names = {trait.ref for trait in self.traits if trait.further}
+        return np.array([len(names.intersection(entry.filled)) for entry in self.sets], dtype=np.int64)
 
     def identifiers(self) -> npt.NDArray[np.int64]:
         """Count the identifiers of each set."""
@@ -44,20 +53,24 @@ def cost_of_rows(rows: pl.DataFrame, made: Made, *, patched: pl.Series | None = 
     Args:
         rows: Lines of the index (``set``, ``state``) that go.
         made: Sets and traits.
-        patched: Which of them go by Bulk with removals behind; all that remove a trait if None.
+        patched: Which of them go by Bulk with requests of their own behind; all that need some if None.
     """
     if rows.is_empty():
         return Cost()
     set_ids = rows["set"].to_numpy()
-    removes = made.removing()[set_ids]
+    removes, further = made.removing()[set_ids], made.further()[set_ids]
     if patched is not None:
         removes &= patched.to_numpy()
+        further = np.where(patched.to_numpy(), further, 0)
+    # A row's further identifiers go to one profile, which is found by its first identifier.
+    added_to = int((further > 0).sum())
     return Cost(
         rows=rows.height,
         merging=int((rows["state"] == "sequence").sum()),
         patches=int(removes.sum()),
-        lookups_at_least=int(removes.sum()),
-        lookups_at_most=int(made.identifiers()[set_ids[removes]].sum()),
+        further=int(further.sum()),
+        lookups_at_least=int(removes.sum()) + added_to,
+        lookups_at_most=int(made.identifiers()[set_ids[removes]].sum()) + added_to,
     )
 
 
@@ -74,7 +87,7 @@ def cost_left(index: pl.DataFrame, delivered: Delivered, made: Made) -> Cost:
     waits = (delivered.ranges["state"].gather(found) == FinalState.NOT_SENT.value).fill_null(value=False)
     waits &= ~index["position"].is_in(delivered.overrides["position"].implode())
     route = delivered.ranges["route"].gather(found).filter(waits)
-    return cost_of_rows(index.filter(waits), made, patched=route == Route.BULK_PATCH.value)
+    return cost_of_rows(index.filter(waits), made, patched=route.is_in(_ROW_BY_ROW))
 
 
 def operations_of(
@@ -113,7 +126,8 @@ def operations_of(
         return Operations(**reads)
     index = past.index
     merging = index.filter((pl.col("state") == "sequence") & (pl.col("position") >= 0)).height + past.merging
-    most = sure + doubtful + merging + requests.get("patch", 0)
+    follow_ups = requests.get(RequestKind.PATCH, 0) + requests.get(RequestKind.ADD_IDENTIFIER, 0)
+    most = sure + doubtful + merging + follow_ups
     return Operations(at_least=sure, at_most=most, **reads)
 
 
@@ -132,5 +146,6 @@ def planned_requests(routes: Mapping[str, RouteCounts], coming: Cost) -> dict[st
         RequestKind.UPLOAD: parts,
         RequestKind.GET_IMPORT: parts,
         RequestKind.LOOKUP: coming.lookups_at_least,
+        RequestKind.ADD_IDENTIFIER: coming.further,
     }
     return {kind.value: count for kind, count in counts.items() if count}

@@ -27,10 +27,10 @@ from importer.core.identity import (
     resolve_identity,
 )
 from importer.core.index import INDEX_SCHEMA, RELEASABLE_CODES
-from importer.core.limits import MIN_VALUES_PER_ROW
 from importer.core.packing import KEY_TEXT, with_measures
 from importer.core.schema import StoreSchema
 from importer.core.transform import TransformPlan
+from importer.pipeline.poor_rows import carriers_of, poor_lines
 from importer.pipeline.prepare import Prepared
 from importer.ports import PackageAccess
 
@@ -120,7 +120,7 @@ def decide(
     ).cast(INDEX_SCHEMA)
     # The row that carries a duplicated key is fine; the rows it replaces say so themselves.
     index = index.with_columns(code=pl.when(pl.col("state") != "send").then("code"))
-    poor = _poor_lines(prepared, identity, plan)
+    poor = poor_lines(prepared, identity, plan)
     held = pl.Series(np.isin(np.arange(index.height), poor))
     index = index.with_columns(
         state=pl.when(held).then(pl.lit("held", dtype=INDEX_SCHEMA["state"])).otherwise("state"),
@@ -164,67 +164,6 @@ def read_values(package: PackageAccess) -> Callable[[str, npt.NDArray[np.int64]]
     return read
 
 
-def _carriers(identity: IdentityResult) -> npt.NDArray[np.int64]:
-    """Return the line whose payload stands for each line; its own for a row that nobody carries."""
-    own = np.arange(len(identity.carried_by), dtype=np.int64)
-    return np.where(identity.carried_by >= 0, identity.carried_by, own)
-
-
-def _poor_lines(prepared: Prepared, identity: IdentityResult, plan: TransformPlan) -> npt.NDArray[np.int64]:
-    """Return the lines that dropping left without an identifier, a second value or one that is required."""
-    dropped = identity.drops.select(line="row", ref="column")
-    if dropped.is_empty():
-        return np.zeros(0, dtype=np.int64)
-    carriers = _carriers(identity)
-    lines = np.flatnonzero(np.isin(carriers, carriers[dropped["line"].to_numpy()]))
-    carrying = carriers[lines]
-    said = _said(prepared, lines).join(dropped, on=["line", "ref"], how="anti")
-    # Later rows have the last word about a trait, and a removal or an empty text is no value: see `combine_rows`.
-    values = (
-        said.with_columns(carrier=pl.Series(carriers).gather(said["line"]))
-        .sort("line", maintain_order=True)
-        .group_by("carrier", "ref", maintain_order=True)
-        .agg(pl.col("is_value").last())
-        .filter("is_value")
-    )
-    columns = [trait for trait in plan.traits if trait.column is not None]
-    required = [trait.ref for trait in columns if trait.required]
-    ref = pl.col("ref")
-    left = values.group_by("carrier").agg(
-        values=ref.is_in([trait.ref for trait in columns]).sum(),
-        identifiers=ref.is_in([trait.ref for trait in plan.identifiers]).sum(),
-        required=ref.is_in(required).sum(),
-    )
-    whole = left.filter(
-        pl.col("values") >= MIN_VALUES_PER_ROW, pl.col("identifiers") > 0, pl.col("required") == len(required)
-    )
-    # Rows of held groups are judged too: they may be released later.
-    going = np.isin(identity.state, [RowState.SEND, RowState.SEQUENCE, RowState.HELD])
-    judged = np.unique(carrying)
-    poor: npt.NDArray[np.int64] = judged[going[judged] & ~np.isin(judged, whole["carrier"].to_numpy())]
-    return poor
-
-
-def _said(prepared: Prepared, lines: npt.NDArray[np.int64]) -> pl.DataFrame:
-    """Return what some lines say about traits: ``line``, ``ref``, and ``is_value``, false where they take one away."""
-    numbers = prepared.set_ids[lines]
-    sets = pl.DataFrame(
-        [
-            (number, ref, is_value)
-            for number in np.unique(numbers).tolist()
-            for refs, is_value in ((prepared.sets[number].filled, True), (prepared.sets[number].removed, False))
-            for ref in refs
-        ],
-        schema={"set": pl.UInt32, "ref": pl.String, "is_value": pl.Boolean},
-        orient="row",
-    )
-    said = pl.DataFrame({"line": lines, "set": numbers}).join(sets, on="set").drop("set")
-    cleared = prepared.cleared_traits.of(lines).with_columns(clears=pl.lit(value=True))
-    return said.join(cleared, on=["line", "ref"], how="left").select(
-        "line", "ref", is_value=pl.col("is_value") & pl.col("clears").is_null()
-    )
-
-
 def write_changed(decided: Decided, sets: FilledSets, package: PackageAccess) -> Decided:
     """Write the payloads that identity changed to the package, and point their rows at them.
 
@@ -237,7 +176,7 @@ def write_changed(decided: Decided, sets: FilledSets, package: PackageAccess) ->
         package: Gives the rows and takes the changed ones.
     """
     identity, index = decided.identity, decided.index
-    carriers = _carriers(identity)
+    carriers = carriers_of(identity)
     changed = np.zeros(index.height, dtype=np.bool_)
     changed[identity.carried_by[identity.carried_by >= 0]] = True
     changed[carriers[identity.drops["row"].to_numpy()]] = True

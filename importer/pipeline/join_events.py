@@ -1,7 +1,7 @@
 """The service's own log beside a run: a stream of lines, and what it comes to for each batch.
 
-Memory: a few numbers a batch, one a patch, and a line of the log; the log itself may be of any size and hold the
-entries of every run there ever was.
+Memory: a few numbers a batch, one a request about a single row, and a line of the log; the log itself may be of any
+size and hold the entries of every run there ever was.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class ToldLedger(Protocol):
         """Return the row results of positions ``[start, stop)``, in order."""
         ...
 
-    def patches(self) -> Iterator[tuple[str, int]]:
-        """Yield request ID and position of each patch that the service accepted."""
+    def follow_ups(self) -> Iterator[tuple[str, int]]:
+        """Yield request ID and position of each request about a single row that the service accepted."""
         ...
 
 
@@ -94,9 +94,9 @@ class EventJoin:
         self._batches: dict[str, int] = {}
         self._entries: dict[int, BatchEntry] = {}
         self._logs: dict[int, BatchLog] = {}
-        self._patches = dict(ledger.patches())
+        self._patches = dict(ledger.follow_ups())
         self._refused: dict[int, int | None] = {}
-        self._clean: set[int] = set()
+        self._clean: set[str] = set()
         self._doubtful: set[int] = set()
         for entry in ledger.entries():
             if entry.state is BatchState.SPLIT:
@@ -162,8 +162,8 @@ class EventJoin:
             self._refused[position] = self._refused.get(position) or code
         elif entry.is_warning:
             self._doubtful.add(position)
-        elif entry.is_known:
-            self._clean.add(position)
+        elif entry.is_known and entry.request_id is not None:
+            self._clean.add(entry.request_id)
         return True
 
     def joined(self) -> Joined:
@@ -184,7 +184,9 @@ class EventJoin:
         ordered = sorted(self._entries.values(), key=lambda entry: entry.spec.start)
         starts = [entry.spec.start for entry in ordered]
         found: dict[int, PatchLog] = {}
-        for position in (*self._refused, *(self._clean - self._refused.keys() - self._doubtful)):
+        silent = {position for request_id, position in self._patches.items() if request_id not in self._clean}
+        clean = {self._patches[request_id] for request_id in self._clean} - silent - self._doubtful
+        for position in (*self._refused, *(clean - self._refused.keys())):
             batch_id = ordered[bisect_right(starts, position) - 1].spec.batch_id
             log = found.setdefault(batch_id, PatchLog({}, set()))
             if position in self._refused:

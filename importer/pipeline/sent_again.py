@@ -39,9 +39,10 @@ _MAY_BE_DELIVERED: Final = (*_APPLIED, *_DOUBTFUL)
 def may_be_delivered_expr() -> pl.Expr:
     """Tell from ``state`` and ``route`` whether the service may hold a row's values.
 
-    A row that fails where removals follow its values failed at these: the values may be there.
+    A row that fails where other requests follow its values may have failed at these: the values may be there.
     """
-    removals_failed = (pl.col("state") == FinalState.FAILED.value) & (pl.col("route") == Route.BULK_PATCH.value)
+    followed = pl.col("route").is_in([Route.BULK_PATCH.value, Route.BULK_IDENTIFIERS.value])
+    removals_failed = (pl.col("state") == FinalState.FAILED.value) & followed
     return pl.col("state").is_in([state.value for state in _MAY_BE_DELIVERED]) | removals_failed.fill_null(value=False)
 
 

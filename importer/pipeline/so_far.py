@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.index import INDEX_STATES
-from importer.core.lifecycle import OUTCOME, ROW_OUTCOME, BatchState, RowState
+from importer.core.lifecycle import HALF_DONE, OUTCOME, ROW_OUTCOME, BatchState, RowState
 from importer.core.report import FinalState, Skipped
 
 _IN_ORDER: Final = INDEX_STATES[:2]
@@ -140,8 +140,8 @@ def _own(decided: DecidedRows, batches: pl.DataFrame, own: pl.DataFrame) -> Iter
     joined = placed.rename({"state": "row_state"}).join_asof(
         batches, left_on="position", right_on="start", strategy="backward", check_sortedness=False
     )
-    # A row that was found and not patched is the batch's as long as that goes on, and in doubt where it ended there.
-    counts = (pl.col("row_state") != RowState.FOUND) | (pl.col("state") == BatchState.PATCHING)
+    # A row that something is still to follow is in doubt where its batch is at that, and the batch's own elsewhere.
+    counts = ~pl.col("row_state").is_in(list(HALF_DONE)) | (pl.col("state") == BatchState.PATCHING)
     inside = pl.col("position") < pl.col("stop")
     yield from joined.filter(counts & inside).group_by("state", "row_state").len().iter_rows()
 

@@ -35,6 +35,10 @@ class Payloads(Protocol):
         """Return idType and value of each identifier of a row."""
         ...
 
+    def further_identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
+        """Return idType and value of each identifier that no body carries and that is added to the row's profile."""
+        ...
+
     def follows(self, position: int) -> bool:
         """Tell whether a row before this one in the send order holds one of its identifiers; takes a while at first."""
         ...

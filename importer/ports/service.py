@@ -126,6 +126,10 @@ class ProfileWriter(StoreReader, Protocol):
         """Patch the traits of one profile, following a merge to the canonical profile."""
         ...
 
+    def add_identifier(self, profile_id: str, id_type: str, value: str) -> Accepted:
+        """Add a value of an identifier type to a profile, following a merge; one that is there already is fine."""
+        ...
+
     def create_import(self, filename: str, size_bytes: int, columns: Sequence[ColumnMapping]) -> CreatedImport:
         """Create an import task."""
         ...

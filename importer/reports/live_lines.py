@@ -26,7 +26,7 @@ _BATCHES: Final = {
     BatchState.PENDING: "waiting",
     BatchState.OPENED: "begun",
     BatchState.SENT: "on their way",
-    BatchState.PATCHING: "removing",
+    BatchState.PATCHING: "followed up row by row",
     BatchState.APPLYING: "being applied",
     BatchState.CREATING: "being created",
     BatchState.UPLOADING: "uploading",

@@ -35,8 +35,10 @@ _QUERY: Final = """
         COALESCE(SUM(a.carried), 0),
         (SELECT COUNT(*) FROM rows r WHERE r.position >= b.start AND r.position < b.stop AND r.state IN (:own)),
         (SELECT COUNT(*) FROM rows r WHERE r.position >= b.start AND r.position < b.stop AND r.state = :patched)
+            + COALESCE(SUM(a.added), 0)
     FROM batches b LEFT JOIN (
-        SELECT batch_id, at, kind IN ('bulk', 'upload') AND outcome IN ('accepted', 'uploaded', 'ambiguous') AS carried
+        SELECT batch_id, at, kind IN ('bulk', 'upload') AND outcome IN ('accepted', 'uploaded', 'ambiguous') AS carried,
+            kind = 'add-identifier' AND outcome IN ('added', 'ambiguous') AS added
         FROM attempts
     ) a ON a.batch_id = b.batch_id
     GROUP BY b.batch_id
@@ -118,7 +120,8 @@ def _of_batch(batch: Sequence[Any]) -> Billed:
 
     Args:
         batch: Its `BatchState`; its `Route`; its wave, 0 for rows that nothing keeps apart; how many rows it has; how
-            many requests may have applied them; how many rows have an outcome of their own; removals that were made.
+            many requests may have applied them; how many rows have an outcome of their own; removals and
+            further identifiers that were accepted.
     """
     state, route, wave, rows, carried, own, patched = batch
     if state == BatchState.SPLIT:

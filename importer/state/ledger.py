@@ -16,11 +16,12 @@ from typing import Any, Final, Self, TypeVar
 
 import orjson
 
-from importer.core.delivery import Attempt, BatchEntry, BatchSpec, Changes, RowResult
+from importer.core.delivery import OUTCOME_ADDED, Attempt, BatchEntry, BatchSpec, Changes, RequestKind, RowResult
 from importer.core.lifecycle import (
     CODE_EVENT_REFUSED,
     CODE_NO_ANSWER,
     FINAL,
+    HALF_DONE,
     OUTCOME,
     ROW_OUTCOME,
     BatchState,
@@ -191,13 +192,14 @@ class SqliteLedger:
         query = f"SELECT {ROW_COLUMNS} FROM rows WHERE position >= ? AND position < ? ORDER BY position"  # noqa: S608 - constants
         return list(self._select(query, (start, stop), result_of))
 
-    def patches(self) -> Iterator[tuple[str, int]]:
-        """Yield request ID and position of each patch that the service accepted."""
+    def follow_ups(self) -> Iterator[tuple[str, int]]:
+        """Yield request ID and position of each patch, and each further identifier, that the service accepted."""
         query = """
             SELECT request_id, position FROM rows
             WHERE request_id IS NOT NULL AND profile_id IS NOT NULL AND (state = ? OR code = ?)
+            UNION SELECT request_id, position FROM attempts WHERE kind = ? AND outcome = ? AND request_id IS NOT NULL
         """
-        values = (RowState.PATCHED, CODE_EVENT_REFUSED)
+        values = (RowState.PATCHED, CODE_EVENT_REFUSED, RequestKind.ADD_IDENTIFIER, OUTCOME_ADDED)
         yield from self._select(query, values, lambda row: (str(row[0]), int(row[1])))
 
     def outcomes(self) -> Iterator[BatchOutcome]:
@@ -226,12 +228,12 @@ class SqliteLedger:
         query = f"""
             SELECT {ROW_COLUMNS} FROM rows
             WHERE state IN ({", ".join("?" * len(states))})
-            OR (state = ? AND EXISTS (
+            OR (state IN (?, ?) AND EXISTS (
                 SELECT 1 FROM batches WHERE batches.state = ? AND start <= position AND position < stop))
             ORDER BY position
         """  # noqa: S608 - constants and question marks
-        for result in self._select(query, [*states, RowState.FOUND, BatchState.PATCHING], result_of):
-            # A row that was found and not patched has its values accepted and its removals not: say the worse.
+        for result in self._select(query, [*states, *HALF_DONE, BatchState.PATCHING], result_of):
+            # Such a row has its values accepted, and what was to follow them not: say the worse.
             yield RowOutcome(
                 position=result.position,
                 state=ROW_OUTCOME.get(result.state, "unknown"),

@@ -17,7 +17,7 @@ import orjson
 import polars as pl
 
 from importer.core.delivery import FailureKind
-from importer.core.lifecycle import ROW_OUTCOME, BatchState, RowState
+from importer.core.lifecycle import HALF_DONE, ROW_OUTCOME, BatchState
 from importer.state.ledger_check import damaged, ledger_error
 
 RANGES: Final = pl.Schema({"start": pl.Int64, "stop": pl.Int64, "state": pl.String})
@@ -114,7 +114,7 @@ def _frame(connection: sqlite3.Connection, query: str, values: tuple[str, ...], 
 
 
 def _overrides(connection: sqlite3.Connection) -> pl.DataFrame:
-    states = (*ROW_OUTCOME, RowState.FOUND)
+    states = (*ROW_OUTCOME, *HALF_DONE)
     marks = ", ".join("?" * len(states))
     query = f"SELECT position, state FROM rows WHERE state IN ({marks}) ORDER BY position"  # noqa: S608 - question marks
     return _frame(connection, query, states, OVERRIDES)

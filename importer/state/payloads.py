@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import polars as pl
 
 from importer.core.filled import FilledSet
@@ -108,12 +109,19 @@ class PackagePayloads:
         shutil.rmtree(self._parts, ignore_errors=True)
 
     def identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
-        """Return a row's identifiers as (idType, value)."""
+        """Return a row's identifiers as (idType, value), those of its body."""
+        return self._identifiers(position, further=False)
+
+    def further_identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
+        """Return a row's further values of identifier types, which no body carries."""
+        return self._identifiers(position, further=True)
+
+    def _identifiers(self, position: int, *, further: bool) -> tuple[tuple[str, str], ...]:
         row = self._row(position)
         return tuple(
             (trait.id_type, str(row[trait.ref]))
             for trait in self._traits
-            if trait.id_type is not None and row[trait.ref] is not None
+            if trait.id_type is not None and trait.further is further and row[trait.ref] is not None
         )
 
     def follows(self, position: int) -> bool:
@@ -147,16 +155,51 @@ class PackagePayloads:
 
     def digest(self, start: int, stop: int) -> str:
         """Hash the typed rows of ``[start, stop)``, with mapping, schema and encoder version."""
-        digest = hashlib.blake2b(f"{self._salt}:{ENCODER_VERSION}:".encode(), digest_size=16)
+        digest = self._salted()
         for at in range(start, stop, _ROWS_A_TIME):
             frame = self._package.take(self._slots[at : min(at + _ROWS_A_TIME, stop)])
-            # A set's number says what a row removes; it means the same as long as the run lives.
-            digest.update(frame["set"].to_numpy().tobytes())
-            digest.update(encode_profiles(self._traits, frame).str.join("\n").item().encode())
+            self._hash(digest, frame, encode_profiles(self._traits, frame))
         return digest.hexdigest()
+
+    def digests(self, ranges: Iterable[tuple[int, int]]) -> Iterator[str]:
+        """Yield the `digest` of each range; they follow each other, and short ones are encoded together."""
+        for near in _gathered(ranges):
+            start, stop = near[0][0], near[-1][1]
+            if stop - start > _ROWS_A_TIME:
+                yield self.digest(start, stop)
+                continue
+            frame = self._package.take(self._slots[start:stop])
+            profiles = encode_profiles(self._traits, frame)
+            for first, end in near:
+                digest = self._salted()
+                self._hash(digest, frame[first - start : end - start], profiles[first - start : end - start])
+                yield digest.hexdigest()
+
+    def _salted(self) -> hashlib.blake2b:
+        return hashlib.blake2b(f"{self._salt}:{ENCODER_VERSION}:".encode(), digest_size=16)
+
+    def _hash(self, digest: hashlib.blake2b, frame: pl.DataFrame, profiles: pl.Series) -> None:
+        # A set's number says what a row removes; it means the same as long as the run lives.
+        digest.update(frame["set"].to_numpy().tobytes())
+        digest.update(profiles.str.join("\n").item().encode())
+        for trait in self._traits:
+            if trait.further:
+                digest.update(orjson.dumps(frame[trait.ref].to_list()))
 
     def _row(self, position: int) -> dict[str, object]:
         return self._package.take(self._slots[position : position + 1]).row(0, named=True)
+
+
+def _gathered(ranges: Iterable[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Yield consecutive ranges in lists of so many rows at most; a longer one is alone."""
+    near: list[tuple[int, int]] = []
+    for start, stop in ranges:
+        if near and stop - near[0][0] > _ROWS_A_TIME:
+            yield near
+            near = []
+        near.append((start, stop))
+    if near:
+        yield near
 
 
 def _first_of_several(

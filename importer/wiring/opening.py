@@ -20,6 +20,7 @@ from importer.errors import SettingsError
 from importer.ports import Source, SourceDescription, SourceOptions
 from importer.sources import open_source
 from importer.wiring.requests import RunRequest
+from importer.wiring.run import Earlier
 from importer.wiring.targets import PATIENCE, OpenTarget, Wait, no_target, open_emulator, open_live, schema_from_file
 
 
@@ -38,6 +39,7 @@ class Opened:
         target: What the run records of the store.
         store: The open store; None when only its schema is known.
         notes: What a person should know so far.
+        earlier: What was delivered before, where that has a say: in a sync.
     """
 
     source: Source
@@ -50,6 +52,7 @@ class Opened:
     target: Target
     store: OpenTarget | None
     notes: tuple[str, ...]
+    earlier: Earlier | None = None
 
     def source_record(self, spec: tuple[str, ...], fingerprint: str) -> SourceRecord:
         """Return what a run records of its source."""
@@ -109,7 +112,7 @@ def opened(request: RunRequest, wait: Wait = PATIENCE) -> Iterator[Opened]:
     description = source.describe()
     with _target(request, mapping, wait) as (schema, target, store):
         plan = resolve_mapping(mapping, description.columns, schema, unsupported=description.unsupported)
-        plan = replace(plan, routing=_routing(plan.routing, request))
+        plan = replace(plan, routing=_routing(plan.routing, request), needs_key=request.needs_key)
         checks = compile_checks(plan)
         unchecked = tuple(
             f"the store's pattern of {ref} cannot be checked here; the service checks it (pattern-not-checked)"

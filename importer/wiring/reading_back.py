@@ -93,7 +93,8 @@ class Reading:
             kept.keep,
             lambda rows, retries, wait_s: progress.advance(rows, retries=retries, wait_s=int(wait_s)),
         )
-        traits = self.run.manifest.wire_traits()
+        # Further identifiers are on a profile, and not among its traits, so they are not compared.
+        traits = tuple(trait for trait in self.run.manifest.wire_traits() if not trait.further)
         identifiers = identifiers_by_priority(traits, self.store.schema)
         rows = self.sent.to_read(positions, traits, self.run.manifest.filled_sets(), identifiers)
         pace = Pace(self.options.max_rps, seed=self.run.folder.seed, known=known)
@@ -145,7 +146,7 @@ def places_to_read(run: Run, lines: npt.NDArray[np.int64]) -> int:
 
 def reads_text(run: Run, store: OpenTarget, rows: int) -> str:
     """Say what reading rows back costs at most, in billable reads: a lookup an identifier, and profiles beyond one."""
-    traits = run.manifest.wire_traits()
+    traits = tuple(trait for trait in run.manifest.wire_traits() if not trait.further)
     id_types = [trait.id_type for trait in identifiers_by_priority(traits, store.schema)]
     shared = any(not store.schema.identifiers[id_type].enforce_unique for id_type in id_types)
     lookups = int(Made(run.manifest.filled_sets(), traits).identifiers().max(initial=1))

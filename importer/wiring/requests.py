@@ -44,6 +44,7 @@ class RunRequest:
         part_rows: Overrides the mapping's.
         show_values: Write cell values into the issue files.
         reads: How hard to read where rows are looked up.
+        needs_key: A row without a key is rejected.
     """
 
     source: tuple[str, ...] | str | Path
@@ -56,6 +57,7 @@ class RunRequest:
     part_rows: int | None = None
     show_values: bool = False
     reads: ReadOptions = field(default_factory=ReadOptions)
+    needs_key: bool = False
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -42,14 +42,18 @@ class Revision:
         self.notes: tuple[str, ...] = ()
 
     def __call__(self, identity: IdentityResult, prepared: Prepared, package: PackageAccess) -> IdentityResult:
-        """Look rows up if that was asked for, then do with groups what was decided about them before."""
+        """Look rows up if that was asked for, hear what is known, then do with groups what was decided before."""
         options = self._request.options
         if options.lookup or options.lookup_sample is not None:
             seed = self._folder.seed
             lookup = Lookup(self._request, self._inputs, self._hooks, SystemClock(), seed)
             identity, self.stored = look_up_rows(lookup, identity, prepared, package)
+        earlier = self._inputs.earlier
+        if earlier is not None:
+            identity = earlier.revise(identity, prepared)
         decisions = Decisions(Path(self._request.settings.runs_dir), self._inputs.target)
         recalling = Recalling(self._inputs.plan, decisions, self._keeps)
         identity, remembered = recall(identity, prepared, package, recalling)
-        self.notes = (*remembered, *told(self.stored))
+        # A sync knows what it delivered itself.
+        self.notes = (*remembered, *(told(self.stored) if earlier is None else ()))
         return identity

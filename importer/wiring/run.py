@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import polars as pl
 
+from importer.core.identity import IdentityResult
 from importer.core.manifest import RunManifest, Stage
+from importer.pipeline.prepare import Prepared
 from importer.ports import PackageAccess
 from importer.state.run_folder import RunFolder
 
@@ -20,6 +23,18 @@ class Run:
     package: PackageAccess
     index: pl.DataFrame
     groups: pl.DataFrame
+
+
+class Earlier(Protocol):
+    """What was delivered before has a say in what is sent now, as it has in a sync."""
+
+    def revise(self, identity: IdentityResult, prepared: Prepared) -> IdentityResult:
+        """Return what is to be done with rows that would join what was delivered apart."""
+        ...
+
+    def settle(self, run: Run) -> None:
+        """Take rows out of what is sent whose payloads say nothing new."""
+        ...
 
 
 def with_limits(manifest: RunManifest, max_operations: int | None, free_operations: int | None) -> RunManifest:

@@ -248,6 +248,8 @@ def packaged_run(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunF
     decided = write_changed(checked.decided, sets, run.package)
     run.manifest = run.manifest.with_sets(tuple(sets.sets()))
     run.index = decided.index
+    if inputs.earlier is not None:
+        inputs.earlier.settle(run)
     write_frame(run.folder.package / GROUPS_FILE, run.groups)
     freeze(run.folder, inputs.schema, _content(request.mapping_path))
     with run.folder.create_ledger(run.manifest) as ledger:
@@ -265,14 +267,20 @@ def _content(mapping: Path) -> bytes | None:
     return None
 
 
-def guard_trips(run: Run) -> str | None:
-    """Say that more rows are rejected than the run allows; None where they are not."""
+def rejected_rows(run: Run) -> tuple[int, int]:
+    """Count the rejected rows, and all that were judged: those that are neither blank nor dropped by `where`."""
     judged = 0
     rejected = run.index.filter(pl.col("state") == "rejected").height
     for frame in run.package.rows_frames():
         states = frame["state"]
         judged += frame.height - int((states == "skipped").sum())
         rejected += int((states == "rejected").sum())
+    return rejected, judged
+
+
+def guard_trips(run: Run) -> str | None:
+    """Say that more rows are rejected than the run allows; None where they are not."""
+    rejected, judged = rejected_rows(run)
     limit = run.manifest.options.max_rejected_percent
     if judged and 100 * rejected / judged > limit:
         return f"{rejected} of {judged} rows are rejected, more than {limit:g} % (--max-rejected)"

@@ -43,13 +43,14 @@ def extend(
     order = pl.concat([order, schedule.order])
     run.index = schedule.index
     payloads = payloads_of(run, order)
+    digests = payloads.digests((cut.start, cut.stop) for cut in schedule.cuts)
     first = ledger.next_batch_id()
     counts = _with_values(run, _with_routes(run.manifest.counts, schedule, why))
     run.folder.write_order(order)
     ledger.add_batches(
         (
-            BatchSpec(first + number, cut.route, cut.start, cut.stop, cut.wave, payloads.digest(cut.start, cut.stop))
-            for number, cut in enumerate(schedule.cuts)
+            BatchSpec(first + number, cut.route, cut.start, cut.stop, cut.wave, digest)
+            for number, (cut, digest) in enumerate(zip(schedule.cuts, digests, strict=True))
         ),
         {ROUTES_META: orjson.dumps({route: entry.model_dump() for route, entry in counts.routes.items()}).decode()},
     )

@@ -160,6 +160,7 @@ def question(run: Run, runs_dir: Path, rows: int) -> str:
     coming = cost_now(run)
     reads = f" and up to {coming.lookups_at_most:,} profile reads" if coming.lookups_at_most else ""
     month = allowance_text(allowance_now(runs_dir, run.manifest.options.free_operations, coming))
+    merging = f"{counted(merges, 'group')} of rows may merge for ever" if merges else "no rows of it merge"
     in_turn, steps = _in_turn(run)
     slow = (
         f" {counted(in_turn, 'row')} of them go one at a time, each after the one before it in its group: "
@@ -173,7 +174,7 @@ def question(run: Run, runs_dir: Path, rows: int) -> str:
     )
     return (
         f"Send {counted(rows, 'row')} to store {target.store_name} ({target.store_id}) on {target.host}: "
-        f"{cost_text(coming)} billable operations{reads}, {counted(merges, 'group')} of rows may merge for ever."
+        f"{cost_text(coming)} billable operations{reads}, {merging}."
         f"{slow} {month[:1].upper()}{month[1:]}.{again}{warned} Go on?"
     )
 

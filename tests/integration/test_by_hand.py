@@ -194,3 +194,15 @@ def test_the_emulator_beside_the_runs_by_hand(at: Desk) -> None:
     """`--emulator` needs no account; the next command finds what the one before did."""
     made = at.done("profiles", "create", "Contact.email=local@example.com", "--emulator").splitlines()[0]
     assert at.done("profiles", "list", "--emulator") == f"{made}\n"
+
+
+def test_tables_stay_straight_and_show_what_cannot_be_seen(at: Desk) -> None:
+    """Wide letters take two columns; a line end or an escape sequence is written out."""
+    body = {
+        "traits": {"Contact": {"email": "wide@example.com", "firstName": "\u5f20\u4f1f", "lastName": "a\n\x1b[31mb"}}
+    }
+    profile_id = at.document("profiles", "create", "--json-body", "-", text=json.dumps(body))["profile_id"]
+    shown = at.done("profiles", "get", profile_id).splitlines()
+    assert shown[3:] == ["Contact.firstName  \u5f20\u4f1f", "Contact.lastName   a\\n\\u001b[31mb"]
+    listed = at.done("profiles", "traits", profile_id).splitlines()
+    assert "\x1b" not in "".join(listed)

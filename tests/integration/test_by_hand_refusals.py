@@ -143,3 +143,12 @@ def test_a_page_of_a_proxy_is_no_answer(at: Desk) -> None:
     at.emulator.switch_on({"fault": "html", "status": 200, "operations": ["ListStores"], "count": 1})
     ended = at.run("stores", "list")
     assert (ended.code, "captive portal" in ended.stderr, "<" in ended.stderr) == (5, True, False)
+
+
+def test_a_file_that_did_not_arrive_leaves_the_name_of_its_import(at: Desk) -> None:
+    """Which nothing comes of; the URL, which is a secret, is nowhere."""
+    at.emulator.switch_on({"fault": "expired-url", "count": 1})
+    ended = at.run(*COMMANDS["CreateProfilesImportV2"](Ids()))
+    assert ended.code == 5
+    assert re.search(r"mem_import_\w+ was made and waits for its file in vain", ended.stderr)
+    assert "X-Amz" not in ended.stdout + ended.stderr

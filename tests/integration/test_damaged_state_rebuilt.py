@@ -137,7 +137,7 @@ def test_a_rebuilt_ledger_sends_everything_once_more(midway: tuple[Workbench, Pa
     with pytest.raises(LedgerDamagedError) as caught:
         resume(ResumeRequest(run.name, settings), Hooks(), QUICK)
     assert exit_code_for(caught.value) == 7
-    assert f"`memory-importer resume {run.name} --rebuild-ledger`" in caught.value.hint
+    assert f"`memory-importer resume {run.name} --rebuild-ledger --runs-dir " in caught.value.hint
     assert sent_rows(bench) == before
 
     report = resume(ResumeRequest(run.name, settings, rebuild_ledger=True), Hooks(), QUICK)

@@ -68,6 +68,10 @@ class People:
         """Return the e-mail address."""
         return (("email", f"u{position}@example.com"),)
 
+    def further_identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
+        """Return a telephone number."""
+        return (("phone", f"+1415555{position:04d}"),)
+
     def follows(self, position: int) -> bool:
         """Nobody has an identifier of somebody else."""
         return False

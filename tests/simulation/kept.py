@@ -54,6 +54,10 @@ class KeptPayloads:
         """Return the identifiers of a row."""
         return self.kept.once(("identifiers", position), lambda: self.inner.identifiers(position))
 
+    def further_identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
+        """Return the further identifiers of a row."""
+        return self.kept.once(("further", position), lambda: self.inner.further_identifiers(position))
+
     def follows(self, position: int) -> bool:
         """Tell whether a row before this one holds one of its identifiers."""
         return self.kept.once(("follows", position), lambda: self.inner.follows(position))

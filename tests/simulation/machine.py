@@ -156,6 +156,11 @@ class BrittlePayloads:
         self._read()
         return self.inner.identifiers(position)
 
+    def further_identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
+        """Return the further identifiers of a row."""
+        self._read()
+        return self.inner.further_identifiers(position)
+
     def follows(self, position: int) -> bool:
         """Tell whether a row before this one holds one of its identifiers."""
         return self.inner.follows(position)

@@ -15,6 +15,7 @@ import pytest
 
 from importer.core.delivery import BatchSpec, EngineOptions, FailureKind, Pin
 from importer.core.engine_messages import (
+    AddIdentifier,
     Answered,
     CreateImport,
     LookedUp,
@@ -81,6 +82,11 @@ class Payloads:
         self._fail()
         return (("email", "a@example.com"), ("phone", "+13179580000"))
 
+    def further_identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
+        """Return two further identifiers."""
+        self._fail()
+        return (("phone", "+13179580001"), ("phone", "+13179580002"))
+
     def follows(self, position: int) -> bool:
         """Say what the test says."""
         return self.is_after
@@ -118,6 +124,11 @@ class Writer:
         self._called("patch")
         return Accepted("RQ")
 
+    def add_identifier(self, profile_id: str, id_type: str, value: str) -> Accepted:
+        """Take a further identifier."""
+        self._called("add-identifier")
+        return Accepted("RQ")
+
     def lookup(self, id_type: str, value: str) -> tuple[str, ...]:
         """Find what there is."""
         self._called(id_type)
@@ -136,7 +147,8 @@ class Writer:
 
 BULK = SendBulk(1, 0, 0, 10, frozenset())
 CREATE = CreateImport(1, 0, 0, 10, "name.csv")
-REQUESTS: list[Request] = [BULK, CREATE, Upload(1, 0, 0, 10, "imp"), Lookup(1, 3), Patch(1, 3, "p")]
+ROWS: list[Request] = [Lookup(1, 3), Patch(1, 3, "p"), AddIdentifier(1, 3, "p", 1)]
+REQUESTS: list[Request] = [BULK, CREATE, Upload(1, 0, 0, 10, "imp"), *ROWS]
 
 
 def carrier(folder: Path, writer: Writer, fault: BaseException | None = None) -> Carrier:

@@ -14,6 +14,7 @@ from importer.core.index import INDEX_SCHEMA
 from importer.core.schema import StoreSchema
 from importer.core.transform import TransformPlan
 from importer.pipeline.decide import Decided, Deciding, decide, identity_findings, read_values, write_changed
+from importer.pipeline.poor_rows import poor_lines
 from importer.pipeline.prepare import Prepared, Sinks, prepare
 from tests.support.fakes import (
     FakeIssues,
@@ -262,3 +263,18 @@ def test_rows_of_held_groups_lose_a_dropped_identifier_too() -> None:
     assert decided.index["code"].to_list() == ["merge-group"] * 4
     for line in (0, 2):
         assert "Contact.phone" not in bench.payload(decided, line)
+
+
+def test_rows_are_judged_the_same_in_stretches_of_any_length() -> None:
+    """A value may stand in every row, so they are not looked at all at once; those of one key stay together."""
+    rows: list[Cells] = [
+        (str(n % 7), f"k{n % 7}@x.com" if n % 3 else None, PHONE if n % 2 else None, "x" if n % 5 else None)
+        for n in range(40)
+        if n % 3 or n % 2
+    ]
+    rows = [row for row in rows if sum(value is not None for value in row[1:]) > 1]
+    bench = bench_of(*rows, *[("9", None, PHONE, "x"), ("8", "a@x.com", PHONE, None)], **DROP)
+    identity = bench.decide().identity
+    found = [poor_lines(bench.prepared, identity, bench.plan, length).tolist() for length in (1, 2, 3, 5, 100)]
+    assert found[0]
+    assert found == found[:1] * 5

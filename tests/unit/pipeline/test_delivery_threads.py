@@ -85,6 +85,10 @@ class FakePayloads:
         """Return two identifiers of a row."""
         return (("email", f"{position}@x"), ("phone", f"+{position}"))
 
+    def further_identifiers(self, position: int) -> tuple[tuple[str, str], ...]:
+        """Return a further identifier of a row."""
+        return (("phone", f"+9{position}"),)
+
     def follows(self, position: int) -> bool:
         """Nobody has an identifier of somebody else."""
         return False
@@ -106,6 +110,7 @@ class FakeWriter:
     status_url: bool = False
     rows: list[int] = field(default_factory=list)
     patched: list[int] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     uploads: dict[str, bytes] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
@@ -128,6 +133,13 @@ class FakeWriter:
         with self._lock:
             self.rows += orjson.loads(body)[0]
         return Accepted("RQ", "op", "/v1/ControlPlane/Operations/op" if self.status_url else None)
+
+    def add_identifier(self, profile_id: str, id_type: str, value: str) -> Accepted:
+        """Keep the value."""
+        self._called("add-identifier")
+        assert (profile_id, id_type) == (f"p{value[2:]}", "phone")
+        self.added.append(value)
+        return Accepted("RQ")
 
     def patch_profile(self, profile_id: str, body: bytes) -> Accepted:
         """Keep the position."""

@@ -36,7 +36,7 @@ class _Ledger:
     def results_within(self, start: int, stop: int) -> list[RowResult]:
         return [row for row in self.rows if start <= row.position < stop]
 
-    def patches(self) -> Iterator[tuple[str, int]]:
+    def follow_ups(self) -> Iterator[tuple[str, int]]:
         return ((row.request_id, row.position) for row in self.rows if row.request_id is not None)
 
 

@@ -168,6 +168,19 @@ def test_a_digest_is_of_rows_removals_and_salt(tmp_path: Path) -> None:
     assert len({digest, *others}) == 6
 
 
+@pytest.mark.parametrize("rows", [3, 30_000, 60_000])
+def test_digests_of_ranges_are_those_of_each(tmp_path: Path, rows: int) -> None:
+    """Short ranges are read together, never more than a bounded piece at once, and each has the digest of its own."""
+    drawn = [(0, f"p{number}@example.com", None, "x", number) for number in range(3)]
+    package = FakePackage(valid=[pl.DataFrame(drawn, schema=SCHEMA, orient="row")])
+    slots = np.arange(4 * rows, dtype=np.int64) % 3
+    payloads = PackagePayloads(package, slots, TRAITS, SETS, parts=tmp_path / "parts", salt="")
+    ranges = [(start, start + rows) for start in range(0, 4 * rows, rows)]
+    together = list(payloads.digests(ranges))
+    assert (len(package.takes), max(package.takes) <= 50_000) == ({3: 1, 30_000: 4, 60_000: 8}[rows], True)
+    assert together == [payloads.digest(*each) for each in ranges]
+
+
 def test_threads_may_ask_at_once(tmp_path: Path) -> None:
     """Answers do not depend on who asks beside."""
     payloads = payloads_of(tmp_path)
