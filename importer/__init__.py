@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         MergedProfileError,
         PackageChangedError,
         Problem,
+        ProblemsError,
         ProtocolError,
         RejectedRequestError,
         RetryableApiError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         SourceChangedError,
         SourceError,
         StateError,
+        SyncFileError,
     )
     from importer.ports import SourceOptions
     from importer.settings import Settings
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from importer.wiring.run_status import status
     from importer.wiring.runs import plan, validate
     from importer.wiring.sending import run_import as run
+    from importer.wiring.sync_opening import SyncRequest
+    from importer.wiring.syncing import run_sync
     from importer.wiring.verifying import VerifyRequest, verify
 
 _PLACES = {
@@ -68,6 +72,8 @@ _PLACES = {
     "importer.wiring.retrying": ("RetryRequest", "retry"),
     "importer.wiring.run_status": ("status",),
     "importer.wiring.runs": ("plan", "validate"),
+    "importer.wiring.sync_opening": ("SyncRequest",),
+    "importer.wiring.syncing": ("run_sync",),
     "importer.wiring.verifying": ("VerifyRequest", "verify"),
 }
 
@@ -87,6 +93,7 @@ __all__ = [
     "MergedProfileError",
     "PackageChangedError",
     "Problem",
+    "ProblemsError",
     "ProtocolError",
     "RejectedRequestError",
     "Report",
@@ -103,11 +110,14 @@ __all__ = [
     "SourceError",
     "SourceOptions",
     "StateError",
+    "SyncFileError",
+    "SyncRequest",
     "VerifyRequest",
     "plan",
     "resume",
     "retry",
     "run",
+    "run_sync",
     "status",
     "validate",
     "verify",

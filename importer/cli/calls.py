@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import rich_click as click
 from rich.console import Console
 
 from importer.cli import logs, signals
-from importer.cli.exits import show_error
+from importer.cli.exits import log_error, show_error
 from importer.core.manifest import RunOptions
 from importer.core.report import Report
 from importer.errors import ConfigError, RunInterrupted, SettingsError
@@ -25,7 +26,7 @@ from importer.reports.report_file import report_text
 from importer.reports.terminal import render_summary
 from importer.settings import Settings
 from importer.wiring.clock import SystemClock
-from importer.wiring.logged import LoggedProgress
+from importer.wiring.logged import LoggedProgress, end_of, log_end
 from importer.wiring.requests import Hooks, ReadOptions, RunRequest, SendOptions
 from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.retrying import RETRIED, RetryRequest, retry
@@ -158,7 +159,7 @@ def _cost_shown(given: Mapping[str, Any], hooks: Hooks) -> Hooks:
     def confirm(question: str) -> bool:
         if given.get("yes"):
             hooks.progress.finish()
-            click.echo(question.removesuffix(" Go on?"), err=True)
+            logs.say("agreed", question.removesuffix(" Go on?"), partial(click.echo, err=True))
         return hooks.confirm(question)
 
     return replace(hooks, confirm=confirm)
@@ -209,7 +210,8 @@ def hooks_of(given: Mapping[str, Any]) -> Iterator[Hooks]:
     monotonic_s = SystemClock().monotonic_s
     # What redraws itself in place and a log would write over each other.
     progress: ProgressSink = LoggedProgress(monotonic_s) if logs.is_shown() else open_progress(console, monotonic_s)
-    with signals.taken(lambda text: console.print(text, highlight=False)) as taken:
+    print_text = partial(console.print, highlight=False)
+    with signals.taken(lambda text: logs.say("stopping", text, print_text)) as taken:
 
         def confirm(question: str, flag: str, *, yes: bool) -> bool:
             with taken.giving_up():
@@ -235,11 +237,13 @@ def ask(question: str, progress: ProgressSink, flag: str, *, yes: bool) -> bool:
     """Ask on the terminal, unless the flag was given.
 
     Raises:
-        ConfigError: there is no terminal to ask.
+        ConfigError: there is no terminal to ask, or it is for a program's lines.
     """
     if yes:
         return True
     progress.finish()  # what is redrawn in place would cover the question
+    if logs.is_json():
+        raise ConfigError(f"{question} Nobody is asked with --log-format json", hint=f"give {flag}")
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigError(f"{question} There is no terminal to ask", hint=f"give {flag}")
     while True:
@@ -274,10 +278,17 @@ _LISTEN_S: Final = 0.2
 
 
 def show_report(report: Report, *, as_json: bool) -> None:
-    """Print a report, JSON or a summary, on standard output, and what ended the run early on standard error."""
+    """Print a report, JSON or a summary, on standard output, and what ended the run early on standard error.
+
+    The last line of a log says how it ended, too.
+    """
     if as_json:
         click.echo(report_text(report), nl=False)
     else:
         render_summary(report.model_copy(update={"error": None}), Console())
+    if report.error is not None and logs.is_json():
+        log_error(report.error, end_of(report))
+        return
+    log_end(report)
     if report.error is not None:
         show_error(report.error)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -48,26 +50,30 @@ def exit_code_for(error: ImporterError) -> int:
 
 
 @contextmanager
-def exits(*, as_json: Callable[[], bool], debug: Callable[[], bool]) -> Iterator[None]:
+def exits(
+    *, as_json: Callable[[], bool], debug: Callable[[], bool], log_json: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """Turn whatever ends a command into one line of cause, one of fix, and an exit code.
 
     Args:
         as_json: Tells whether standard output is for `report.json` alone.
         debug: Tells whether an error shows its traceback first.
+        log_json: Tells whether standard error is for lines of JSON alone.
     """
+    fail = partial(_fail, as_json=as_json, log_json=log_json)
     try:
         yield
     except ImporterError as error:
         if debug():
             traceback.print_exc()
         problems = tuple(str(problem) for problem in error.problems) if isinstance(error, ProblemsError) else ()
-        _fail(exit_code_for(error), error.message, error.hint or _again(error), problems, as_json=as_json())
+        fail(exit_code_for(error), error.message, error.hint or _again(error), problems)
     except click.UsageError as error:
-        _fail(2, error.format_message(), _usage(error), as_json=as_json())
+        fail(2, error.format_message(), _usage(error))
     except click.ClickException as error:
-        _fail(2, error.format_message(), "", as_json=as_json())
+        fail(2, error.format_message(), "")
     except (click.Abort, KeyboardInterrupt):
-        _fail(130, "stopped by Ctrl-C", "", as_json=as_json())
+        fail(130, "stopped by Ctrl-C", "")
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(141) from None
@@ -76,7 +82,7 @@ def exits(*, as_json: Callable[[], bool], debug: Callable[[], bool]) -> Iterator
     except BaseException as fault:  # noqa: BLE001 - the edge of the program; a panic of polars is no Exception
         if debug():
             traceback.print_exc()
-        _fail(*_unforeseen(fault), as_json=as_json())
+        fail(*_unforeseen(fault))
 
 
 def _again(error: ImporterError) -> str:
@@ -126,14 +132,35 @@ def show_error(error: ErrorReport) -> None:
     render_error(error.message, error.hint, Console(stderr=True), problems=problems)
 
 
-def _fail(code: int, message: str, hint: str, problems: tuple[str, ...] = (), *, as_json: bool) -> NoReturn:
+def log_error(error: ErrorReport, about: Mapping[str, object]) -> None:
+    """Say by the last line of a log of JSON what ended a command; `about` has its exit code and what else is known."""
+    from importer.cli import logs  # noqa: PLC0415 - start-up stays quick
+
+    if not logs.is_json():
+        logs.configure(0, as_json=True)  # it ended before its options were understood
+    said = {"error": error.message, "hint": error.hint, "problems": error.problems}
+    logs.tell("error", {**about, **said}, logging.ERROR)
+
+
+def _fail(
+    code: int,
+    message: str,
+    hint: str,
+    problems: tuple[str, ...] = (),
+    *,
+    as_json: Callable[[], bool],
+    log_json: Callable[[], bool],
+) -> NoReturn:
     from importer.core.report import ErrorReport, empty_report  # noqa: PLC0415 - start-up stays quick
 
     error = ErrorReport(message=message, hint=hint, problems=problems)
-    if as_json:
+    if as_json():
         import orjson  # noqa: PLC0415 - the same
 
         report = empty_report(error) | {"exit_code": code}
         click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
-    show_error(error)
+    if log_json():
+        log_error(error, {"exit_code": code})
+    else:
+        show_error(error)
     raise SystemExit(code)

@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, str]] = {
     "status": "importer.cli.status",
     "purge": "importer.cli.purge",
     "verify": "importer.cli.verify",
+    "sync": "importer.cli.sync",
     "events": "importer.cli.events",
     "mapping": "importer.cli.mapping",
     "schema": "importer.cli.schema",
@@ -102,8 +103,15 @@ def _flag(name: str) -> bool:
     return name in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
 
 
+def _logs_json() -> bool:
+    """Tell the same of `--log-format json`."""
+    arguments = sys.argv[1:]
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return _flag("--log-format=json") or ("--log-format", "json") in pairs
+
+
 def main() -> None:
     """Run the console command."""
-    with exits(as_json=lambda: _flag("--json"), debug=lambda: _flag("--debug")):
+    with exits(as_json=lambda: _flag("--json"), debug=lambda: _flag("--debug"), log_json=_logs_json):
         code = cli.main(prog_name="memory-importer", standalone_mode=False)
         raise SystemExit(code if isinstance(code, int) else 0)

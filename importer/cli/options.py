@@ -66,19 +66,43 @@ show_values_option = click.option(
 def _louder(context: click.Context, parameter: click.Parameter, count: int) -> None:  # noqa: ARG001 - click's signature
     """Add up what was given before and after the command's name."""
     if count:
-        from importer.cli.logs import configure  # noqa: PLC0415 - start-up stays quick
-
         context.meta[_VERBOSITY] = context.meta.get(_VERBOSITY, 0) + count
-        configure(context.meta[_VERBOSITY])
+        _configure_logs(context)
+
+
+def _formatted(context: click.Context, parameter: click.Parameter, value: str) -> None:  # noqa: ARG001 - the same
+    if value == JSON_LINES:
+        context.meta[_AS_JSON] = True
+        _configure_logs(context)
+
+
+def _configure_logs(context: click.Context) -> None:
+    from importer.cli.logs import configure  # noqa: PLC0415 - start-up stays quick
+
+    configure(context.meta.get(_VERBOSITY, 0), as_json=context.meta.get(_AS_JSON, False))
 
 
 _VERBOSITY: Final = "importer.verbosity"
+_AS_JSON: Final = "importer.log_json"
+JSON_LINES: Final = "json"
 _VERBOSE_HELP: Final = (
     "Say more on standard error: -v a line a stage and batch, -vv also one a request. Never values or addresses."
 )
 
 verbose_option = click.option(
     "-v", "--verbose", count=True, metavar=" ", expose_value=False, callback=_louder, help=_VERBOSE_HELP
+)
+
+
+log_format_option = click.option(
+    "--log-format",
+    type=click.Choice(["text", JSON_LINES]),
+    default="text",
+    show_default=True,
+    expose_value=False,
+    callback=_formatted,
+    help="json: standard error holds an object a line and nothing else: stages (with -v batches, with -vv requests), "
+    "and how it ended last. Nobody is asked then (--yes). Never values or addresses.",
 )
 
 
@@ -140,11 +164,15 @@ _PANELS: Final = {
         "--max-rejected",
         "--state",
         "--ignore-later",
+        "--first-run",
+        "--dry-run",
+        "--full-refresh",
+        "--override",
     ],
     "What it may cost": ["--max-operations", "--free-operations"],
     "Merge groups": ["--reading", "--lookup", "--lookup-sample"],
     "Sending": ["--settle", "--concurrency", "--max-rps", "--yes", "--stale-ok"],
-    "Output": ["--output", "--json", "--show-values", "--runs-dir", "--verbose", "--help"],
+    "Output": ["--output", "--json", "--show-values", "--runs-dir", "--skip-exit-code", "--verbose", "--log-format", "--help"],
 }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _WITH_PLAN: Final = frozenset(
     {"plan_run", "verbose", "proxy", "concurrency", "max_rps", "yes", "runs_dir", "as_json", "max_rejected", "settle"}
-    | {"max_operations", "free_operations", "stale_ok", "ignore_later"}
+    | {"max_operations", "free_operations", "stale_ok", "ignore_later", "log_format"}
 )
 """Options of `import` that say something about a run that is planned already."""
 
@@ -31,6 +31,7 @@ _WITH_PLAN: Final = frozenset(
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
+@options.log_format_option
 @options.in_panels
 @options.help_as_written
 def validate_command(**given: Any) -> None:
@@ -65,6 +66,7 @@ def validate_command(**given: Any) -> None:
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
+@options.log_format_option
 @options.in_panels
 @options.help_as_written
 def plan_command(**given: Any) -> None:
@@ -107,6 +109,7 @@ def plan_command(**given: Any) -> None:
 @options.show_values_option
 @options.runs_dir_option
 @options.json_option
+@options.log_format_option
 @options.in_panels
 @options.help_as_written
 @click.pass_context
@@ -193,6 +196,7 @@ def _refuse_beside_plan(context: click.Context) -> None:
 @sending_options.pace_options
 @options.runs_dir_option
 @options.json_option
+@options.log_format_option
 @options.in_panels
 @options.help_as_written
 def resume_command(**given: Any) -> None:
@@ -232,6 +236,7 @@ def resume_command(**given: Any) -> None:
 @sending_options.pace_options
 @options.runs_dir_option
 @options.json_option
+@options.log_format_option
 @options.in_panels
 @options.help_as_written
 def retry_command(**given: Any) -> None:

@@ -41,9 +41,10 @@ from importer.cli.sending_options import pace
 )
 @options.runs_dir_option
 @options.json_option
+@options.log_format_option
 @click.option_panel("What is read back", options=["--sample", "--all", "--rest", "--wait"])
 @click.option_panel("Reading", options=["--api-url", "--proxy", "--concurrency", "--max-rps", "--yes"])
-@click.option_panel("Output", options=["--json", "--show-values", "--runs-dir", "--verbose", "--help"])
+@click.option_panel("Output", options=["--json", "--show-values", "--runs-dir", "--verbose", "--log-format", "--help"])
 @options.help_as_written
 def verify_command(**given: Any) -> None:
     """Read delivered rows of RUN back from the store and compare them.

@@ -14,6 +14,7 @@ from importer.core.filled import FilledSet
 from importer.core.forecast import Reading
 from importer.core.schema import DataType
 from importer.core.stored_lookup import StoredLookup
+from importer.core.sync_counts import SyncCounts
 from importer.core.wire import WireTrait
 
 MANIFEST_VERSION: Final = 1
@@ -200,6 +201,7 @@ class RunManifest(_Frozen):
         working_folder: Where the command was given: source and mapping are named from there.
         sets: Filled sets by number: filled traits, removed traits.
         stored: What `--lookup` found; None where nothing was looked up.
+        sync: What a sync found its keys to be; None in any other run.
     """
 
     version: int = MANIFEST_VERSION
@@ -221,6 +223,7 @@ class RunManifest(_Frozen):
     options: RunOptions = Field(default_factory=RunOptions)
     counts: Counts = Field(default_factory=Counts)
     stored: StoredLookup | None = None
+    sync: SyncCounts | None = None
     notes: tuple[str, ...] = ()
 
     def filled_sets(self) -> tuple[FilledSet, ...]:

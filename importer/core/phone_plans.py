@@ -7,7 +7,9 @@ are built on first use and kept, so only the countries that occur in the data ar
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cache
 from typing import Any, Final
 
@@ -17,13 +19,22 @@ import phonenumbers
 import polars as pl
 from phonenumbers.phonemetadata import PhoneMetadata
 
+from importer.core.digit_patterns import DigitPatterns, DigitTable
+
 BoolArray = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.uint16]
 
 CODE_DIGITS: Final = 3
 """Digits of the longest calling code."""
 
 MAX_NATIONAL_DIGITS: Final = 17
 """The library reads no longer national number."""
+
+_ANSWER_LENGTHS: Final = CODE_DIGITS + MAX_NATIONAL_DIGITS + 2
+_CODE_BITS: Final = 0x3FF
+_MAY_BE_PREFIXED: Final = 0x400
+_VERDICT_BIT: Final = 11
+_NO_CODE: Final = "0"
 
 _TYPES: Final = (
     "premium_rate",
@@ -37,7 +48,9 @@ _TYPES: Final = (
     "fixed_line",
     "mobile",
 )
-_NOT_IN_RUST: Final = re.compile(r"\(\?[=!<]|\\[1-9]")
+_NOT_READ: Final = re.compile(r"\(\?[^:]|\\[^d]|[^0-9d|()?:$,{}\[\]\\-]")
+"""What neither Rust's engine nor `DigitPatterns` understands; metadata has had none of it so far."""
+
 _LITERAL: Final = re.compile(r"[0-9]+")
 
 
@@ -64,18 +77,6 @@ def slice_from(numbers: pl.Series, widths: npt.NDArray[np.uint32]) -> pl.Series:
         return numbers
     frame = pl.DataFrame({"number": numbers, "width": widths})
     return frame.select(pl.col("number").str.slice(pl.col("width"))).to_series()
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """One description of the metadata: a whole-number pattern and the lengths it is meant for."""
-
-    pattern: str
-    lengths: frozenset[int]
-
-    def matches(self, numbers: pl.Series) -> BoolArray:
-        """Tell which national numbers fit: pattern and length."""
-        return flags(numbers.str.contains(self.pattern)) & lengths_in(numbers, self.lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +107,34 @@ class Prefix:
         return flags(numbers.str.extract(self.pattern, self.replacing_group).is_not_null())
 
 
+class Verdict(IntEnum):
+    """What calling code, length and shape say of an E.164 number; the numbers fit two bits."""
+
+    FINE = 0
+    INVALID = 1
+    UNLIKELY = 2
+    UNDECIDED = 3
+
+
 @dataclass(frozen=True, slots=True)
 class RegionNumbers:
-    """What makes a number valid in one region of a calling code.
+    """What makes a number valid in one region of a calling code: a text that has these tags, and one of these lengths.
 
     Attributes:
-        leading: Digits that alone assign a number to the region; None where only validity does.
-        general: Every number of the region.
-        types: Shapes of its number types; a valid number fits one of them.
+        leading: Whether digits in front alone assign a number to the region, or only its validity.
+        general: Lengths of every number of the region.
+        types: Lengths of its number types; a valid number fits one of them.
     """
 
-    leading: str | None
-    general: Shape
-    types: tuple[Shape, ...]
+    leading: bool
+    general: frozenset[int]
+    types: tuple[frozenset[int], ...]
 
-    def valid(self, numbers: pl.Series) -> BoolArray:
-        """Tell which national numbers are valid in this region."""
-        typed = np.zeros(numbers.len(), dtype=np.bool_)
-        for shape in self.types:
-            typed |= shape.matches(numbers)
-        return typed & self.general.matches(numbers)
+
+_GENERAL: Final = -1
+_LEADING: Final = -2
+_PREFIX: Final = "prefix"
+Places = frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,9 @@ class CodePlan:
         prefix: National prefix of the main region.
         general: General shape of the main region, without regard to length.
         regions: In the library's order, which decides whose rules a number is judged by.
+        patterns: Of all regions: tagged with the region's number and `_GENERAL`, `_LEADING` or the number of a type;
+            and `_PREFIX` for the main region's national prefix.
+        start: Where a national number begins in the patterns.
         decidable: Whether all of its patterns run here.
     """
 
@@ -146,25 +158,30 @@ class CodePlan:
     prefix: Prefix | None
     general: str
     regions: tuple[RegionNumbers, ...]
+    patterns: DigitPatterns
+    start: Places
     decidable: bool
 
-    def possible(self, numbers: pl.Series) -> BoolArray:
-        """Tell which national numbers have a possible length."""
-        return lengths_in(numbers, self.lengths)
+    def answers(self, places: Places) -> npt.NDArray[np.uint16]:
+        """Return what holds of E.164 numbers whose national number ends in these places; see `judge_numbers`."""
+        if not self.decidable:
+            return np.full(_ANSWER_LENGTHS, self.code | Verdict.UNDECIDED << _VERDICT_BIT, dtype=np.uint16)
+        tags = self.patterns.tags(places)
+        about = self.code | (_MAY_BE_PREFIXED if _PREFIX in tags else 0)
+        verdicts = np.full(_ANSWER_LENGTHS, about | Verdict.INVALID << _VERDICT_BIT, dtype=np.uint16)
+        for length in self.lengths:
+            verdict = self._verdict(tags, length)
+            verdicts[length + len(str(self.code))] = about | verdict << _VERDICT_BIT
+        return verdicts
 
-    def valid(self, numbers: pl.Series) -> BoolArray:
-        """Tell which national numbers are valid: in the first region that claims them."""
-        result = np.zeros(numbers.len(), dtype=np.bool_)
-        left = np.arange(numbers.len())
-        for region in self.regions:
-            if left.size == 0:
-                break
-            here = numbers if left.size == numbers.len() else numbers.gather(left)
-            valid = region.valid(here)
-            claimed = valid if region.leading is None else flags(here.str.contains(region.leading))
-            result[left[claimed & valid]] = True
-            left = left[~claimed]
-        return result
+    def _verdict(self, tags: frozenset[Hashable], length: int) -> Verdict:
+        for number, region in enumerate(self.regions):
+            typed = any((number, kind) in tags and length in lengths for kind, lengths in enumerate(region.types))
+            valid = typed and (number, _GENERAL) in tags and length in region.general
+            claimed = (number, _LEADING) in tags if region.leading else valid
+            if claimed:
+                return Verdict.FINE if valid else Verdict.UNLIKELY
+        return Verdict.UNLIKELY
 
     def restripped(self, numbers: pl.Series) -> BoolArray:
         """Tell which national numbers the library might shorten once more: they begin with the national prefix."""
@@ -243,20 +260,73 @@ def calling_codes() -> npt.NDArray[np.uint16]:
     return table
 
 
+def judge_numbers(numbers: pl.Series) -> tuple[Codes, Codes, BoolArray]:
+    """Judge E.164 numbers by calling code, length and shape.
+
+    Args:
+        numbers: String, digits without ``+``, no nulls.
+
+    Returns:
+        `Verdict` of each; its calling code, 0 where none is in use; and whether the national number may begin with the
+        national prefix, which the library might take off once more: `CodePlan.restripped` knows.
+    """
+    answers = numbers_table().look_up(numbers)
+    return answers >> _VERDICT_BIT, answers & _CODE_BITS, (answers & _MAY_BE_PREFIXED) > 0
+
+
+@cache
+def numbers_table() -> DigitTable[tuple[str, Places]]:
+    """Return the table that `judge_numbers` looks numbers up in; it grows with the shapes of numbers that occur."""
+    return DigitTable(("", frozenset()), _after, _answers, _ANSWER_LENGTHS)
+
+
+def _after(state: tuple[str, Places], digit: int) -> tuple[str, Places]:
+    """Go on behind a digit: first through the calling code, then through the patterns of its plan."""
+    code, places = state
+    if _in_use(code):
+        return code, code_plan(int(code)).patterns.after(places, digit)
+    code += str(digit)
+    if _in_use(code):
+        return code, code_plan(int(code)).start
+    return (code if len(code) < CODE_DIGITS else _NO_CODE), places
+
+
+def _answers(state: tuple[str, Places]) -> npt.NDArray[np.uint16]:
+    code, places = state
+    if _in_use(code):
+        return code_plan(int(code)).answers(places)
+    return np.full(_ANSWER_LENGTHS, Verdict.INVALID << _VERDICT_BIT, dtype=np.uint16)
+
+
+def _in_use(code: str) -> bool:
+    return code[:1] not in ("", _NO_CODE) and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+
+
 @cache
 def code_plan(code: int) -> CodePlan:
     """Return the plan of a calling code in use."""
     names = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
     regions: list[Any] = [PhoneMetadata.metadata_for_region_or_calling_code(code, name) for name in names]
     main = regions[0]
+    patterns = DigitPatterns()
+    alone = len(regions) == 1
+    decidable = all(_is_read(region) for region in regions)
+    starts = [
+        start
+        for number, region in enumerate(regions if decidable else ())
+        for start in _add(patterns, number, region, alone=alone)
+    ]
+    if decidable and main.national_prefix_for_parsing:
+        starts.append(patterns.add(main.national_prefix_for_parsing, _PREFIX, whole=False))
     return CodePlan(
         code=code,
         lengths=_lengths(main.general_desc),
         prefix=_prefix(main),
         general=_anchored(main.general_desc.national_number_pattern, whole=True),
-        # a region alone with its code claims every number: its leading digits play no part
-        regions=tuple(_region_numbers(region, alone=len(regions) == 1) for region in regions),
-        decidable=all(_runs_in_rust(region) for region in regions),
+        regions=tuple(_region_numbers(region, alone=alone) for region in regions),
+        patterns=patterns,
+        start=patterns.closed(frozenset(starts)),
+        decidable=decidable,
     )
 
 
@@ -271,7 +341,7 @@ def region_plan(region: str) -> RegionPlan:
         general=_anchored(metadata.general_desc.national_number_pattern, whole=True),
         lengths=_lengths(metadata.general_desc),
         max_length=max(metadata.general_desc.possible_length),
-        decidable=_runs_in_rust(metadata),
+        decidable=_is_read(metadata),
     )
 
 
@@ -291,31 +361,35 @@ def _prefix(metadata: Any) -> Prefix | None:
 
 
 def _region_numbers(metadata: Any, *, alone: bool) -> RegionNumbers:
-    by_lengths: dict[frozenset[int], list[str]] = {}
-    for name in _TYPES:
-        description = getattr(metadata, name)
-        if description is None or not description.national_number_pattern:
-            continue
-        lengths = frozenset(description.possible_length or metadata.general_desc.possible_length)
-        patterns = by_lengths.setdefault(lengths, [])
-        if description.national_number_pattern not in patterns:
-            patterns.append(description.national_number_pattern)
     return RegionNumbers(
-        leading=_anchored(metadata.leading_digits, whole=False) if metadata.leading_digits and not alone else None,
-        general=Shape(
-            _anchored(metadata.general_desc.national_number_pattern, whole=True),
-            frozenset(metadata.general_desc.possible_length),
-        ),
+        # A region alone with its code claims every number: its leading digits play no part.
+        leading=bool(metadata.leading_digits) and not alone,
+        general=frozenset(metadata.general_desc.possible_length),
         types=tuple(
-            Shape(_anchored("|".join(patterns), whole=True), lengths - {-1}) for lengths, patterns in by_lengths.items()
+            frozenset(description.possible_length or metadata.general_desc.possible_length) - {-1}
+            for description in _types(metadata)
         ),
     )
 
 
-def _runs_in_rust(metadata: Any) -> bool:
-    """Tell whether no pattern of a region needs look-around or back-references."""
+def _types(metadata: Any) -> list[Any]:
+    descriptions = [getattr(metadata, name) for name in _TYPES]
+    return [each for each in descriptions if each is not None and each.national_number_pattern]
+
+
+def _add(patterns: DigitPatterns, number: int, metadata: Any, *, alone: bool) -> Iterator[int]:
+    """Add the patterns of a region; yield where they begin."""
+    yield patterns.add(metadata.general_desc.national_number_pattern, (number, _GENERAL), whole=True)
+    if metadata.leading_digits and not alone:
+        yield patterns.add(metadata.leading_digits, (number, _LEADING), whole=False)
+    for kind, description in enumerate(_types(metadata)):
+        yield patterns.add(description.national_number_pattern, (number, kind), whole=True)
+
+
+def _is_read(metadata: Any) -> bool:
+    """Tell whether all patterns of a region are understood here."""
     patterns = [metadata.international_prefix, metadata.national_prefix_for_parsing, metadata.leading_digits]
     for name in ("general_desc", *_TYPES):
         description = getattr(metadata, name)
         patterns.append(description.national_number_pattern if description is not None else None)
-    return not any(pattern and _NOT_IN_RUST.search(pattern) for pattern in patterns)
+    return not any(pattern and _NOT_READ.search(pattern) for pattern in patterns)

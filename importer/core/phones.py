@@ -16,7 +16,7 @@ import numpy.typing as npt
 import phonenumbers
 import polars as pl
 
-from importer.core.phone_plans import CODE_DIGITS, RegionPlan, calling_codes, code_plan, flags, region_plan
+from importer.core.phone_plans import RegionPlan, Verdict, code_plan, flags, judge_numbers, region_plan
 
 PHONES_SCHEMA: Final = pl.Schema({"e164": pl.String, "code": pl.String})
 """What `normalise_phones` returns."""
@@ -70,10 +70,12 @@ _PLACEHOLDER_DIGITS: Final = (
     *(f"{code}{digits}" for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE for digits in _PLACEHOLDERS),
 )
 
-# codes by small number while columns are worked on; 0 is "fine"
-_FINE, _INVALID, _AMBIGUOUS, _UNLIKELY = 0, 1, 2, 3
-_CODES: Final = pl.Series(
-    [None, PhoneIssue.INVALID.value, PhoneIssue.AMBIGUOUS.value, PhoneIssue.UNLIKELY.value], dtype=pl.String
+# codes by small number while columns are worked on
+_INVALID, _AMBIGUOUS = 0, 1
+_CODES: Final = pl.Series([PhoneIssue.INVALID.value, PhoneIssue.AMBIGUOUS.value], dtype=pl.String)
+_CODE_OF_VERDICT: Final = pl.Series(
+    [{Verdict.INVALID: PhoneIssue.INVALID.value, Verdict.UNLIKELY: PhoneIssue.UNLIKELY.value}.get(v) for v in Verdict],
+    dtype=pl.String,
 )
 
 _Rows = npt.NDArray[np.intp]
@@ -226,34 +228,19 @@ class _Result:
         """Give the verdict on E.164 candidates without their ``+``: calling code and length accept."""
         if rows.size == 0:
             return
-        codes = calling_codes()[digits.str.slice(0, CODE_DIGITS).cast(pl.UInt16).to_numpy()]
-        order = np.argsort(codes, kind="stable")
-        in_order = codes[order]
-        starts = np.flatnonzero(np.concatenate([[True], in_order[1:] != in_order[:-1]]))
-        for start, end in zip(starts, [*starts[1:], in_order.size], strict=True):
-            some = order[start:end]
-            self._judge_code(rows[some], digits.gather(some), int(in_order[start]))
-
-    def _judge_code(self, rows: _Rows, digits: pl.Series, calling_code: int) -> None:
-        """Give the verdict on candidates of one calling code; 0 is none in use."""
-        if calling_code == 0:
-            self.put_code(rows, np.full(rows.size, _INVALID))
-            return
-        plan = code_plan(calling_code)
-        if not plan.decidable:
-            self.leave(rows)
-            return
-        numbers = digits.str.slice(len(str(calling_code)))
-        left = plan.restripped(numbers)
-        if left.any():
-            self.leave(rows[left])
-            kept = np.flatnonzero(~left)
-            rows, digits, numbers = rows[kept], digits.gather(kept), numbers.gather(kept)
-        possible = plan.possible(numbers)
-        code = np.where(plan.valid(numbers), _FINE, _UNLIKELY)
-        code[~possible] = _INVALID
-        frame = digits.to_frame("digits").select(pl.when(pl.Series(possible)).then("+" + pl.col("digits")))
-        self.put(rows, frame.to_series(), _CODES.gather(code))
+        verdicts, codes, prefixed = judge_numbers(digits)
+        undecided = verdicts == Verdict.UNDECIDED
+        for code in np.unique(codes[prefixed]).tolist():
+            some = np.flatnonzero(prefixed & (codes == code))
+            numbers = digits.gather(some).str.slice(len(str(code)))
+            undecided[some] |= code_plan(code).restripped(numbers)
+        if undecided.any():
+            self.leave(rows[undecided])
+            kept = np.flatnonzero(~undecided)
+            rows, digits, verdicts = rows[kept], digits.gather(kept), verdicts[kept]
+        usable = pl.Series(verdicts != Verdict.INVALID)
+        e164 = digits.to_frame("digits").select(pl.when(usable).then("+" + pl.col("digits"))).to_series()
+        self.put(rows, e164, _CODE_OF_VERDICT.gather(verdicts))
 
     def frame(self) -> pl.DataFrame:
         """Join the pieces; rows nobody put are null."""

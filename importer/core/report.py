@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from importer.core.live import Live
 from importer.core.stored_lookup import StoredLookup
+from importer.core.sync_counts import SyncCounts
 
 Count = Annotated[int, Field(ge=0)]
 Counts = dict[str, Count]
@@ -302,6 +303,7 @@ class Report(_Model):
         merge_groups: See `MergeGroups`.
         stored: What `--lookup` found in the store; None where nothing was looked up, so that merges with profiles that
             are there already are not known.
+        sync: What a sync found its keys to be; None in any other run.
         operations: See `Operations`.
         allowance: The month's free operations beside them; None in a validation.
         cleared: Values that are or will be cleared, by trait.
@@ -336,6 +338,7 @@ class Report(_Model):
     requests: Counts = Field(default_factory=dict)
     merge_groups: MergeGroups = MergeGroups()
     stored: StoredLookup | None = None
+    sync: SyncCounts | None = None
     operations: Operations = Operations()
     allowance: Allowance | None = None
     cleared: Counts = Field(default_factory=dict)

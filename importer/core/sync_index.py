@@ -5,7 +5,7 @@ The service keeps every identifier a profile ever got, so an old one counts as m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -50,7 +50,7 @@ class Owners:
     values: Mapping[str, Owned]
 
 
-def owners_of(pieces: Sequence[pl.DataFrame]) -> Owners:
+def owners_of(pieces: Iterable[pl.DataFrame]) -> Owners:
     """Number a snapshot.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from importer.core.manifest import Target
+from importer.core.sync_counts import SyncCounts
 
 STATE_VERSION: Final = 1
 KEPT_RUNS: Final = 200
@@ -17,34 +18,6 @@ Count = Annotated[int, Field(ge=0)]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
-
-
-class SyncCounts(_Frozen):
-    """What a run found the source's keys to be, beside what was delivered before.
-
-    Attributes:
-        mode: ``full``, ``upsert`` or ``mirror``.
-        number: Of the run; 0 in a dry run.
-        whole: Every row of the source was asked for, none left out by a cursor.
-        keys_before: Keys delivered before.
-        new: Keys that were never delivered.
-        changed: Keys that say something else now.
-        due: Keys that were refused, or of which nobody knows whether they arrived.
-        unchanged: Keys that say what was delivered last.
-        parked: Keys that were refused so often that they wait until they change.
-        brakes: Names of the brakes that hold the run.
-    """
-
-    mode: str
-    number: Count = 0
-    whole: bool = True
-    keys_before: Count = 0
-    new: Count = 0
-    changed: Count = 0
-    due: Count = 0
-    unchanged: Count = 0
-    parked: Count = 0
-    brakes: tuple[str, ...] = ()
 
 
 class SyncRun(_Frozen):

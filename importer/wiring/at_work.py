@@ -10,6 +10,7 @@ from importer.reports.progress_file import PROGRESS_NAME, QUESTION, ProgressFile
 from importer.state.lock import RUN_LOCK, is_held
 from importer.state.run_folder import RunFolder
 from importer.wiring.clock import SystemClock
+from importer.wiring.logged import log_run
 from importer.wiring.requests import Hooks
 
 
@@ -20,6 +21,7 @@ def at_work(hooks: Hooks, folder: RunFolder) -> Hooks:
     file, others tell whether a process works on the run.
     """
     hooks.begun()
+    log_run(folder.run_id)
     said = ProgressFile(hooks.progress, folder.path / PROGRESS_NAME, SystemClock())
     return replace(
         hooks,

@@ -240,6 +240,7 @@ def report_base(run: RunFolder, manifest: RunManifest) -> Report:
         ),
         mapping=MappingReport(name=manifest.mapping_name, fingerprint=manifest.mapping_fingerprint),
         schema_fingerprint=manifest.schema_fingerprint,
+        sync=manifest.sync,
         started_at=manifest.created_at,
         folder=str(run.path),
     )

@@ -1,4 +1,4 @@
-"""Tells the log of `memory_importer` how a run goes: its stages, and what becomes of its batches.
+"""Tells the log of `memory_importer` how a run goes: its stages, what becomes of its batches, and how it ended.
 
 A record's ``event`` says what happened and its arguments are the event's fields, so that whoever formats it has both.
 None of them is a cell value, an identifier or a URL.
@@ -13,6 +13,7 @@ from typing import Final
 
 from importer.core.delivery import BatchEntry, Changes, RowResult
 from importer.core.lifecycle import BatchState
+from importer.core.report import Report
 from importer.ports import Ledger
 
 _LOG: Final = logging.getLogger("memory_importer")
@@ -24,6 +25,12 @@ _BATCH: Final = (
     "batch %(batch)d %(state)s route=%(route)s rows=%(rows)d attempts=%(attempts)d status=%(status)s code=%(code)s "
     "request_id=%(request_id)s import_id=%(import_id)s"
 )
+
+_RUN: Final = "run %(run)s"
+_ENDED: Final = "ended exit_code=%(exit_code)s rows_read=%(rows_read)d outcomes=%(outcomes)s"
+
+BATCH_LEVEL: Final = 15
+"""Batches are told of at this level: less than a stage, which is information, and more than a request."""
 
 EVERY_S: Final = 5.0
 """Seconds between two lines about the progress of one stage, at least."""
@@ -85,9 +92,35 @@ class LoggedProgress:
             self._stage = None
 
 
+def log_run(run_id: str) -> None:
+    """Say which run this process works on from now on."""
+    _LOG.info(_RUN, {"run": run_id}, extra={"event": "run"})
+
+
+def log_end(report: Report) -> None:
+    """Say how a run ended, in counts."""
+    _LOG.info(_ENDED, end_of(report), extra={"event": "ended"})
+
+
+def end_of(report: Report) -> dict[str, object]:
+    """Return what a log should have of a report: ids, codes and counts."""
+    return {
+        "command": report.command,
+        "exit_code": report.exit_code,
+        "rows_read": report.rows_read,
+        "outcomes": report.outcomes,
+        "issues": report.issues,
+        "verified": report.verified,
+        "requests": report.requests,
+        "operations": {"at_least": report.operations.at_least, "at_most": report.operations.at_most},
+        "store": report.target and report.target.store_id,
+        "folder": report.folder,
+    }
+
+
 def logged_ledger(ledger: Ledger) -> Ledger:
     """Return a ledger that also tells the log what becomes of batches; the same one if nobody listens."""
-    return _LoggedLedger(ledger) if _LOG.isEnabledFor(logging.INFO) else ledger
+    return _LoggedLedger(ledger) if _LOG.isEnabledFor(BATCH_LEVEL) else ledger
 
 
 class _LoggedLedger:
@@ -106,7 +139,7 @@ class _LoggedLedger:
         for entry in changes.batches:
             if entry.state not in _SILENT and self._told.get(entry.spec.batch_id) is not entry.state:
                 self._told[entry.spec.batch_id] = entry.state
-                _LOG.info(_BATCH, _fields(entry), extra={"event": "batch"})
+                _LOG.log(BATCH_LEVEL, _BATCH, _fields(entry), extra={"event": "batch"})
 
 
 def _fields(entry: BatchEntry) -> dict[str, object]:

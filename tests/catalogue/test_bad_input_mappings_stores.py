@@ -17,6 +17,7 @@ from tests.support.cli import CREDENTIALS, ROOT
 from tests.support.here import run_here
 from tests.support.interposed import interposed
 from tests.support.loopback import Reply, Seen
+from tests.support.runs import workbench
 
 SOURCE: Final = f"email,name,points\n{CANARY}@example.com,{CANARY},1\n".encode()
 OTHER_STORE: Final = "mem_store_00000000000000000000000002"
@@ -137,6 +138,19 @@ CASES: Final = {
 def test_what_comes_of_a_mapping_that_does_not_fit(case: Case, tmp_path: Path) -> None:
     """Each is refused in preflight with its place and what to write instead, or taken as it is meant."""
     try_out(case, tmp_path)
+
+
+@pytest.mark.parametrize(("count", "route"), [(99, "import"), (MANY, "bulk")])
+def test_more_traits_than_an_import_has_columns_go_by_bulk(count: int, route: str, tmp_path: Path) -> None:
+    """At 100 columns a part carries them; beyond that nothing is refused, and the report gives the reason."""
+    columns = {"email": "Contact.email"} | {f"c{n}": f"Wide{n // 90}.c{n}" for n in range(count)}
+    mapping = {"version": 1, "columns": columns, "routing": {"import_min_rows": 1}}
+    (tmp_path / "wide.csv").write_bytes(wide(count))
+    with workbench(tmp_path, mapping) as bench:
+        report = importer.plan(bench.request(tmp_path / "wide.csv"))
+    assert {name: found.rows for name, found in report.routes.items() if found.rows} == {route: 1}
+    if route == "bulk":
+        assert report.routes[route].reasons == {"more than 100 columns": 1}
 
 
 def protecting(seen: Seen) -> Reply | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from importer.core.delivery import ApiFailure, FailureKind
 from importer.core.engine_messages import (
@@ -20,7 +23,7 @@ from importer.core.engine_messages import (
 )
 from importer.core.lifecycle import BatchState, FinishReason, RowState
 from importer.core.route import Route
-from tests.support.engine_driver import ACCEPTED, LOST, Run, bulk, with_operation
+from tests.support.engine_driver import ACCEPTED, DOWN, LOST, THROTTLED, Run, bulk, with_operation
 
 REFUSED = ApiFailure(FailureKind.REJECTED, 400, 520046)
 ROUTE = Route.BULK_IDENTIFIERS
@@ -141,3 +144,72 @@ def test_halves_of_a_refused_body_keep_their_route() -> None:
     run = Run(bulk(1, route=ROUTE), serve).go()
     assert run.rows_by_state() == {"failed": 1, "accepted": 9}
     assert {r.position for _, r in run.log if isinstance(r, AddIdentifier)} == set(range(10)) - {4}
+
+
+# --- killed at any moment, whatever the network does -----------------------------------------------------------------
+
+
+class _KilledError(Exception):
+    """The process is gone: what was recorded stands, what was out is not known."""
+
+
+@dataclass
+class _Shaky:
+    """A service that applies what reaches it, over a network that loses requests and answers as a script says."""
+
+    script: list[str]
+    sent: frozenset[int] = frozenset()
+    added: set[tuple[int, int]] = field(default_factory=set)
+    asked: int = 0
+    killed_at: int = -1
+
+    def __call__(self, request: Request, _now_s: float) -> Answer | ApiFailure:
+        self.asked += 1
+        if self.asked == self.killed_at:
+            raise _KilledError
+        fate = self.script[self.asked % len(self.script)]
+        if fate in ("down", "throttled"):
+            return DOWN if fate == "down" else THROTTLED
+        answer = self._applied(request)
+        return LOST if fate == "lost" else answer
+
+    def _applied(self, request: Request) -> Answer:
+        match request:
+            case SendBulk(start=start, stop=stop, skip=skip):
+                self.sent |= frozenset(range(start, stop)) - skip
+                return ACCEPTED
+            case Lookup(position=position):
+                assert position in self.sent
+                return LookedUp((f"p{position}",))
+            case AddIdentifier(position=position, profile_id=profile_id, identifier=number):
+                assert profile_id == f"p{position}"
+                self.added.add((position, number))
+                return Added("RQ", more=number == 0 and position % 2 == 0)
+        raise AssertionError(request)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(["ok", "ok", "ok", "lost", "down", "throttled"]), min_size=7, max_size=11),
+    st.lists(st.integers(1, 25), max_size=4),
+)
+def test_a_row_that_is_accepted_has_all_of_its_identifiers(script: list[str], kills: list[int]) -> None:
+    """Killed again and again, in any weather: no addition goes before its body, none that is owed is forgotten."""
+    service = _Shaky(script)
+    run = Run(bulk(2, rows=4, route=ROUTE), service)
+    for further in kills:
+        service.killed_at = service.asked + further
+        with suppress(_KilledError):
+            run.go(resumed=True)
+        run = Run((), service, batches=run.batches, rows=run.rows, now_s=run.now_s)
+    service.killed_at = -1
+    run.go(resumed=True)
+    if "ok" not in script:
+        return  # nothing is ever answered, and the run stops for want of success
+    assert run.reason is FinishReason.COMPLETED
+    for position, state in run.outcomes().items():
+        assert state in ("accepted", "unknown")
+        if state == "accepted":
+            owed = {(position, 0), (position, 1)} if position % 2 == 0 else {(position, 0)}
+            assert run.rows[position].state is RowState.ADDED
+            assert owed <= service.added

@@ -8,7 +8,7 @@ import phonenumbers
 import polars as pl
 import pytest
 
-from importer.core.phone_plans import calling_codes, code_plan, region_plan
+from importer.core.phone_plans import calling_codes, code_plan, numbers_table, region_plan
 from importer.core.phones import (
     PHONES_SCHEMA,
     is_placeholder_phone,
@@ -118,31 +118,43 @@ def test_no_text_is_no_number() -> None:
 
 
 def test_every_plan_runs_in_this_engine() -> None:
-    """Every pattern of the metadata compiles in Rust, so no country is left to the slow path."""
-    for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
-        plan = code_plan(code)
-        assert plan.decidable
-        for region in plan.regions:
-            patterns = [region.general.pattern, *(shape.pattern for shape in region.types)]
-            pl.Series(["12"]).to_frame("n").select(
-                pl.col("n").str.contains(pattern).alias(str(number)) for number, pattern in enumerate(patterns)
-            )
+    """Every pattern of the metadata is understood, so no country is left to the slow path."""
+    assert all(code_plan(code).decidable for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
     assert all(region_plan(region).decidable for region in phonenumbers.SUPPORTED_REGIONS)
+
+
+def test_example_numbers_of_every_country() -> None:
+    """Numbers of each region and type, a digit more and a digit less, get the verdict of the library."""
+    examples = [
+        phonenumbers.example_number_for_type(region, kind)
+        for region in sorted(phonenumbers.SUPPORTED_REGIONS)
+        for kind in (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.TOLL_FREE)
+    ]
+    examples += [phonenumbers.example_number_for_non_geo_entity(code) for code in (800, 870, 883)]
+    whole = [f"+{each.country_code}{each.national_number}" for each in examples if each is not None]
+    texts = [text for each in whole for text in (each, each[:-1], each + "5")]
+    expected = [reference_phone(text, None) for text in texts]
+    assert normalise_phones(pl.Series(texts), None).rows() == expected
+    assert len({code for _, code in expected}) == 3
+
+
+def forget_plans() -> None:
+    """Let the metadata be read anew."""
+    for made in (region_plan, code_plan, numbers_table):
+        made.cache_clear()
 
 
 def test_plans_that_do_not_run_go_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a future metadata needs look-around the library decides, with the same answers."""
     import re
 
-    monkeypatch.setattr("importer.core.phone_plans._NOT_IN_RUST", re.compile(""))
-    region_plan.cache_clear()
-    code_plan.cache_clear()
+    monkeypatch.setattr("importer.core.phone_plans._NOT_READ", re.compile(""))
+    forget_plans()
     try:
         texts = pl.Series(["+4930123456", "030 123456"])
         assert normalise_phones(texts, "DE").rows() == [("+4930123456", None)] * 2
     finally:
-        region_plan.cache_clear()
-        code_plan.cache_clear()
+        forget_plans()
 
 
 def test_calling_codes_by_leading_digits() -> None:

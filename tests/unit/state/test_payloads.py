@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import pytest
 
 from importer.core.filled import FilledSet
 from importer.core.schema import DataType

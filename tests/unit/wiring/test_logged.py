@@ -15,7 +15,7 @@ from importer.core.lifecycle import BatchState
 from importer.core.route import Route
 from importer.errors import StateError
 from importer.state.ledger import SqliteLedger
-from importer.wiring.logged import EVERY_S, LoggedProgress, logged_ledger
+from importer.wiring.logged import BATCH_LEVEL, EVERY_S, LoggedProgress, logged_ledger
 
 NAME: Final = "memory_importer"
 
@@ -52,7 +52,7 @@ class Told:
 @pytest.fixture
 def told(caplog: pytest.LogCaptureFixture) -> Iterator[Told]:
     """Return what is logged from now on."""
-    with caplog.at_level(logging.INFO, NAME):
+    with caplog.at_level(BATCH_LEVEL, NAME):
         yield Told(caplog)
 
 

@@ -1,0 +1,134 @@
+"""`sync`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import rich_click as click
+
+from importer.cli import options, sending_options
+
+file_argument = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
+
+_BRAKES = ("empty", "rows", "rejected", "changes", "removals", "operations")
+
+
+@click.group("sync")
+def sync_command() -> None:
+    """Keep a store in step with a file or a query: only what changed is sent."""
+
+
+@sync_command.command("run")
+@file_argument
+@click.option("--first-run", is_flag=True, help="There is no snapshot yet, and that is right; give it once.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent; nothing is sent, and nothing moves.")
+@click.option(
+    "--full-refresh", is_flag=True, help="Ask for all rows, whatever the cursor; unchanged ones are not sent."
+)
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="Send only the first N rows that would go.")
+@click.option(
+    "--override",
+    "overrides",
+    metavar="BRAKE",
+    multiple=True,
+    type=click.Choice(_BRAKES),
+    help=f"Let this one run pass a brake: {', '.join(_BRAKES)}. May be given again.",
+)
+@click.option(
+    "--skip-exit-code",
+    metavar="N",
+    type=click.IntRange(1, 255),
+    help="Exit with N in the place of 0 when there was nothing to send, for example 99: Airflow then skips what follows.",
+)
+@options.target_options
+@click.option(
+    "--concurrency",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Requests in flight at most.",
+)
+@click.option(
+    "--max-rps",
+    metavar="RATE",
+    type=click.FloatRange(0, min_open=True),
+    help="Requests a second at most; learned from the service if not given.",
+)
+@options.show_values_option
+@options.json_option
+@options.in_panels
+@options.help_as_written
+def run_command(**given: Any) -> None:
+    """Run the sync of FILE once, then end; it asks nothing.
+
+    Reads what FILE names, sends the rows whose payload is another than the one
+    delivered last, and remembers what became of them. What it knows is in
+    FILE.state, beside FILE. A run that was interrupted is gone on with first;
+    a second process ends with exit code 7.
+
+        memory-importer sync run customers.sync.yaml --first-run
+        memory-importer sync run customers.sync.yaml
+
+    Exit code 6: a brake tripped and nothing was sent; look, then run once with
+    --override BRAKE. Exit code 3: sent, but some rows need a look. docs/sync.md
+    has the file's format.
+    """
+    from importer.cli.calls import show_report  # noqa: PLC0415 - start-up stays quick
+    from importer.cli.sync_calls import call_run  # noqa: PLC0415 - the same
+    from importer.wiring.syncing import nothing_done  # noqa: PLC0415 - the same
+
+    report = call_run(given)
+    show_report(report, as_json=given["as_json"])
+    skips = given["skip_exit_code"] is not None and nothing_done(report)
+    raise SystemExit(given["skip_exit_code"] if skips else report.exit_code)
+
+
+@sync_command.command("status")
+@file_argument
+@click.option("--json", "as_json", is_flag=True, help="Print it as one JSON document.")
+@options.help_as_written
+def status_command(**given: Any) -> None:
+    """Say how the sync of FILE stands: what it delivered, what is due, its last run.
+
+    Nothing is asked of source or store, and a run that goes on is not disturbed.
+
+        memory-importer sync status customers.sync.yaml
+    """
+    from importer.cli.sync_calls import show_status  # noqa: PLC0415 - start-up stays quick
+
+    show_status(given)
+
+
+@sync_command.command("history")
+@file_argument
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line (NDJSON), oldest first.")
+@options.help_as_written
+def history_command(**given: Any) -> None:
+    """List the runs of the sync of FILE, newest first.
+
+    The reports of a run are in FILE.state/runs.
+
+        memory-importer sync history customers.sync.yaml
+    """
+    from importer.cli.sync_calls import show_history  # noqa: PLC0415 - start-up stays quick
+
+    show_history(given)
+
+
+@sync_command.command("reset")
+@file_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@options.help_as_written
+def reset_command(**given: Any) -> None:
+    """Forget what the sync of FILE delivered: the next run sends everything; asks.
+
+    The store keeps what it has, and the reports of the runs stay. The next run
+    needs --first-run. Until then nothing tells which identifier was delivered
+    under which key, so rows that would join two keys are not found.
+
+        memory-importer sync reset customers.sync.yaml
+    """
+    from importer.cli.sync_calls import reset  # noqa: PLC0415 - start-up stays quick
+
+    reset(given)

@@ -1,0 +1,115 @@
+"""Moving a snapshot by what became of a run: once, whatever happens on the way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+
+from importer.core.manifest import Stage
+from importer.core.report import FinalState
+from importer.core.snapshot import TraitSets, advanced
+from importer.core.sync_changes import PARKED
+from importer.core.sync_state import PendingRun, SyncState
+from importer.errors import StateError
+from importer.pipeline.sent_again import history
+from importer.pipeline.sync_payloads import Sent, results_in_step, results_of_run
+from importer.state.ledger import SqliteLedger
+from importer.state.lock import RunLock
+from importer.state.removal import packed_folders, remove
+from importer.state.run_folder import RunFolder, RunsFolder
+from importer.state.snapshot_file import SnapshotFile, SnapshotMeta, SnapshotWriter
+from importer.state.sync_folder import SyncFolder
+from importer.wiring.clock import CLOCK
+from importer.wiring.finishing import delivered_by
+from importer.wiring.reopening import load_run
+from importer.wiring.run import Run
+from importer.wiring.sync_known import read_keys
+
+
+def commit(folder: SyncFolder, state: SyncState) -> SyncState:
+    """Put what became of the pending run into the snapshot, and forget that it is pending.
+
+    A kill on the way does no harm: the snapshot says after which run it was written, and is not moved by one twice.
+
+    Args:
+        folder: Of the sync; the caller has its lock.
+        state: Its memory.
+
+    Raises:
+        StateError: run or snapshot are damaged, or cannot be written.
+    """
+    pending = state.pending
+    if pending is None:
+        return state
+    run_folder = RunFolder(folder.runs / pending.run_id)
+    with RunLock(run_folder.path):
+        run = load_run(run_folder)
+        snapshot = folder.open_snapshot()
+        if snapshot is None or snapshot.meta.run < pending.number:
+            snapshot = _moved(folder, snapshot, run, pending)
+        moves = not pending.is_part and not _waiting(snapshot, pending) and not _held(run)
+        state = state.ended(run.manifest.counts.rows_read, moves=moves)
+        folder.write_state(state)
+    drop_packages(folder, keep=pending.run_id)
+    return state
+
+
+def _moved(folder: SyncFolder, before: SnapshotFile | None, run: Run, pending: PendingRun) -> SnapshotFile:
+    with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
+        delivered = delivered_by(ledger)
+    manifest = run.manifest
+    sent = Sent(
+        run.package,
+        history(run.index, run.folder.read_order(), delivered).index,
+        delivered,
+        manifest.filled_sets(),
+        manifest.wire_traits(),
+        read_keys(run.folder.package),
+    )
+    at = datetime.fromisoformat(delivered.times[1] if delivered.times is not None else CLOCK.utc_now_iso())
+    sets = TraitSets(before.meta.traits if before is not None else ())
+    pieces = before.pieces() if before is not None else iter(())
+    with SnapshotWriter(folder.snapshot) as writer:
+        for old, results in results_in_step(sent, results_of_run(sent), pieces, sets):
+            writer.append(advanced(old, results, sets, run=pending.number, at=at))
+        writer.commit(SnapshotMeta(run=pending.number, traits=tuple(tuple(one) for one in sets.sets())))
+    return SnapshotFile(folder.snapshot)
+
+
+def _waiting(snapshot: SnapshotFile, pending: PendingRun) -> int:
+    """Count the keys of the run that are to be sent again; the others that are due are gone from the source."""
+    waits = pl.col("due") & (pl.col("refused") < pending.refused_runs) & (pl.col("seen") == pending.number)
+    return sum(piece.filter(waits).height for piece in snapshot.pieces(["due", "refused", "seen"]))
+
+
+def _held(run: Run) -> int:
+    """Count the rows that somebody must decide about."""
+    held = pl.col("state").cast(pl.String) == FinalState.HELD.value
+    return run.index.filter(held & (pl.col("code") != PARKED).fill_null(value=True)).height
+
+
+def drop_packages(folder: SyncFolder, *, keep: str | None) -> None:
+    """Delete the packages of all runs but one: what is still to be sent is read again.
+
+    A run of which nothing was sent becomes a dry run: going on with it would bypass the snapshot.
+
+    Args:
+        folder: Of the sync; the caller has its lock.
+        keep: ID of the run that keeps its package.
+    """
+    for run in RunsFolder(folder.runs).all():
+        if run.run_id == keep or not packed_folders(run.path):
+            continue
+        try:
+            with RunLock(run.path):
+                manifest = run.read_manifest()
+                if manifest.stage is Stage.PACKAGING:
+                    run.delete()
+                    continue
+                if manifest.stage is Stage.PLANNED:
+                    run.write_manifest(manifest.model_copy(update={"stage": Stage.CHECKED}))
+                for path in packed_folders(run.path):
+                    remove(path)
+        except StateError:
+            continue  # somebody works on it, or it is damaged: nobody asked for this

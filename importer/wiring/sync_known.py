@@ -1,0 +1,93 @@
+"""What a sync delivered before, brought into the packaging of a run: strange identifiers and known payloads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from importer.core.forecast import StoreRules
+from importer.core.identity import IdentityResult
+from importer.core.snapshot import Verdict, empty_snapshot
+from importer.core.sync_changes import counted, judge_keys, key_fingerprints, open_groups, sent_keys, settle_known
+from importer.core.sync_counts import SyncCounts
+from importer.core.sync_index import foreign_hits, hold_strange, owners_of, rows_in_question
+from importer.pipeline.prepare import Prepared
+from importer.pipeline.sync_payloads import payloads_of_run
+from importer.state.package import read_frame, write_frame
+from importer.state.snapshot_file import SnapshotFile
+from importer.wiring.opening import Opened
+from importer.wiring.run import Run
+
+KEYS_FILE: Final = "keys.arrow"
+"""Of a package: what the keys say that go out, `importer.core.sync_changes.KEYS_SCHEMA`."""
+
+_JUDGED_BY: Final = ("key", "fingerprint", "refused", "refused_fingerprint", "due")
+
+
+class Known:
+    """What was delivered before: an `importer.wiring.run.Earlier`.
+
+    Args:
+        inputs: Schema of the store, and the mapping's policies.
+        snapshot: None before the first run.
+        counts: Mode and number of the run; what it finds is added.
+        refused_runs: See the sync file.
+    """
+
+    def __init__(self, inputs: Opened, snapshot: SnapshotFile | None, counts: SyncCounts, *, refused_runs: int) -> None:
+        self._inputs = inputs
+        self._snapshot = snapshot
+        self._counts = counts
+        self._refused_runs = refused_runs
+
+    def revise(self, identity: IdentityResult, prepared: Prepared) -> IdentityResult:
+        """Hold rows with an identifier that another key was delivered with."""
+        keys = prepared.key_hash
+        if self._snapshot is None or keys is None:
+            return identity
+        plan, schema = self._inputs.plan, self._inputs.schema
+        id_types = {trait.ref: trait.id_type for trait in plan.identifiers if trait.id_type is not None}
+        owners = owners_of(self._snapshot.pieces(["key", "identifiers"]))
+        rows = rows_in_question(identity)
+        hits = foreign_hits(prepared.hashes, id_types, keys, rows, identity.drops, owners)
+        rules = StoreRules(schema.identifiers, schema.matching_rules)
+        return hold_strange(identity, hits, plan.identity.on_shared, keys, rules)
+
+    def settle(self, run: Run) -> None:
+        """Take rows out of what is sent that say what was delivered last, or that are parked; count keys."""
+        payloads = payloads_of_run(run.index, run.package, run.manifest.wire_traits())
+        before = self._before()
+        judged = judge_keys(key_fingerprints(payloads), before, refused_runs=self._refused_runs)
+        run.index = settle_known(run.index, payloads, judged)
+        run.groups = open_groups(run.groups, run.index)
+        write_frame(run.folder.package / KEYS_FILE, sent_keys(judged))
+        found = counted(judged)
+        counts = self._counts.model_copy(
+            update={
+                "keys_before": before.height,
+                "new": found[Verdict.NEW],
+                "changed": found[Verdict.CHANGED],
+                "due": found[Verdict.DUE],
+                "unchanged": found[Verdict.UNCHANGED],
+                "parked": found[Verdict.PARKED],
+            }
+        )
+        run.manifest = run.manifest.model_copy(update={"sync": counts})
+
+    def _before(self) -> pl.DataFrame:
+        if self._snapshot is None:
+            return empty_snapshot().select(_JUDGED_BY)
+        before = self._snapshot.read(_JUDGED_BY)
+        # What another version made of a payload says nothing about what this one makes of it.
+        return before if self._snapshot.meta.is_comparable else before.with_columns(fingerprint=pl.lit(b""))
+
+
+def read_keys(package: Path) -> pl.DataFrame:
+    """Read what the keys of a run said that went out.
+
+    Raises:
+        StateError: the file is missing or damaged.
+    """
+    return read_frame(package / KEYS_FILE)

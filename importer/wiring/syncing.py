@@ -1,0 +1,292 @@
+"""A sync: read, compare with what was delivered before, send what says something new, and remember what became of it.
+
+Reading, checking, sending and reporting are those of every run. A sync has a lock and a runs folder of its own, asks
+nothing, and goes on first with a run that was interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+from importer.core.manifest import Stage, Target
+from importer.core.report import ExitCode, FinalState, Report
+from importer.core.sync_brakes import Extent, Tripped, tripped
+from importer.core.sync_counts import SyncCounts
+from importer.core.sync_file import Mode, SyncFile
+from importer.core.sync_state import PendingRun, SyncRun, SyncState
+from importer.errors import ConfigError, GuardError, ImporterError, StateError
+from importer.pipeline.cursor_source import CursorSource
+from importer.state.run_folder import RunFolder
+from importer.state.snapshot_file import SnapshotFile
+from importer.state.sync_folder import SyncFolder
+from importer.wiring.clock import CLOCK
+from importer.wiring.delivering import Occasion, refusal_code, refusal_report
+from importer.wiring.opening import Opened, opened
+from importer.wiring.requests import Hooks, SendOptions
+from importer.wiring.resuming import ResumeRequest, resume
+from importer.wiring.run import Run
+from importer.wiring.runs import cost_now, planned_report, planned_run, rejected_rows
+from importer.wiring.sending import send
+from importer.wiring.sync_commit import commit, drop_packages
+from importer.wiring.sync_known import Known
+from importer.wiring.sync_opening import Planned, SyncRequest, plan_reading, read_sync_file, settings_for
+
+COMMAND: Final = "sync"
+
+_STOPS: Final = frozenset({ExitCode.STOPPED, ExitCode.STATE, ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.BUG})
+"""How a run ends that the next one goes on with first."""
+
+
+def run_sync(request: SyncRequest, hooks: Hooks | None = None, options: SendOptions | None = None) -> Report:
+    """Run a sync once.
+
+    Args:
+        request: The sync file, and what of it.
+        hooks: Progress and stopping; nobody is asked anything.
+        options: How hard to send; the defaults if None.
+
+    Raises:
+        ConfigError, SourceError: refused before anything was sent.
+        GuardError: the store is not the one that the snapshot is of.
+        ApiError: the store could not be read.
+        LockedError: another process works on the sync.
+        StateError: snapshot, memory or run are damaged.
+        RunInterrupted: somebody asked to stop while the source was read.
+    """
+    sync = read_sync_file(request.path)
+    if sync.mode is Mode.MIRROR:
+        raise ConfigError("mode mirror cannot be run yet", hint="mode full sends the same and removes nothing")
+    folder = SyncFolder(request.path)
+    hooks = replace(hooks or Hooks(), confirm=_agree, confirm_stale=_agree)
+    with folder.locked():
+        return _Session(request, sync, folder, hooks, options or SendOptions()).run()
+
+
+def _agree(question: str) -> bool:  # noqa: ARG001 - a sync asks nothing
+    return True
+
+
+@dataclass
+class _Session:
+    """One run of a sync, under its lock."""
+
+    request: SyncRequest
+    sync: SyncFile
+    folder: SyncFolder
+    hooks: Hooks
+    options: SendOptions
+
+    def run(self) -> Report:
+        """Make an end of what was interrupted, then run once."""
+        started_at = CLOCK.utc_now_iso()
+        state = self.folder.read_state()
+        with self._told_of(started_at):
+            notes: tuple[str, ...] = ()
+            if state.pending is not None and not self.request.dry_run:
+                report = self._end_pending(state, state.pending)
+                if report is not None:
+                    return self._told(report)
+                notes = (f"run {state.pending.run_id}, which was interrupted, was made an end of first",)
+                state = self.folder.read_state()
+            snapshot = self._snapshot()
+            plan = plan_reading(self.request, self.sync, state, self.folder)
+            with opened(plan.request, self.hooks.stop.wait) as inputs:
+                _check_store(state, inputs.target, self.folder)
+                return self._run(_Now(state, snapshot, plan, started_at), _with_notes(inputs, notes))
+
+    def _snapshot(self) -> SnapshotFile | None:
+        snapshot = self.folder.open_snapshot()
+        if snapshot is None and not self.request.first_run and not self.request.dry_run:
+            raise ConfigError(
+                f"{self.folder.snapshot} is missing: nothing is known of what was delivered before",
+                hint="is this the first run? then give --first-run, once; if not, put the state folder back",
+            )
+        if snapshot is not None and self.request.first_run:
+            raise ConfigError(
+                f"this is not the first run: {self.folder.snapshot} knows {snapshot.height:,} keys",
+                hint="leave --first-run out; `sync reset` forgets what was delivered",
+            )
+        return snapshot
+
+    def _run(self, now: _Now, inputs: Opened) -> Report:
+        cursor = self.sync.cursor
+        watched = CursorSource(inputs.source, cursor.column) if cursor is not None else None
+        if watched is not None:
+            watched.describe()
+            inputs = replace(inputs, source=watched)
+        number = 0 if self.request.dry_run else now.state.number + 1
+        counts = SyncCounts(mode=self.sync.mode.value, number=number, whole=now.plan.whole)
+        known = Known(inputs, now.snapshot, counts, refused_runs=self.sync.refused_runs)
+        run = planned_run(now.plan.request, self.hooks, replace(inputs, earlier=known), COMMAND)
+        held = self._brakes(now, run, counts)
+        if self.request.dry_run:
+            return self._dry_report(run, held)
+        occasion = Occasion(COMMAND, now.started_at, fresh=True)
+        if held:
+            report = refusal_report(run, self.hooks, occasion, _brakes_error(held))
+            drop_packages(self.folder, keep=_kept(self.folder))
+            return self._told(report)
+        if inputs.store is None:
+            raise ConfigError("a sync needs a store", hint="give --store, or --emulator")
+        highest = watched.highest if watched is not None else None
+        pending = PendingRun(
+            number=number,
+            run_id=run.folder.run_id,
+            reading=now.plan.reading,
+            cursor=highest.text if highest is not None else None,
+            is_part=self.request.limit is not None,
+            refused_runs=self.sync.refused_runs,
+            whole=now.plan.whole,
+        )
+        self.folder.write_state(now.state.begun(pending, inputs.target))
+        report = send(run, inputs.store, self.hooks, self.options, occasion)
+        if run.folder.read_manifest().stage is Stage.FINISHED:
+            commit(self.folder, self.folder.read_state())
+        return self._told(report)
+
+    def _brakes(self, now: _Now, run: Run, counts: SyncCounts) -> tuple[Tripped, ...]:
+        """Return the brakes that hold the run, and record them with it."""
+        found = run.manifest.sync or counts
+        rejected, judged = rejected_rows(run)
+        cost = cost_now(run)
+        extent = Extent(
+            rows_read=run.manifest.counts.rows_read,
+            rows_before=now.state.rows_whole if now.plan.whole else None,
+            judged=judged,
+            rejected=rejected,
+            keys_before=found.keys_before,
+            changed=found.changed,
+            removals=0,
+            operations=cost.at_most + cost.lookups_at_most,
+        )
+        brakes = self.sync.brakes_of()
+        if not now.plan.whole:
+            brakes = replace(brakes, allow_empty=True)  # no row changed, and that is well
+        held = tripped(extent, brakes, self.request.override)
+        found = found.model_copy(update={"brakes": tuple(one.brake.value for one in held)})
+        run.manifest = run.manifest.model_copy(update={"sync": found})
+        run.folder.write_manifest(run.manifest)
+        return held
+
+    def _dry_report(self, run: Run, held: tuple[Tripped, ...]) -> Report:
+        notes = tuple(f"it would stop with exit code 6: {one.cause} (--override {one.brake})" for one in held)
+        run.manifest = run.manifest.model_copy(update={"notes": (*notes, *run.manifest.notes)})
+        report = planned_report(run, self.hooks)
+        drop_packages(self.folder, keep=_kept(self.folder))
+        return report
+
+    # --- a run that was interrupted ----------------------------------------------------------------------------------
+
+    def _end_pending(self, state: SyncState, pending: PendingRun) -> Report | None:
+        """Go on with a run that may have sent something, and commit it; return its report where it stops again."""
+        folder = RunFolder(self.folder.runs / pending.run_id)
+        stage = folder.read_manifest().stage
+        if stage is Stage.PLANNED:
+            # Nothing left it: the run that begins now reads newer values.
+            self.folder.write_state(state.model_copy(update={"pending": None}))
+            return None
+        if stage is not Stage.FINISHED:
+            report = self._resumed(folder)
+            if report is not None:
+                return report
+        commit(self.folder, state)
+        return None
+
+    def _resumed(self, folder: RunFolder) -> Report | None:
+        settings = settings_for(self.request, self.sync, self.folder)
+        again = ResumeRequest(folder.run_id, settings, stale_ok=True, command=COMMAND)
+        try:
+            report = resume(again, self.hooks, self.options)
+        except GuardError:
+            return None  # the store moved on: what is open is due, and is read again
+        return report if report.exit_code in _STOPS else None
+
+    # --- the history -------------------------------------------------------------------------------------------------
+
+    def _told(self, report: Report) -> Report:
+        """Put a run into the history; a dry run is none."""
+        if not self.request.dry_run:
+            keys = report.sync
+            told = SyncRun(
+                number=keys.number if keys is not None else 0,
+                run_id=report.run_id,
+                started_at=report.started_at,
+                finished_at=report.finished_at or CLOCK.utc_now_iso(),
+                exit_code=report.exit_code or 0,
+                rows_read=report.rows_read,
+                outcomes={state: count for state, count in report.outcomes.items() if count},
+                keys=keys,
+                error=report.error.message if report.error is not None else None,
+            )
+            self.folder.write_state(self.folder.read_state().told(told))
+        return report
+
+    @contextmanager
+    def _told_of(self, started_at: str) -> Iterator[None]:
+        """Put a run that ends with an error into the history."""
+        try:
+            yield
+        except ImporterError as error:
+            if not self.request.dry_run:
+                told = SyncRun(
+                    started_at=started_at,
+                    finished_at=CLOCK.utc_now_iso(),
+                    exit_code=int(refusal_code(error, self.hooks)),
+                    error=error.message,
+                )
+                with suppress(StateError):  # what went wrong first is what counts
+                    self.folder.write_state(self.folder.read_state().told(told))
+            raise
+
+
+@dataclass(frozen=True)
+class _Now:
+    """Where a run stands before it reads."""
+
+    state: SyncState
+    snapshot: SnapshotFile | None
+    plan: Planned
+    started_at: str
+
+
+def _kept(folder: SyncFolder) -> str | None:
+    """Return the run whose package stays: the one to be made an end of, or else the last one that was sent."""
+    state = folder.read_state()
+    if state.pending is not None:
+        return state.pending.run_id
+    sent = (run.run_id for run in reversed(state.runs) if run.keys is not None and run.keys.number == state.number)
+    return next(sent, None)
+
+
+def _with_notes(inputs: Opened, notes: tuple[str, ...]) -> Opened:
+    return replace(inputs, notes=(*notes, *inputs.notes))
+
+
+def _check_store(state: SyncState, target: Target, folder: SyncFolder) -> None:
+    """Refuse a store that is not the one the snapshot is of: nothing it knows would be true."""
+    if state.target is None or state.target.identity == target.identity:
+        return
+    raise GuardError(
+        f"the sync delivered to store {state.target.store_id} on {state.target.host} so far, and this is"
+        f" {target.store_id} on {target.host}; nothing was sent",
+        hint=f"name the former store; or forget what was delivered with `sync reset {folder.file}`",
+    )
+
+
+def _brakes_error(held: tuple[Tripped, ...]) -> GuardError:
+    options = " ".join(f"--override {one.brake}" for one in held)
+    return GuardError(
+        f"{'; '.join(one.cause for one in held)}; nothing was sent",
+        hint=f"look at the source; if it is right, run once with {options}",
+    )
+
+
+def nothing_done(report: Report) -> bool:
+    """Tell whether a run found nothing to send, and all its rows fine."""
+    fine = (FinalState.UNCHANGED, FinalState.SKIPPED, FinalState.COMBINED)
+    return report.exit_code == 0 and not any(
+        count for state, count in report.outcomes.items() if state not in {one.value for one in fine}
+    )
