@@ -171,8 +171,8 @@ _PANELS: Final = {
     ],
     "What it may cost": ["--max-operations", "--free-operations"],
     "Merge groups": ["--reading", "--lookup", "--lookup-sample"],
-    "Sending": ["--settle", "--concurrency", "--max-rps", "--yes", "--stale-ok"],
-    "Output": ["--output", "--json", "--show-values", "--runs-dir", "--skip-exit-code", "--verbose", "--log-format", "--help"],
+    "Sending": ["--settle", "--concurrency", "--max-rps", "--yes", "--stale-ok", "--skip-exit-code"],
+    "Output": ["--output", "--json", "--show-values", "--runs-dir", "--verbose", "--log-format", "--help"],
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import rich_click as click
 
-from importer.cli import options, sending_options
+from importer.cli import options
 
 file_argument = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
 
@@ -38,7 +38,7 @@ def sync_command() -> None:
     "--skip-exit-code",
     metavar="N",
     type=click.IntRange(1, 255),
-    help="Exit with N in the place of 0 when there was nothing to send, for example 99: Airflow then skips what follows.",
+    help="Exit with N in the place of 0 when there was nothing to send: with 99, Airflow skips what follows.",
 )
 @options.target_options
 @click.option(

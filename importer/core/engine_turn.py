@@ -65,7 +65,7 @@ class Turn:
 
     @property
     def is_bucket_down(self) -> bool:
-        """Whether no file has arrived for so long that no other is tried; the bucket is another service than the API."""
+        """Whether no file arrived for so long that no other is tried; the bucket is another service than the API."""
         return self.now_s >= self.upload_failing_since_s + self.options.stall_s
 
     @property

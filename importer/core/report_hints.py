@@ -31,6 +31,8 @@ def next_steps(report: Report, *, settled: int = 0) -> tuple[str, ...]:
         report: Complete but for its hints.
         settled: Unattributed and unknown rows that reading back confirmed: nothing is left to do about them.
     """
+    if report.sync is not None:
+        return _of_sync(report)
     rows = report.outcomes
     unsettled = rows[FinalState.UNATTRIBUTED.value] + rows[FinalState.UNKNOWN.value] - settled
     steps = [
@@ -43,6 +45,25 @@ def next_steps(report: Report, *, settled: int = 0) -> tuple[str, ...]:
         _send(report, rows[FinalState.PLANNED.value]),
     ]
     return tuple(step for step in steps if step is not None)
+
+
+def _of_sync(report: Report) -> tuple[str, ...]:
+    """Return the same for a sync, whose next run reads the source again and sends what is open."""
+    rows = report.outcomes
+    code = _commonest_error(report)
+    explain = f"; see `memory-importer explain {code}`" if code is not None else ""
+    again = sum(rows[state.value] for state in (FinalState.UNATTRIBUTED, FinalState.UNKNOWN, FinalState.FAILED))
+    groups = report.merge_groups.held
+    steps = (
+        (rows[FinalState.REJECTED.value], f"mend the rows of rejected.csv in the source{explain}"),
+        (groups, f"held: {_command(report, 'resume', '--release', 'all')} (groups.parquet); later runs know of it"),
+        (again, f"the next run of the sync sends {_rows(again)} again, at their newest value (outcomes.parquet)"),
+        (
+            rows[FinalState.NOT_SENT.value] if report.exit_code != ExitCode.GUARD else 0,
+            "the next run of the sync goes on with this one first",
+        ),
+    )
+    return tuple(step for count, step in steps if count)
 
 
 def _mend(report: Report) -> str | None:
