@@ -231,6 +231,11 @@ _NUMBER: Final = r"[+-]?\(?[0-9][0-9 ().,/'-]*"
 _SIGN: Final = r"(?:[\p{Sc}]|EUR|USD|GBP|CHF)"
 _AMOUNT: Final = r"-?[0-9][0-9.,' \x{a0}]*"
 _CURRENCY: Final = rf"^-?{_SIGN}\s?{_AMOUNT}$|^{_AMOUNT}\s?{_SIGN}$"
+_FORMULA_ERROR: Final = (
+    r"^#(?:REF!|N/A|VALUE!|NAME\?|\x{a1}?DIV/0!|NUM!|NULL!|SPILL!|CALC!|#+|"
+    r"NV|BEZUG!|WERT!|ZAHL!|VALEUR!|NOM\?|NOMBRE!|NUL!|\x{a1}(?:REF|VALOR|NUM|NULO)!|\x{bf}NOMBRE\?|N/D)$"
+)
+"""In English, German, French and Spanish: a spreadsheet exports them in its own language."""
 _TWO_DIGIT_YEAR: Final = r"^[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}(?: [0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?$"
 
 
@@ -245,7 +250,7 @@ class _Test:
 
 
 _TESTS: Final = (
-    _Test("spreadsheet-error", r"^#(?:REF!|N/A|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!|#+)$", b"#"),
+    _Test("spreadsheet-error", _FORMULA_ERROR, b"#"),
     _Test("replacement-character", "\ufffd", b"\xef"),
     _Test("control-character", CONTROL, bytes(byte for byte in range(32) if byte not in b"\t\n\r") + b"\x7f"),
     _Test("mojibake", fixes_text.MOJIBAKE, b"\xc3"),

@@ -24,7 +24,8 @@ EXAMPLES: Final = 5
 _SERIAL: Final = r"^[1-6][0-9]{4}$"
 _DOMINANT: Final = 0.6
 _REAL: Final = 0.2
-"""Share of real values from which a column is judged by them alone."""
+_ENOUGH: Final = 20
+"""Share, or number, of real values from which a column is judged by them alone."""
 _WORDS_SHOWN: Final = 4
 _READ_THROUGH: Final = ("excel-wrapper", "mojibake", "invisible-characters", "non-breaking-spaces")
 _PADDED_CODES: Final = (5,)
@@ -123,7 +124,7 @@ def _judged(counter: ColumnCounter) -> _Judged:
         codes.append("trailing-zero-decimal")
     text, changed = repair(values, [ColumnFix(code) for code in codes])
     real = text.filter(~is_placeholder(text))
-    if len(real) == len(text) or len(real) < _REAL * len(text):
+    if len(real) == len(text) or len(real) < min(_ENOUGH, _REAL * len(text)):
         return _Judged(text, "once repaired" if changed else "")
     return _Judged(real, "once repaired, but for placeholders" if changed else "but for placeholders")
 

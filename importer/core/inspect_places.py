@@ -72,7 +72,10 @@ def place_guesses(column: Column) -> list[Guess]:
                 evidence=percent(codes, "are written like postal codes"),
             )
         )
-    for meaning, pattern in ((Meaning.CITY, r"^[\p{L}][\p{L} .'\x{2019}()/-]*$"), (Meaning.STREET, r"\p{L}")):
+    for meaning, pattern in (
+        (Meaning.CITY, r"^[\p{L}][\p{L} .'\x{2019}()/-]*$"),
+        (Meaning.STREET, r"^[^@:]*\p{L}[^@:]*$"),  # no e-mail or web address
+    ):
         if meaning in column.said:
             fits = column.share(pattern)
             guesses.append(scored(column, meaning, fits, alone=0.3, evidence=percent(fits, "are words")))

@@ -223,6 +223,8 @@ def header_says(name: str) -> frozenset[Meaning]:
     said = {meaning for meaning, known in HEADER_WORDS.items() if words & known}
     if said & {Meaning.FIRST_NAME, Meaning.LAST_NAME}:
         said.discard(Meaning.FULL_NAME)
+    if Meaning.EMAIL in said:
+        said.discard(Meaning.STREET)
     if words & _OTHER_CARDS:
         said.discard(Meaning.CARD_NUMBER)
     return frozenset(said)

@@ -30,6 +30,7 @@ _KEY_SHARE: Final = 0.9
 """Share of distinct values, of all rows, from which a column of identifiers is a key with repeated rows."""
 
 _SHOWN: Final = 3
+_ALSO: Final = "identifier: `also` adds this column's, by a read and an operation more for each row that has one"
 
 
 class Fate(StrEnum):
@@ -51,6 +52,7 @@ class ColumnProposal:
         candidates: Best first; the first is the one it is mapped to. Empty where there is none.
         options: Of the first candidate, beside ``to``, in the order they are written.
         remarks: What a person should know beside.
+        is_further: A further value of an identifier that another column fills: ``also`` in place of ``to``.
     """
 
     column: str
@@ -59,6 +61,7 @@ class ColumnProposal:
     candidates: tuple[Candidate, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    is_further: bool = False
 
     @property
     def target(self) -> Candidate:
@@ -219,7 +222,15 @@ def _proposed(
         column.name, Fate.MAPPED, best.reason, tuple(candidates[:_SHOWN]), reading.options, reading.remarks
     )
     doubt = _doubt(candidates, given[best.ref], column.name, reading)
-    return replace(proposal, fate=Fate.DOUBTFUL, reason=f"{best.reason}; {doubt}") if doubt else proposal
+    if not doubt:
+        return proposal
+    proposal = replace(proposal, fate=Fate.DOUBTFUL, reason=f"{best.reason}; {doubt}")
+    if best.id_type is None or given[best.ref] == column.name:
+        return proposal
+    # The trait has one column; the line below the TODO has to be right beside it.
+    options = {name: value for name, value in reading.options.items() if name != "identifier"}
+    remarks = (*reading.remarks, f"a profile may have several values of an {_ALSO}")
+    return replace(proposal, options=options, remarks=remarks, is_further=True)
 
 
 def _left_out(column: ColumnProfile, candidates: Sequence[Candidate] | None, key: Key | None) -> str | None:

@@ -112,7 +112,7 @@ def _column(proposal: ColumnProposal, *, with_reasons: bool) -> Iterator[str]:
     if with_reasons:
         yield from (f"  # {_sentence(remark)}" for remark in proposal.remarks)
     key = _scalar(proposal.column)
-    yield f"  {'# ' if todo else ''}{key}: {_target(best, proposal.options)}"
+    yield f"  {'# ' if todo else ''}{key}: {_target(best, proposal.options, 'also' if proposal.is_further else 'to')}"
     if todo and with_reasons:
         for other in proposal.candidates[1:]:
             if other.ref != best.ref:
@@ -129,10 +129,10 @@ def _left_out(proposal: Proposal) -> Iterator[str]:
     yield from (f"#   {quoted(name)}: {_one_line(reason)}." for name, reason in reasons.items())
 
 
-def _target(candidate: Candidate, options: Mapping[str, object]) -> str:
-    if not options:
+def _target(candidate: Candidate, options: Mapping[str, object], key: str) -> str:
+    if not options and key == "to":
         return _scalar(candidate.ref)
-    parts = [f"to: {_scalar(candidate.ref)}", *(f"{key}: {_value(value)}" for key, value in options.items())]
+    parts = [f"{key}: {_scalar(candidate.ref)}", *(f"{key}: {_value(value)}" for key, value in options.items())]
     return f"{{{', '.join(parts)}}}"
 
 

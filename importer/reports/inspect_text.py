@@ -77,11 +77,12 @@ def _head(profile: SourceProfile) -> Iterator[str]:
         yield _labelled("key", f"none for certain; {_named(nearly)} is nearly unique and filled")
     else:
         yield _labelled("key", "no column has a value on every row that occurs only once")
-    for note in (note for note in profile.notes if not note.startswith(_NOTED)):
+    left_out = (f"column '{name}' is left out: {why}" for name, why in profile.unsupported.items())
+    # Typed sources have noted the same.
+    notes = dict.fromkeys([*(note for note in profile.notes if not note.startswith(_NOTED)), *left_out])
+    for note in notes:
         for number, line in enumerate(textwrap.wrap(printable(note), WIDTH - 9, break_on_hyphens=False)):
             yield _labelled("" if number else "note", line)
-    for name, reason in profile.unsupported.items():
-        yield _labelled("note", f"column {name} cannot be read: {reason}")
 
 
 def _reasons(profile: SourceProfile) -> str:

@@ -30,6 +30,12 @@ def many(pattern: str, count: int = 60) -> list[str | None]:
     ("name", "values", "expected"),
     [
         ("x", many("me#@example.com"), Meaning.EMAIL),
+        ("Email Address", [*many("me#@example.com"), "bob@", "not known yet"], Meaning.EMAIL),
+        ("E-Mail-Adresse", [*many("me#@example.com"), "bob@", "k.A."], Meaning.EMAIL),
+        ("Adresse", many("me#@example.com"), Meaning.EMAIL),
+        ("Web Address", many("https://example.com/#"), Meaning.URL),
+        ("Site Address", ["1 Mill Ln", "9 Elm Rd"] * 20, Meaning.STREET),
+        ("Street Address", ["12 Main St", "7 Elm Rd"] * 20, Meaning.STREET),
         ("x", many("+1317555100#", 10), Meaning.PHONE),
         ("Telefon", many("030 12345#", 10), Meaning.PHONE),
         ("Vorname", ["J\u00fcrgen", "Anna"] * 20, Meaning.FIRST_NAME),
@@ -101,6 +107,7 @@ def test_no_evidence_holds_a_value() -> None:
 def test_placeholders_and_wrappers_do_not_hide_a_meaning() -> None:
     """Addresses stay addresses among placeholders, and wrapped phone numbers are phone numbers."""
     assert profiled("x", ["a@example.com", "b@example.com", "N/A"] * 10).guess.score > 0.9
+    assert profiled("x", [*many("me#@example.com", 25), *["NULL"] * 975]).guess.meaning is Meaning.EMAIL
     wrapped = profiled("Phone", ["'+13175551234", "'+13175551235"]).guess
     assert wrapped.meaning is Meaning.PHONE
     assert "once repaired" in wrapped.evidence
@@ -122,6 +129,8 @@ def test_words_for_no_value_are_counted_as_they_are_written() -> None:
         ("1,31756E+10", "excel-damage", Severity.ERROR),
         ("1.31755512340E+10", "scientific-exact", Severity.WARNING),
         ("#REF!", "spreadsheet-error", Severity.ERROR),
+        ("#NV", "spreadsheet-error", Severity.ERROR),
+        ("#\u00a1VALOR!", "spreadsheet-error", Severity.ERROR),
         ("########", "spreadsheet-error", Severity.ERROR),
         ("Stra\ufffde", "replacement-character", Severity.ERROR),
         ("a\x07b", "control-character", Severity.ERROR),

@@ -73,6 +73,14 @@ def test_the_better_of_two_email_columns_is_mapped() -> None:
     assert list(parsed(proposal).columns) == ["mail"]
 
 
+def test_a_second_column_of_an_identifier_is_proposed_as_its_further_value() -> None:
+    """Its line is right beside that of the first as soon as its mark is taken away, which `to` would not be."""
+    text = mapping_text(propose(column("mail2", guess(Meaning.EMAIL, 0.7)), column("mail", guess(Meaning.EMAIL, 0.9))))
+    assert "  # mail2: {also: Contact.email}\n" in text
+    mapping = parse_mapping(text.replace("# mail2:", "mail2:").encode(), "m.yaml")
+    assert (mapping.columns["mail2"][0].also, mapping.columns["mail"][0].to) == ("Contact.email", "Contact.email")
+
+
 def test_of_two_alike_columns_the_fuller_one_is_mapped() -> None:
     """Where values and headers say the same of both, the column with more values is worth more."""
     proposal = propose(column("mail", guess(Meaning.EMAIL), filled=50), column("e-mail", guess(Meaning.EMAIL)))
