@@ -9,7 +9,7 @@
     ... )
     >>> report = importer.validate(request)  # sends nothing
     >>> report.outcomes["rejected"], report.issues["invalid-phone"]
-    (24, 3)
+    (25, 3)
     >>> report = importer.run(request)  # sends; `plan` and `resume` go in two steps
     >>> report.exit_code, report.folder  # outcomes.parquet there has every row
     (3, 'runs/20261122-052629-417-9b3bc1')

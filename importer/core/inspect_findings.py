@@ -148,7 +148,9 @@ def _findings(counter: ColumnCounter, column: Column, guess: Guess, repairs: Map
             found.append(_found(code, repairs[fix], repairs))
     found += _open_dates(counter, guess)
     found += _lost_zeros(counter, guess)
-    if Meaning.DATE in header_says(counter.name) and column.share(_SERIAL) > _DOMINANT and 5 in counter.lengths.count:
+    days = guess.meaning in {Meaning.DATE, Meaning.DATETIME}
+    days |= Meaning.DATE in header_says(counter.name) and column.share(_SERIAL) > _DOMINANT
+    if days and 5 in counter.lengths.count:
         found.append(_found("date-serial", counter.lengths.count[5], repairs))
     if guess.meaning in SENSITIVE:
         sensitive = _found("sensitive-data", Seen(counter.filled), repairs, f"{guess.meaning.value}: {guess.evidence}")

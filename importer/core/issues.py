@@ -234,8 +234,8 @@ _ENTRIES = (
         "Rows would become one profile",
         "Rows of different keys are linked by identifiers; the service may merge them into one profile, and nothing "
         "undoes a merge.",
-        "See groups.parquet. Correct the identifiers, or allow it: `--allow-merges N`, or "
-        "`memory-importer resume RUN --release GROUP`.",
+        "See groups.parquet. Correct the identifiers, name values that are nobody's under `identity: {deny: [..]}`, or "
+        "allow it: `--allow-merges N`, or `memory-importer resume RUN --release GROUP`.",
     ),
     IssueCode(
         "merge-with-stored",

@@ -30,7 +30,7 @@ _KEY_SHARE: Final = 0.9
 """Share of distinct values, of all rows, from which a column of identifiers is a key with repeated rows."""
 
 _SHOWN: Final = 3
-_ALSO: Final = "identifier: `also` adds this column's, by a read and an operation more for each row that has one"
+_ALSO: Final = "`also`: a further value of the identifier; a row that has one costs a read and an operation more"
 
 
 class Fate(StrEnum):
@@ -229,8 +229,7 @@ def _proposed(
         return proposal
     # The trait has one column; the line below the TODO has to be right beside it.
     options = {name: value for name, value in reading.options.items() if name != "identifier"}
-    remarks = (*reading.remarks, f"a profile may have several values of an {_ALSO}")
-    return replace(proposal, options=options, remarks=remarks, is_further=True)
+    return replace(proposal, options=options, remarks=(*reading.remarks, _ALSO), is_further=True)
 
 
 def _left_out(column: ColumnProfile, candidates: Sequence[Candidate] | None, key: Key | None) -> str | None:

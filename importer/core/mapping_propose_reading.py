@@ -138,7 +138,7 @@ def _words(guess: Guess) -> Reading:
 def _moments(column: ColumnProfile, guess: Guess) -> Reading:
     parse = "date" if guess.meaning is Meaning.DATE else "datetime"
     found = {finding.code for finding in column.findings}
-    if _SERIAL in found:
+    if _SERIAL in found and not guess.date_format:
         return Reading(
             {"parse": parse}, doubt=f"the days are counted: --fix excel-{_SERIAL}:COLUMN=1900 writes them as dates"
         )

@@ -100,7 +100,7 @@ def _release(report: Report, held: int) -> str | None:
     if not held:
         return None
     if report.command in _SENDS_NOTHING:
-        return "held rows would become one profile (groups.parquet); --allow-merges N lets them go"
+        return "held rows would become one profile (groups.parquet); --allow-merges N lets them go; see `memory-importer explain merge-group`"
     return f"held: {_command(report, 'resume', '--release', 'all')} (groups.parquet)"
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 
 from importer.core.forecast import StoreRules
-from importer.core.identity_result import IdentityResult, RowState
+from importer.core.identity_result import IdentityResult, RowCode, RowState
 from importer.core.identity_values import KEY_COLUMN, BoolArray, identifier_hash
 from importer.core.schema import IdentifierConfig
-from importer.core.stored import HITS_SCHEMA, hold_stored, match_stored, payloads
+from importer.core.stored import HITS_SCHEMA, StoredMatches, hold_stored, match_stored, payloads
 from importer.core.transform import OnShared
 from importer.core.union_find import Hashes, Positions
 
@@ -162,12 +162,39 @@ def hold_strange(
     if hits.is_empty():
         return identity
     rules = replace(rules, configs={**rules.configs, OWN: IdentifierConfig(OWN, enforce_unique=True)})
+    policy = {**on_shared, OWN: OnShared.ALLOW}
     found = match_stored(identity, hits, keys, rules)
-    held = hold_stored(identity, found, hits, {**on_shared, OWN: OnShared.ALLOW}, keys, rules)
+    held = hold_stored(identity, found, hits, policy, keys, rules)
+    held = _with_groups(held, found, [name for name, how in policy.items() if how is OnShared.ALLOW])
     if held is identity:
         return identity
     shown = pl.col("id_types").list.eval(pl.element().filter(pl.element() != OWN))
     return replace(held, groups=held.groups.with_columns(shown), links=held.links.filter(pl.col("id_type") != OWN))
+
+
+def _with_groups(identity: IdentityResult, found: StoredMatches, allowed: Sequence[str]) -> IdentityResult:
+    """Hold whole groups that the mapping lets go, where a row of one would join a key that is not in the group."""
+    strange = found.matches.filter(
+        pl.col("payload").is_in(pl.Series(np.union1d(found.merging, found.meeting)).implode())
+        & ~pl.col("id_types").list.eval(pl.element().is_in(allowed)).list.all()
+    )
+    row = strange["payload"].unique().to_numpy()
+    groups = np.unique(identity.group[row[identity.state[row] == RowState.SEQUENCE]])
+    if not groups.size:
+        return identity
+    members = np.isin(identity.group, groups) & (identity.state == RowState.SEQUENCE)
+    is_held = pl.col("group").is_in(groups.tolist())
+    return replace(
+        identity,
+        state=np.where(members, np.uint8(RowState.HELD), identity.state),
+        code=np.where(members, np.uint8(RowCode.MERGE_WITH_STORED), identity.code),
+        wave=np.where(members, np.uint32(0), identity.wave),
+        groups=identity.groups.with_columns(
+            allowed=pl.col("allowed") & ~is_held,
+            kind=pl.when(is_held).then(pl.lit("merge")).otherwise("kind"),
+            decided_by=pl.when(~is_held).then("decided_by"),
+        ),
+    )
 
 
 def rows_in_question(identity: IdentityResult) -> BoolArray:

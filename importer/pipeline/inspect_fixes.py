@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import polars as pl
 
@@ -14,6 +15,12 @@ from importer.core.transform import TransformPlan
 from importer.errors import RunInterrupted
 from importer.pipeline.prepare import Sinks
 from importer.ports import Source
+
+_INSTEAD: Final = {
+    "date-order": "",
+    "excel-date-serial": "; take `format` out of the mapping, and give --fix date-order as well",
+}
+"""Repairs that write dates anew, which a `format` of the mapping would not read: what to do for it."""
 
 
 def settled_fixes(source: Source, checks: Checks, texts: Sequence[str], sinks: Sinks) -> tuple[Checks, tuple[str, ...]]:
@@ -49,13 +56,14 @@ def settled_fixes(source: Source, checks: Checks, texts: Sequence[str], sinks: S
                 raise RunInterrupted("stopped while the source was read; nothing was sent", hint="start it again")
     settled = settle(requests, columns, evidence)
     plan = {
-        name: tuple(fix for fix in fixes if not (fix.code == "date-order" and name in formatted))
+        name: tuple(fix for fix in fixes if not (fix.code in _INSTEAD and name in formatted))
         for name, fixes in settled.plan.items()
     }
     left = tuple(
-        f"--fix date-order: column {name}: the mapping's `format` reads it; nothing was repaired"
+        f"--fix {fix.code}: column {name}: the mapping's `format` reads it; nothing was repaired{_INSTEAD[fix.code]}"
         for name, fixes in settled.plan.items()
-        if name in formatted and any(fix.code == "date-order" for fix in fixes)
+        for fix in fixes
+        if name in formatted and fix.code in _INSTEAD
     )
     return replace(checks, fixes={name: fixes for name, fixes in plan.items() if fixes}), (
         *notes,

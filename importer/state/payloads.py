@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import polars as pl
 
+from importer.core import limits
 from importer.core.filled import FilledSet
 from importer.core.identity import identifier_hash
 from importer.core.wire import (
@@ -29,6 +29,8 @@ from importer.files import make_private_folder, replaced, writing
 from importer.ports import ColumnMapping, PackageAccess, PartFile
 
 _ROWS_A_TIME: Final = 50_000
+_NO_LENGTH: Final = -1
+_NO_NUMBER: Final = limits.NUMBER_MAX + 1
 
 
 class PackagePayloads:
@@ -157,37 +159,62 @@ class PackagePayloads:
         """Hash the typed rows of ``[start, stop)``, with mapping, schema and encoder version."""
         digest = self._salted()
         for at in range(start, stop, _ROWS_A_TIME):
-            frame = self._package.take(self._slots[at : min(at + _ROWS_A_TIME, stop)])
-            self._hash(digest, frame, encode_profiles(self._traits, frame))
+            rows = self._package.take(self._slots[at : min(at + _ROWS_A_TIME, stop)])
+            TypedBytes(self._traits, rows).feed(digest, 0, rows.height)
         return digest.hexdigest()
 
     def digests(self, ranges: Iterable[tuple[int, int]]) -> Iterator[str]:
-        """Yield the `digest` of each range; they follow each other, and short ones are encoded together."""
+        """Yield the `digest` of each range; they follow each other, and short ones are read together."""
         for near in _gathered(ranges):
             start, stop = near[0][0], near[-1][1]
             if stop - start > _ROWS_A_TIME:
                 yield self.digest(start, stop)
                 continue
-            frame = self._package.take(self._slots[start:stop])
-            profiles = encode_profiles(self._traits, frame)
+            typed = TypedBytes(self._traits, self._package.take(self._slots[start:stop]))
             for first, end in near:
                 digest = self._salted()
-                self._hash(digest, frame[first - start : end - start], profiles[first - start : end - start])
+                typed.feed(digest, first - start, end - start)
                 yield digest.hexdigest()
 
     def _salted(self) -> hashlib.blake2b:
         return hashlib.blake2b(f"{self._salt}:{ENCODER_VERSION}:".encode(), digest_size=16)
 
-    def _hash(self, digest: hashlib.blake2b, frame: pl.DataFrame, profiles: pl.Series) -> None:
-        # A set's number says what a row removes; it means the same as long as the run lives.
-        digest.update(frame["set"].to_numpy().tobytes())
-        digest.update(profiles.str.join("\n").item().encode())
-        for trait in self._traits:
-            if trait.further:
-                digest.update(orjson.dumps(frame[trait.ref].to_list()))
-
     def _row(self, position: int) -> dict[str, object]:
         return self._package.take(self._slots[position : position + 1]).row(0, named=True)
+
+
+class TypedBytes:
+    """The bytes that tell typed rows from others, a column at a time: the same rows give the same.
+
+    Args:
+        traits: Columns that count.
+        frame: Packaged rows.
+    """
+
+    def __init__(self, traits: Sequence[WireTrait], frame: pl.DataFrame) -> None:
+        # A set's number says what a row removes; it means the same as long as the run lives.
+        self._fixed: list[npt.NDArray[np.generic]] = [frame["set"].to_numpy()]
+        self._texts: list[tuple[npt.NDArray[np.int64], memoryview]] = []
+        for trait in traits:
+            values = frame[trait.ref]
+            if values.dtype == pl.String:
+                self._fixed.append(values.str.len_bytes().cast(pl.Int32).fill_null(_NO_LENGTH).to_numpy())
+                self._texts.append(_text_bytes(values.fill_null("")))
+            else:
+                self._fixed.append(values.cast(pl.Int64).fill_null(_NO_NUMBER).to_numpy())
+
+    def feed(self, digest: hashlib.blake2b, start: int, stop: int) -> None:
+        """Add the rows ``[start, stop)`` to a digest."""
+        for values in self._fixed:
+            digest.update(values[start:stop].tobytes())
+        for offsets, text in self._texts:
+            digest.update(text[offsets[start] : offsets[stop]])
+
+
+def _text_bytes(values: pl.Series) -> tuple[npt.NDArray[np.int64], memoryview]:
+    """Return where each text begins (and the last one ends), and all texts one behind the other."""
+    _, offsets, text = values.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
+    return np.frombuffer(offsets, dtype=np.int64, count=len(values) + 1), memoryview(text or b"")
 
 
 def _gathered(ranges: Iterable[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:

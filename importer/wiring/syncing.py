@@ -84,6 +84,7 @@ class _Session:
         started_at = CLOCK.utc_now_iso()
         state = self.folder.read_state()
         with self._told_of(started_at):
+            self._refuse_second_first()
             notes: tuple[str, ...] = ()
             if state.pending is not None and not self.request.dry_run:
                 report = self._end_pending(state, state.pending)
@@ -97,17 +98,20 @@ class _Session:
                 _check_store(state, inputs.target, self.folder)
                 return self._run(_Now(state, snapshot, plan, started_at), _with_notes(inputs, notes))
 
+    def _refuse_second_first(self) -> None:
+        """Before a run that was interrupted is made an end of: that may have been the first one."""
+        if self.request.first_run and self.folder.snapshot.exists():
+            raise ConfigError(
+                f"this is not the first run: there is {self.folder.snapshot}",
+                hint="leave --first-run out; `sync reset` forgets what was delivered",
+            )
+
     def _snapshot(self) -> SnapshotFile | None:
         snapshot = self.folder.open_snapshot()
         if snapshot is None and not self.request.first_run and not self.request.dry_run:
             raise ConfigError(
                 f"{self.folder.snapshot} is missing: nothing is known of what was delivered before",
                 hint="is this the first run? then give --first-run, once; if not, put the state folder back",
-            )
-        if snapshot is not None and self.request.first_run:
-            raise ConfigError(
-                f"this is not the first run: {self.folder.snapshot} knows {snapshot.height:,} keys",
-                hint="leave --first-run out; `sync reset` forgets what was delivered",
             )
         return snapshot
 

@@ -49,8 +49,8 @@ def test_every_error_is_public() -> None:
 
 
 def test_the_whole_of_it_fits_a_screen() -> None:
-    """At most forty names."""
-    assert len(importer.__all__) <= 40
+    """At most forty-five names, half of them errors."""
+    assert len(importer.__all__) <= 45
     assert importer.__all__ == sorted(importer.__all__)
 
 

@@ -117,12 +117,16 @@ def test_what_is_not_repaired_is_said(tmp_path: Path) -> None:
 def test_a_format_of_the_mapping_goes_before_a_repair(tmp_path: Path) -> None:
     """A column whose dates the mapping reads itself is not written anew under it."""
     source = tmp_path / "source.csv"
-    exports.write(source, [("mail", "day"), ("a@example.com", "31/12/2024")])
+    exports.write(source, [("mail", "day"), ("a@example.com", "31/12/2024"), ("b@example.com", "45292")])
     columns = {"mail": "Contact.email", "day": {"to": "Contact.birthDate", "parse": "date", "format": "%d/%m/%Y"}}
     with workbench(tmp_path, {"version": 1, "columns": columns}) as bench:
-        report = validate(bench.request(source, fixes=("date-order",)))
-    assert report.outcomes["planned"] == 1
-    assert any("`format`" in note for note in report.notes)
+        report = validate(bench.request(source, fixes=("date-order", "excel-date-serial:day=1900")))
+    assert (report.outcomes["planned"], report.issues["invalid-date"]) == (1, 1)
+    assert not any("day: " in repair for repair in report.repairs)
+    assert [note.partition(":")[0] for note in report.notes if "`format`" in note] == [
+        "--fix date-order",
+        "--fix excel-date-serial",
+    ]
 
 
 def test_a_killed_run_is_repaired_the_same_when_it_is_resumed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Who is who across the runs of a sync: a row never joins two keys that were delivered apart, unless somebody says so."""
+"""Who is who across the runs of a sync: no row joins two keys that were delivered apart, unless somebody says so."""
 
 from __future__ import annotations
 
@@ -103,6 +103,18 @@ def test_shared_identifiers_that_the_mapping_allows_go(synced: Synced) -> None:
     assert synced.runs() == ({"accepted": 1}, 1)
     synced.write(stranger("p4@example.com", person(3)[1]))
     assert synced.runs() == ({"held": 1}, 0)
+
+
+def test_a_group_that_may_go_is_held_where_it_would_join_another_key(synced: Synced) -> None:
+    """The mapping allows what links its rows, not what links one of them to somebody else."""
+    mapping = MAPPING | {"identity": {"on_shared": {"phone": "allow"}}}
+    synced.bench.mapping.write_text(json.dumps(mapping), encoding="utf-8")
+    family = {"X1": ("x1@example.com", "+12065559000", 1), "X2": ("p3@example.com", "+12065559000", 1)}
+    synced.write(family)
+    report = synced.run()
+    assert (found(report), report.merge_groups.held) == ({"held": 2}, 1)
+    synced.write(family | {"X2": ("x2@example.com", "+12065559000", 1)})
+    assert synced.runs() == ({"accepted": 2}, 2)
 
 
 def test_a_row_that_was_never_delivered_owns_nothing(synced: Synced) -> None:

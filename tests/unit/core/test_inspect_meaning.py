@@ -198,6 +198,8 @@ def test_dates_without_order_are_named() -> None:
     assert [f.code for f in profiled("dob", ["31/02/1985", "03/14/1990"]).findings] == ["date-order-mixed"]
     assert [f.code for f in profiled("dob", ["31.12.85", "1.2.90"]).findings] == ["two-digit-year"]
     assert [f.code for f in profiled("Kunde seit", ["45292", "44000"] * 5).findings] == ["date-serial"]
+    some = profiled("dob", ["31.12.1985", "45292", *["01.02.1990"] * 8]).findings
+    assert [(f.code, f.count) for f in some] == [("date-serial", 1)]
 
 
 def test_sensitive_columns_are_warned_about() -> None:
