@@ -1,4 +1,4 @@
-"""What the commands of single operations share: opening the store, errors, tables and JSON. Imported only once used."""
+"""What the commands of single operations share: opening the store, tables and JSON. Imported only once used."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ import rich_click as click
 from rich.cells import cell_len
 
 from importer.cli import signals
-from importer.cli.calls import settings_of
-from importer.cli.exits import exit_code_for, show_error
-from importer.core.report import ErrorReport
-from importer.errors import ApiError, ConfigError, ImporterError, RejectedRequestError, RunInterrupted, SettingsError
+from importer.cli.environ import settings_of
+from importer.errors import ApiError, ConfigError, RejectedRequestError, RunInterrupted, SettingsError
 from importer.memory_api.paging import Order, Page, PageRequest
 from importer.ports import Accepted, OperationStatus
 from importer.reports.plain_text import printable
-from importer.wiring.by_hand import ByHand, about, is_running, open_by_hand
+from importer.wiring.by_hand import ByHand, is_running, open_by_hand
 
 T = TypeVar("T")
 
@@ -33,32 +31,28 @@ _LONGEST_VALUE: Final = 4096
 
 @contextmanager
 def opened(given: Mapping[str, Any], *, needs_store: bool = True) -> Iterator[tuple[ByHand, signals.Signals]]:
-    """Open the store that the options name; an error names its request, and is JSON on standard output if asked.
+    """Open the store that the options name; an error names its request.
 
     Args:
         given: Options.
         needs_store: Whether what is done belongs to a store.
     """
-    try:
-        with signals.taken() as taken:
-            try:
-                settings = settings_of(given)
-                with open_by_hand(
-                    settings, emulator=bool(given["emulator"]), needs_store=needs_store, wait=taken.stop.wait
-                ) as hand:
-                    yield hand, taken
-            except RunInterrupted:
-                raise RunInterrupted(
-                    "stopped by a signal",
-                    hint="what was printed was done; look before you do the rest again",
-                    context={"exit_code": taken.exit_code},
-                ) from None
-    except ImporterError as error:
-        if isinstance(error, ApiError):
+    with signals.taken() as taken:
+        try:
+            settings = settings_of(given)
+            with open_by_hand(
+                settings, emulator=bool(given["emulator"]), needs_store=needs_store, wait=taken.stop.wait
+            ) as hand:
+                yield hand, taken
+        except ApiError as error:
             explain(error)
-        if not given["as_json"]:
             raise
-        fail_as_json(error)
+        except RunInterrupted:
+            raise RunInterrupted(
+                "stopped by a signal",
+                hint="what was printed was done; look before you do the rest again",
+                context={"exit_code": taken.exit_code},
+            ) from None
 
 
 def explain(error: ApiError) -> None:
@@ -69,19 +63,6 @@ def explain(error: ApiError) -> None:
     if not error.hint and isinstance(error, RejectedRequestError):
         more = f"; see https://www.twilio.com/docs/errors/{error.code}" if error.code else ""
         error.hint = f"the service found something wrong with it and did nothing: check names, types and values{more}"
-
-
-def fail_as_json(error: ImporterError) -> None:
-    """Print an error as one line of JSON on standard output, and for people on standard error.
-
-    Raises:
-        SystemExit: always, with the exit code of the error.
-    """
-    code = exit_code_for(error)
-    told = about(error) if isinstance(error, ApiError) else {}
-    emit({"error": {"message": error.message, "hint": error.hint, **told}, "exit_code": code})
-    show_error(ErrorReport(message=error.message, hint=error.hint))
-    raise SystemExit(code)
 
 
 def emit(document: object) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import select
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,6 +13,8 @@ import rich_click as click
 from rich.console import Console
 
 from importer.cli import logs, signals
+from importer.cli.asking import ask
+from importer.cli.environ import settings_of
 from importer.cli.exits import log_error, show_error
 from importer.core.manifest import RunOptions
 from importer.core.report import Report
@@ -24,7 +23,6 @@ from importer.ports import SourceOptions
 from importer.reports.progress import ProgressSink, open_progress
 from importer.reports.report_file import report_text
 from importer.reports.terminal import render_summary
-from importer.settings import Settings
 from importer.wiring.clock import SystemClock
 from importer.wiring.logged import LoggedProgress, end_of, log_end
 from importer.wiring.requests import Hooks, ReadOptions, RunRequest, SendOptions
@@ -33,17 +31,6 @@ from importer.wiring.retrying import RETRIED, RetryRequest, retry
 from importer.wiring.verifying import VerifyRequest, verify
 
 _DELIMITERS: Final = {"tab": "\t", "\\t": "\t"}
-
-
-def settings_of(given: Mapping[str, Any]) -> Settings:
-    """Build settings from options and the environment."""
-    return Settings.from_env(
-        os.environ,
-        store_id=given.get("store"),
-        api_url=given.get("api_url"),
-        runs_dir=given.get("runs_dir"),
-        proxy=given.get("proxy"),
-    )
 
 
 def read_options(given: Mapping[str, Any]) -> SourceOptions:
@@ -231,50 +218,6 @@ def hooks_of(given: Mapping[str, Any]) -> Iterator[Hooks]:
             raise
         finally:
             progress.finish()
-
-
-def ask(question: str, progress: ProgressSink, flag: str, *, yes: bool) -> bool:
-    """Ask on the terminal, unless the flag was given.
-
-    Raises:
-        ConfigError: there is no terminal to ask, or it is for a program's lines.
-    """
-    if yes:
-        return True
-    progress.finish()  # what is redrawn in place would cover the question
-    if logs.is_json():
-        raise ConfigError(f"{question} Nobody is asked with --log-format json", hint=f"give {flag}")
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise ConfigError(f"{question} There is no terminal to ask", hint=f"give {flag}")
-    while True:
-        click.echo(f"{question} [y/N]: ", nl=False, err=True)
-        answer = _line()
-        match answer.strip().lower():
-            case "y" | "yes":
-                return True
-            case "" | "n" | "no":
-                return False
-            case _:
-                click.echo("please answer y or n", err=True)
-
-
-def _line() -> str:
-    """Read a line of the terminal; empty at the end of the input, which is no answer."""
-    try:
-        # Not one long read: a signal that comes at the wrong moment of it would wait for a key to be heard.
-        while not select.select([sys.stdin], [], [], _LISTEN_S)[0]:
-            pass
-    except RunInterrupted:
-        click.echo(err=True)  # what follows begins a line of its own
-        raise
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):
-        click.echo(err=True)
-    return answer
-
-
-_LISTEN_S: Final = 0.2
-"""How often a question is left to listen for signals."""
 
 
 def show_report(report: Report, *, as_json: bool) -> None:

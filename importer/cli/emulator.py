@@ -18,9 +18,7 @@ from importer.cli.options import choice, help_as_written, seconds
 @click.option(
     "-m", "--mapping", type=click.Path(dir_okay=False), help="Give the store what this mapping needs and it lacks."
 )
-@choice(
-    "--clash", "merge", "first-match", "skip", about="What happens when identifiers of one profile match several."
-)
+@choice("--clash", "merge", "first-match", "skip", about="What happens when identifiers of one profile match several.")
 @choice(
     "--bad-profile",
     "refuse-batch",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from importer.cli.calls import hooks_of, settings_of
+from importer.cli.calls import hooks_of
+from importer.cli.environ import settings_of
 from importer.core.report import Report
 from importer.wiring.event_joining import JoinRequest, join_events
 

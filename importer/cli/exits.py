@@ -51,23 +51,28 @@ def exit_code_for(error: ImporterError) -> int:
 
 @contextmanager
 def exits(
-    *, as_json: Callable[[], bool], debug: Callable[[], bool], log_json: Callable[[], bool] = lambda: False
+    *,
+    as_json: Callable[[], bool],
+    debug: Callable[[], bool],
+    log_json: Callable[[], bool] = lambda: False,
+    by_hand: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
     """Turn whatever ends a command into one line of cause, one of fix, and an exit code.
 
     Args:
-        as_json: Tells whether standard output is for `report.json` alone.
+        as_json: Tells whether standard output is for JSON alone.
         debug: Tells whether an error shows its traceback first.
         log_json: Tells whether standard error is for lines of JSON alone.
+        by_hand: Tells whether the JSON of an error is one line, and no report of a run.
     """
-    fail = partial(_fail, as_json=as_json, log_json=log_json)
+    fail = partial(_fail, as_json=as_json, log_json=log_json, by_hand=by_hand)
     try:
         yield
     except ImporterError as error:
         if debug():
             traceback.print_exc()
         problems = tuple(str(problem) for problem in error.problems) if isinstance(error, ProblemsError) else ()
-        fail(exit_code_for(error), error.message, error.hint or _again(error), problems)
+        fail(exit_code_for(error), error.message, error.hint or _again(error), problems, _known(error))
     except click.UsageError as error:
         fail(2, error.format_message(), _usage(error))
     except click.ClickException as error:
@@ -83,6 +88,14 @@ def exits(
         if debug():
             traceback.print_exc()
         fail(*_unforeseen(fault))
+
+
+def _known(error: ImporterError) -> dict[str, object]:
+    """Return what the service said of an error."""
+    if not isinstance(error, ApiError):
+        return {}
+    said = {"status": error.status, "code": error.code, "request_id": error.request_id}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _again(error: ImporterError) -> str:
@@ -147,9 +160,11 @@ def _fail(
     message: str,
     hint: str,
     problems: tuple[str, ...] = (),
+    known: Mapping[str, object] | None = None,
     *,
     as_json: Callable[[], bool],
     log_json: Callable[[], bool],
+    by_hand: Callable[[], bool],
 ) -> NoReturn:
     from importer.core.report import ErrorReport, empty_report  # noqa: PLC0415 - start-up stays quick
 
@@ -157,8 +172,12 @@ def _fail(
     if as_json():
         import orjson  # noqa: PLC0415 - the same
 
-        report = empty_report(error) | {"exit_code": code}
-        click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        if by_hand():
+            line = {"error": {"message": message, "hint": hint, **(known or {})}, "exit_code": code}
+            click.echo(orjson.dumps(line).decode())
+        else:
+            report = empty_report(error) | {"exit_code": code}
+            click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
     if log_json():
         log_error(error, {"exit_code": code})
     else:

@@ -123,7 +123,9 @@ follow_merged_option = click.option(
     help="Where the profile was merged into another one, go on to that; otherwise nothing is done to it.",
 )
 
-wait_option = click.option("--wait", is_flag=True, help="Wait until it is done; exit 3 if it failed, 5 if it takes on.")
+wait_option = click.option(
+    "--wait", is_flag=True, help="Wait until it is done; exit 3 if it failed, 5 if it is not done in time."
+)
 
 timeout_option = click.option(
     "--timeout",

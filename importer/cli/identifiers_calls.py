@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from importer.cli.asking import ask
 from importer.cli.by_hand import as_document, emit, opened, read_value, show, show_accepted, show_table
-from importer.cli.calls import ask
 from importer.errors import ConfigError
 from importer.reports.progress import NoProgress
 from importer.reports.wording import counted

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from importer.cli.asking import ask
 from importer.cli.by_hand import as_document, finished_code, opened, read_list, show, show_listed
-from importer.cli.calls import ask
 from importer.core.limits import IMPORT_MAX_COLUMNS, IMPORT_MAX_FILE_BYTES, IMPORT_MIN_COLUMNS
 from importer.core.schema import TraitDefinition
 from importer.errors import ConfigError, ImporterError, SettingsError

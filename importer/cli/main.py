@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib import import_module
 from typing import Final
 
@@ -38,6 +39,9 @@ COMMANDS: Final[dict[str, str]] = {
 
 SILENT: Final = frozenset({"explain", "emulator", "status", "purge"})
 """Commands whose work is not logged, and which take no `-v` after their names."""
+
+BY_HAND: Final = frozenset({"profiles", "identifiers", "imports", "stores", "trait-groups", "operations"})
+"""Commands of single operations: what went wrong is one line of JSON, and no report of a run."""
 
 
 class _LazyGroup(click.RichGroup):
@@ -103,6 +107,11 @@ def _flag(name: str) -> bool:
     return name in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
 
 
+def _by_hand() -> bool:
+    """Tell whether the command is one of single operations."""
+    return next((name for name in sys.argv[1:] if name in COMMANDS), None) in BY_HAND
+
+
 def _logs_json() -> bool:
     """Tell the same of `--log-format json`."""
     arguments = sys.argv[1:]
@@ -112,6 +121,7 @@ def _logs_json() -> bool:
 
 def main() -> None:
     """Run the console command."""
-    with exits(as_json=lambda: _flag("--json"), debug=lambda: _flag("--debug"), log_json=_logs_json):
+    as_json, debug = (partial(_flag, name) for name in ("--json", "--debug"))
+    with exits(as_json=as_json, debug=debug, log_json=_logs_json, by_hand=_by_hand):
         code = cli.main(prog_name="memory-importer", standalone_mode=False)
         raise SystemExit(code if isinstance(code, int) else 0)

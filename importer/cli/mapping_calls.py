@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import rich_click as click
 
-from importer.cli.calls import hooks_of, read_options, request_of, settings_of
+from importer.cli.calls import hooks_of, read_options, request_of
+from importer.cli.environ import settings_of
 from importer.core.inspect import SENSITIVE
 from importer.core.limits import MIN_VALUES_PER_ROW
 from importer.core.mapping_cases import CaseResult
@@ -23,6 +24,9 @@ from importer.errors import MappingError
 from importer.wiring.mapping_cases import run_mapping_tests
 from importer.wiring.mapping_check import MappingCheck, check_mapping
 from importer.wiring.mapping_init import InitRequest, propose
+
+_NOT_IN_MAPPINGS: Final = ("query", "sheet", "max_field")
+"""Options of reading a source that a proposed mapping does not write down."""
 
 
 def call_init(given: Mapping[str, Any]) -> None:
@@ -44,8 +48,20 @@ def call_init(given: Mapping[str, Any]) -> None:
     for line in _told(proposed.proposal, given["output"] or "mapping"):
         click.echo(line, err=True)
     if request.output is not None:
-        words = ["memory-importer", "validate", *request.source, "-m", given["output"], "--emulator"]
-        click.echo(f"next: read it through, then: {shlex.join(words)}", err=True)
+        words = ["memory-importer", "validate", *request.source, "-m", given["output"], *_same_store(given)]
+        # Named alone: a query or parameter may hold what is in a cell, an option of a driver a password.
+        same = [f"--{name.replace('_', '-')}" for name in _NOT_IN_MAPPINGS if given.get(name)]
+        again = f" with the same {', '.join(same)}" if same else ""
+        click.echo(f"next: read it through, then: {shlex.join(words)}{again}", err=True)
+
+
+def _same_store(given: Mapping[str, Any]) -> list[str]:
+    """Return the options that name what traits were matched with; the emulator where nothing was."""
+    if given["schema_file"]:
+        return ["--schema", given["schema_file"]]
+    if given["store"] and not given["emulator"]:
+        return ["--store", given["store"]]
+    return ["--emulator"]
 
 
 def _told(proposal: Proposal, name: str) -> Iterator[str]:

@@ -149,7 +149,8 @@ def lookup_command(**given: Any) -> None:
     """Find the profiles that hold an identifier; it costs a read.
 
     The value is normalised as the store does it. With - for VALUE it is read
-    from standard input, which keeps it out of the shell's history.
+    from standard input, which keeps it out of the shell's history. That nobody
+    holds it is an answer too: nothing on standard output, exit code 0.
 
         memory-importer profiles lookup email ann@example.com
         memory-importer profiles lookup phone - < number.txt

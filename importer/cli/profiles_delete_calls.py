@@ -13,12 +13,12 @@ import orjson
 import rich_click as click
 from rich.console import Console
 
-from importer.cli.by_hand import emit, explain, fail_as_json, opened
-from importer.cli.calls import ask
+from importer.cli.asking import ask
+from importer.cli.by_hand import emit, explain, opened
 from importer.cli.exits import exit_code_for, show_error
 from importer.cli.signals import Signals
 from importer.core.report import ErrorReport
-from importer.errors import ConfigError, ImporterError, SettingsError
+from importer.errors import ConfigError, SettingsError
 from importer.files import open_private
 from importer.reports.progress import NoProgress, ProgressSink, open_progress
 from importer.reports.wording import counted
@@ -50,13 +50,8 @@ _MEANINGS: Final = {
 
 def delete(given: Mapping[str, Any]) -> int:
     """Show what goes, ask, delete, and say what became of each; return the exit code."""
-    try:
-        ids = _named(given)
-        check_count(ids, given["max_deletes"])
-    except ImporterError as error:
-        if not given["as_json"]:
-            raise
-        fail_as_json(error)
+    ids = _named(given)
+    check_count(ids, given["max_deletes"])
     with opened(given) as (hand, signals):
         _agree(hand, ids, given)
         with _results(given["results"]) as write, _progress(len(ids)) as progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -14,14 +13,14 @@ import rich_click as click
 from rich.console import Console
 
 from importer.cli import signals
-from importer.cli.calls import ask
+from importer.cli.asking import ask
+from importer.cli.environ import settings_of
 from importer.core.report import ExitCode
 from importer.errors import ConfigError, RunInterrupted
 from importer.reports.plain_text import printable
 from importer.reports.progress import NoProgress
 from importer.reports.spans import age_text
 from importer.reports.wording import counted, size_text
-from importer.settings import Settings
 from importer.wiring.clock import SystemClock
 from importer.wiring.purging import Item, Kind, Purge, PurgeRequest, plan_purge
 from importer.wiring.removing import carry_out
@@ -51,7 +50,7 @@ def purge(given: Mapping[str, Any]) -> int:
 
 
 def _purge(given: Mapping[str, Any]) -> int:
-    runs_dir = Path(Settings.from_env(os.environ, runs_dir=given["runs_dir"]).runs_dir)
+    runs_dir = Path(settings_of({"runs_dir": given["runs_dir"]}).runs_dir)
     now = datetime.fromisoformat(SystemClock().utc_now_iso())
     plan = plan_purge(_request(given, runs_dir), now)
     # With --json standard output is for the result alone; what people are asked about is beside it.

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from importer.cli.calls import settings_of
+from importer.cli.environ import settings_of
 from importer.wiring.looking import save_schema, store_schema
 
 

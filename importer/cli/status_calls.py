@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -15,11 +14,11 @@ from rich.live import Live as LiveDisplay
 
 from importer.cli import signals
 from importer.cli.calls import show_report
+from importer.cli.environ import settings_of
 from importer.core.report import ExitCode, Report
 from importer.reports.live_lines import live_line
 from importer.reports.run_list import render_runs
 from importer.reports.terminal import summary_text
-from importer.settings import Settings
 from importer.state.run_folder import RunsFolder
 from importer.wiring.clock import SystemClock
 from importer.wiring.listing import list_runs
@@ -37,7 +36,7 @@ _COST: Final = 4
 
 def show_run(name: str, runs_dir: str | None, *, as_json: bool) -> None:
     """Print how a run stands."""
-    show_report(status(name, Settings.from_env(os.environ, runs_dir=runs_dir)), as_json=as_json)
+    show_report(status(name, settings_of({"runs_dir": runs_dir})), as_json=as_json)
 
 
 def show_runs(runs_dir: str | None, *, as_json: bool) -> None:
@@ -110,4 +109,4 @@ def _is_running(report: Report) -> bool:
 
 
 def _runs_dir(given: str | None) -> Path:
-    return Path(Settings.from_env(os.environ, runs_dir=given).runs_dir)
+    return Path(settings_of({"runs_dir": given}).runs_dir)

@@ -57,6 +57,7 @@ def sync_command() -> None:
 )
 @options.show_values_option
 @options.json_option
+@options.log_format_option
 @options.in_panels
 @options.help_as_written
 def run_command(**given: Any) -> None:

@@ -9,7 +9,9 @@ from typing import Any, Final
 import orjson
 import rich_click as click
 
-from importer.cli.calls import ask, hooks_of, sending, settings_of
+from importer.cli.asking import ask
+from importer.cli.calls import hooks_of, sending
+from importer.cli.environ import settings_of
 from importer.core.report import Report
 from importer.core.sync_brakes import Brake
 from importer.core.sync_state import SyncRun
@@ -56,6 +58,7 @@ def _status_lines(found: SyncStanding) -> list[tuple[str, str]]:
         lines.append(("snapshot", "none: the first run needs --first-run"))
     else:
         waiting = f", {found.due:,} due, {found.parked:,} parked" if found.due or found.parked else ""
+        waiting += f", {found.held:,} gone and held" if found.held else ""
         lines.append(("snapshot", f"{found.keys:,} keys, {found.delivered:,} delivered{waiting}"))
     if found.has_cursor:
         lines.append(("cursor", "set: only rows that changed are asked for"))
@@ -88,7 +91,10 @@ def show_history(given: Mapping[str, Any]) -> None:
 
 
 def _cells(run: SyncRun) -> tuple[str, ...]:
-    outcomes = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in run.outcomes.items())
+    told = [f"{count:,} {state.replace('_', ' ')}" for state, count in run.outcomes.items()]
+    if run.removals is not None and run.removals.candidates:
+        told.append(f"{run.removals.deleted:,} of {run.removals.candidates:,} removed")
+    outcomes = ", ".join(told)
     return (
         str(run.number or _NONE),
         run.started_at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from importer.cli.asking import ask
 from importer.cli.by_hand import (
     as_document,
     finished_code,
@@ -18,7 +19,6 @@ from importer.cli.by_hand import (
     show_accepted,
     show_listed,
 )
-from importer.cli.calls import ask
 from importer.core.schema import DataType, TraitDefinition
 from importer.errors import ConfigError
 from importer.memory_api.paging import MOST_OTHERS

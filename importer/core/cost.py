@@ -23,6 +23,10 @@ GET_PROFILE: Final = "get-profile"
 GET_OTHER_PROFILE: Final = "get-other-profile"
 """Kinds of requests that read profiles: by an identifier; the one that a lookup named; the others that it named."""
 
+GET_IDENTIFIERS: Final = "get-identifiers"
+DELETE_PROFILE: Final = "delete-profile"
+"""Kinds of requests of a removal, beside those."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -36,6 +40,7 @@ class Cost:
         further: Further identifiers that follow a row's values.
         lookups_at_least: Reads of profiles for those rows, where the first identifier is enough.
         lookups_at_most: The same, where every identifier is asked for.
+        deletes: Profiles that are deleted: whether that is billed is not documented.
     """
 
     rows: int = 0
@@ -45,6 +50,7 @@ class Cost:
     further: int = 0
     lookups_at_least: int = 0
     lookups_at_most: int = 0
+    deletes: int = 0
 
     @property
     def at_least(self) -> int:
@@ -54,7 +60,7 @@ class Cost:
     @property
     def at_most(self) -> int:
         """Operations at most."""
-        return self.rows + self.doubtful + self.merging + self.patches + self.further
+        return self.rows + self.doubtful + self.merging + self.patches + self.further + self.deletes
 
     @property
     def billable_at_most(self) -> int:
@@ -71,6 +77,7 @@ class Cost:
             self.further + other.further,
             self.lookups_at_least + other.lookups_at_least,
             self.lookups_at_most + other.lookups_at_most,
+            self.deletes + other.deletes,
         )
 
 
@@ -177,10 +184,10 @@ def cost_text(cost: Cost) -> str:
 
     Example:
         >>> cost_text(Cost(rows=1200)), cost_text(Cost(rows=1, merging=1))
-        ('at least 1200', 'at least 1, at most 2')
+        ('at least 1,200', 'at least 1, at most 2')
     """
-    most = f", at most {cost.at_most}" if cost.at_most > cost.at_least else ""
-    return f"at least {cost.at_least}{most}"
+    most = f", at most {cost.at_most:,}" if cost.at_most > cost.at_least else ""
+    return f"at least {cost.at_least:,}{most}"
 
 
 def allowance_text(said: Allowance) -> str:

@@ -6,14 +6,15 @@ occurs in the data costs anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from importer.core.digit_grammar import ANY_DIGIT, Choice, Digits, Either, Group, InTurn, Node, Repeated, TextEnd, parse
 
 _ZERO: Final = ord("0")
 _DIGITS: Final = 10
@@ -22,12 +23,42 @@ _UNKNOWN: Final = -1
 _State = TypeVar("_State", bound=Hashable)
 
 
+@dataclass(frozen=True, slots=True)
+class DigitTexts:
+    """A column of texts of digits.
+
+    Attributes:
+        digits: The digits of all texts, 0 to 9, u8.
+        starts: Where each text begins in them.
+        lengths: How many it has.
+    """
+
+    digits: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, texts: pl.Series) -> DigitTexts:
+        """Take a String column that has nothing but digits, and no nulls."""
+        _, offsets_buffer, data = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
+        offsets = np.frombuffer(offsets_buffer, dtype=np.int64, count=len(texts) + 1)
+        size = int(offsets[-1])
+        digits = np.frombuffer(data, dtype=np.uint8, count=size) if size else np.empty(0, np.uint8)
+        return cls(digits - np.uint8(_ZERO), offsets[:-1], np.diff(offsets))
+
+    def after(self, widths: npt.NDArray[np.int64] | int) -> DigitTexts:
+        """Take the first digits off each text; one that has fewer becomes empty."""
+        widths = np.minimum(widths, self.lengths)
+        return DigitTexts(self.digits, self.starts + widths, self.lengths - widths)
+
+    def of_rows(self, rows: npt.NDArray[np.intp]) -> DigitTexts:
+        """Return some of the texts."""
+        return DigitTexts(self.digits, self.starts[rows], self.lengths[rows])
+
+
 @dataclass(slots=True)
 class DigitPatterns:
-    r"""Patterns, compiled to places that a text can be in: some digits lead on to another place, some nothing.
-
-    Understood are digits, ``\d``, classes, groups, ``|``, ``?``, ``{n}`` and ``{n,m}``. A ``$`` is passed over.
-    """
+    """Patterns, compiled to places that a text can be in: some digits lead on to another place, some nothing."""
 
     _digits: list[frozenset[int]] = field(default_factory=list)
     _next: list[tuple[int, ...]] = field(default_factory=list)
@@ -37,16 +68,18 @@ class DigitPatterns:
         """Add a pattern that begins where the text begins, and return its first place.
 
         Args:
-            pattern: Without anchors.
+            pattern: Without anchors; see `parse`.
             tag: What `tags` gives where it matches.
             whole: Whether it must end where the text ends.
         """
-        end = self._place(frozenset() if whole else frozenset(range(_DIGITS)), ())
-        if not whole:
-            self._next[end] = (end,)
-        self._tags[end] = tag
-        reading = _Reading(self, pattern)
-        return reading.alternatives(end)
+        return self._before(parse(pattern), self._end(tag, whole=whole))
+
+    def add_choice(self, choice: Choice, tag: Hashable) -> int:
+        """Add one way in which a pattern can match."""
+        place = self._end(tag, whole=choice.at_end)
+        for digits in reversed(choice.digits):
+            place = self._place(digits, (place,))
+        return place
 
     def closed(self, places: frozenset[int]) -> frozenset[int]:
         """Add the places that are reached without a digit, and leave out those that only lead there."""
@@ -75,121 +108,54 @@ class DigitPatterns:
         self._next.append(then)
         return len(self._digits) - 1
 
-    def step(self, digits: frozenset[int], then: int) -> int:
-        """Return a place from which some digits lead on."""
-        return self._place(digits, (then,))
+    def _end(self, tag: Hashable, *, whole: bool) -> int:
+        end = self._place(frozenset() if whole else ANY_DIGIT, ())
+        if not whole:
+            self._next[end] = (end,)
+        self._tags[end] = tag
+        return end
 
-    def fork(self, *then: int) -> int:
-        """Return a place that is several places."""
-        return self._place(frozenset(), then)
+    def _before(self, node: Node, end: int) -> int:
+        """Make the places of a part of a pattern, given the one behind it."""
+        match node:
+            case Digits(digits):
+                return self._place(digits, (end,))
+            case InTurn(parts):
+                for part in reversed(parts):
+                    end = self._before(part, end)
+                return end
+            case Either(parts):
+                return self._place(frozenset(), tuple(self._before(part, end) for part in parts))
+            case Repeated(part, least, most):
+                after = end
+                for count in range(most, 0, -1):
+                    inner = self._before(part, after)
+                    after = inner if count <= least else self._place(frozenset(), (inner, end))
+                return after
+            case Group(part):
+                return self._before(part, end)
+            case TextEnd():
+                raise ValueError("an end of the text inside a pattern")
 
 
-_Part = Callable[[int], int]
-"""Makes the places of a part of a pattern, given the place behind it."""
+@dataclass(frozen=True, slots=True)
+class _Known(Generic[_State]):
+    """What was worked out so far. It is never changed: who needs more of it makes a larger one."""
 
-
-class _Reading:
-    """Reads one pattern from left to right; its places are made from right to left."""
-
-    def __init__(self, patterns: DigitPatterns, pattern: str) -> None:
-        self._patterns = patterns
-        self._pattern = pattern
-        self._at = 0
-
-    def alternatives(self, end: int) -> int:
-        """Read what stands between two ``|``, up to the end of a group or of the pattern."""
-        return self._alternatives()(end)
-
-    def _alternatives(self) -> _Part:
-        choices = [self._sequence()]
-        while self._peek() == "|":
-            self._take()
-            choices.append(self._sequence())
-        if len(choices) == 1:
-            return choices[0]
-        return lambda end: self._patterns.fork(*(choice(end) for choice in choices))
-
-    def _sequence(self) -> _Part:
-        parts: list[_Part] = []
-        while self._peek() not in ("", "|", ")"):
-            if self._peek() == "$":
-                self._take()
-                continue
-            parts.append(self._repeated(self._single()))
-
-        def make(end: int) -> int:
-            for part in reversed(parts):
-                end = part(end)
-            return end
-
-        return make
-
-    def _single(self) -> _Part:
-        char = self._take()
-        if char == "(":
-            if self._pattern.startswith("?:", self._at):
-                self._at += 2
-            inner = self._alternatives()
-            self._take()
-            return inner
-        digits = self._class() if char == "[" else self._digit(char)
-        return lambda end: self._patterns.step(digits, end)
-
-    def _digit(self, char: str) -> frozenset[int]:
-        if char == "\\" and self._take() == "d":
-            return frozenset(range(_DIGITS))
-        if not char.isdigit():
-            raise ValueError(f"no pattern of digits: {self._pattern}")
-        return frozenset([int(char)])
-
-    def _class(self) -> frozenset[int]:
-        digits: set[int] = set()
-        while (char := self._take()) != "]":
-            if self._peek() == "-":
-                self._take()
-                digits |= set(range(int(char), int(self._take()) + 1))
-            else:
-                digits |= self._digit(char)
-        return frozenset(digits)
-
-    def _repeated(self, part: _Part) -> _Part:
-        least, most = 1, 1
-        if self._peek() == "?":
-            self._take()
-            least = 0
-        elif self._peek() == "{":
-            close = self._pattern.index("}", self._at)
-            bounds = self._pattern[self._at + 1 : close].split(",")
-            least, most = int(bounds[0]), int(bounds[-1])
-            self._at = close + 1
-
-        def make(end: int) -> int:
-            after = end
-            for count in range(most, 0, -1):
-                inner = part(after)
-                after = inner if count <= least else self._patterns.fork(inner, end)
-            return after
-
-        return make
-
-    def _peek(self) -> str:
-        return self._pattern[self._at : self._at + 1]
-
-    def _take(self) -> str:
-        self._at += 1
-        return self._pattern[self._at - 1]
+    states: tuple[_State, ...]
+    steps: npt.NDArray[np.int32]
+    answers: npt.NDArray[np.uint16]
 
 
 class DigitTable(Generic[_State]):
     """Walks texts of digits through states, and says what holds of a text by the state it ends in and its length.
 
-    Safe to use from several threads.
+    Safe to use from several threads: one that works states out may do so in vain, no more.
 
     Args:
         start: State of an empty text.
         after: State behind a digit.
-        answers: What holds of the texts that end in a state, by length, `lengths` small numbers.
-        lengths: Longer texts have the answer of the longest length.
+        answers: What holds of the texts that end in a state, by length, 0 to the longest that has an answer of its own.
     """
 
     def __init__(
@@ -197,57 +163,37 @@ class DigitTable(Generic[_State]):
         start: _State,
         after: Callable[[_State, int], _State],
         answers: Callable[[_State], npt.NDArray[np.uint16]],
-        lengths: int,
     ) -> None:
         self._after = after
-        self._answer = answers
-        self._states: list[_State] = []
-        self._numbers: dict[_State, int] = {}
-        self._steps = np.full((64, _DIGITS), _UNKNOWN, dtype=np.int32)
-        self._answers = np.zeros((64, lengths), dtype=np.uint16)
-        self._growing = Lock()
-        self._number(start)
+        self._answers = answers
+        self._known = _Known((start,), np.full((1, _DIGITS), _UNKNOWN, dtype=np.int32), answers(start)[np.newaxis])
 
-    def look_up(self, texts: pl.Series) -> npt.NDArray[np.uint16]:
-        """Return the answer for each text.
-
-        Args:
-            texts: String of digits, no nulls.
-        """
-        _, offsets_buffer, data = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
-        offsets = np.frombuffer(offsets_buffer, dtype=np.int64, count=len(texts) + 1)
-        digits = np.frombuffer(data, dtype=np.uint8, count=int(offsets[-1])) if offsets[-1] else np.zeros(1, np.uint8)
-        lengths = np.diff(offsets)
-        at = offsets[:-1].copy()
-        state = np.zeros(len(texts), dtype=np.int32)
-        shortest, longest = (int(lengths.min()), int(lengths.max())) if len(texts) else (0, 0)
+    def look_up(self, texts: DigitTexts) -> npt.NDArray[np.uint16]:
+        """Return the answer for each text."""
+        known = self._known
+        lengths = texts.lengths
+        at = texts.starts.copy()
+        state = np.zeros(lengths.size, dtype=np.int32)
+        shortest, longest = (int(lengths.min()), int(lengths.max())) if lengths.size else (0, 0)
         for count in range(longest):
-            if count < shortest:
-                state = self._walk(state, digits[at] - np.uint8(_ZERO))
-            else:
-                here = np.flatnonzero(lengths > count)
-                state[here] = self._walk(state[here], digits[at[here]] - np.uint8(_ZERO))
+            here = slice(None) if count < shortest else np.flatnonzero(lengths > count)
+            place = state[here] * np.int32(_DIGITS) + texts.digits[at[here]]
+            after = known.steps.ravel()[place]
+            if int(after.min()) == _UNKNOWN:
+                known = self._known = self._grown(known, np.unique(place[after == _UNKNOWN]).tolist())
+                after = known.steps.ravel()[place]
+            state[here] = after
             at += 1
-        return self._answers[state, np.minimum(lengths, self._answers.shape[1] - 1)]
+        answers: npt.NDArray[np.uint16] = known.answers[state, np.minimum(lengths, known.answers.shape[1] - 1)]
+        return answers
 
-    def _walk(self, state: npt.NDArray[np.int32], digit: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-        place = state * np.int32(_DIGITS) + digit
-        after: npt.NDArray[np.int32] = self._steps.ravel()[place]
-        if after.size and int(after.min()) == _UNKNOWN:
-            with self._growing:
-                for number in np.unique(place[after == _UNKNOWN]).tolist():
-                    before, with_ = divmod(number, _DIGITS)
-                    target = self._number(self._after(self._states[before], with_))
-                    self._steps[before, with_] = target
-            after = self._steps.ravel()[place]
-        return after
-
-    def _number(self, state: _State) -> int:
-        number = self._numbers.setdefault(state, len(self._states))
-        if number == len(self._states):
-            self._states.append(state)
-            if number == len(self._steps):
-                self._steps = np.concatenate([self._steps, np.full_like(self._steps, _UNKNOWN)])
-                self._answers = np.concatenate([self._answers, np.zeros_like(self._answers)])
-            self._answers[number] = self._answer(state)
-        return number
+    def _grown(self, known: _Known[_State], places: Sequence[int]) -> _Known[_State]:
+        """Work out the steps that are missing, given as state and digit in one number."""
+        numbers = {state: number for number, state in enumerate(known.states)}
+        targets = [self._after(known.states[place // _DIGITS], place % _DIGITS) for place in places]
+        fresh = [state for state in dict.fromkeys(targets) if state not in numbers]
+        numbers |= {state: number for number, state in enumerate(fresh, len(numbers))}
+        steps = np.concatenate([known.steps, np.full((len(fresh), _DIGITS), _UNKNOWN, dtype=np.int32)])
+        steps.ravel()[places] = [numbers[target] for target in targets]
+        answers = [known.answers, *(self._answers(state)[np.newaxis] for state in fresh)]
+        return _Known((*known.states, *fresh), steps, np.concatenate(answers))

@@ -198,6 +198,10 @@ _OTHER_CARDS: Final = frozenset(
 """Words beside which a card is none to pay with."""
 
 
+_ALONE: Final = frozenset({"first", "given", "last", "family"})
+"""Words that speak for a name where they are the whole header or stand beside "name": a last visit is none."""
+
+
 def plain(text: str) -> str:
     """Return a text in lower case without accents; \u00df is ss."""
     decomposed = unicodedata.normalize("NFKD", text.replace("\u00df", "ss"))
@@ -220,6 +224,8 @@ def header_words(name: str) -> frozenset[str]:
 def header_says(name: str) -> frozenset[Meaning]:
     """Return the meanings a header speaks for."""
     words = header_words(name)
+    if len(words) > 1 and "name" not in words:
+        words -= _ALONE
     said = {meaning for meaning, known in HEADER_WORDS.items() if words & known}
     if said & {Meaning.FIRST_NAME, Meaning.LAST_NAME}:
         said.discard(Meaning.FULL_NAME)

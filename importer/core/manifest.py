@@ -14,7 +14,7 @@ from importer.core.filled import FilledSet
 from importer.core.forecast import Reading
 from importer.core.schema import DataType
 from importer.core.stored_lookup import StoredLookup
-from importer.core.sync_counts import SyncCounts
+from importer.core.sync_counts import Removals, SyncCounts
 from importer.core.wire import WireTrait
 
 MANIFEST_VERSION: Final = 1
@@ -202,6 +202,7 @@ class RunManifest(_Frozen):
         sets: Filled sets by number: filled traits, removed traits.
         stored: What `--lookup` found; None where nothing was looked up.
         sync: What a sync found its keys to be; None in any other run.
+        removals: What became of profiles whose keys are gone from the source; None where nothing is to be removed.
     """
 
     version: int = MANIFEST_VERSION
@@ -224,6 +225,7 @@ class RunManifest(_Frozen):
     counts: Counts = Field(default_factory=Counts)
     stored: StoredLookup | None = None
     sync: SyncCounts | None = None
+    removals: Removals | None = None
     notes: tuple[str, ...] = ()
 
     def filled_sets(self) -> tuple[FilledSet, ...]:

@@ -21,6 +21,8 @@ _WANTED: Final = {
     DataType.ARRAY: Meaning.ARRAY,
 }
 _BY_NORMALIZATION: Final = {Normalization.EMAIL: Meaning.EMAIL, Normalization.PHONE: Meaning.PHONE}
+_OF_A_KIND: Final = SPECIFIC | {Meaning.DATE, Meaning.DATETIME, Meaning.BOOLEAN, Meaning.MONEY, Meaning.ARRAY}
+"""Meanings of values that a trait which is called for another one does not take: no last name is a date."""
 _WRONG_KIND: Final = 0.3
 _OTHER_MEANING: Final = 0.4
 _VALUES_ALONE: Final = 0.95
@@ -102,6 +104,6 @@ class StoreTargets:
             return reading, max(reading.score, _WRONG_KIND), ""
         if column.is_list:
             return best, _WRONG_KIND, f", but {trait.ref} is {trait.data_type.value}"
-        if name.means and best.meaning in SPECIFIC - name.means:
+        if name.means and best.meaning in _OF_A_KIND - name.means:
             return best, _OTHER_MEANING, f", which {trait.ref} is not called"
         return best, 1.0, ""

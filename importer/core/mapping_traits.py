@@ -41,7 +41,7 @@ def find_trait(ref: str, schema: StoreSchema) -> TraitDefinition | Fault:
         return trait
     group, _, name = ref.partition(".")
     known = schema.groups.keys() | {definition.group for definition in schema.traits.values()}
-    create = "create it in the store, or correct the name"
+    create = "create it in the store, by `memory-importer schema apply`, or correct the name"
     if group not in known:
         return f"the store has no trait group {quoted(group)}", did_you_mean(ref, schema.traits, create)
     # By its own name: all traits of a group begin alike.

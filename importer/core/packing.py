@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -104,10 +104,15 @@ def _key_text(keys: Sequence[pl.Series], checked: CheckedRows, plan: TransformPl
     rows = checked.typed["row"]
     if not keys:
         return pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
+    return joined_key([key.gather(rows) for key in keys], plan.null_tokens)
+
+
+def joined_key(parts: Sequence[pl.Series], null_tokens: Collection[str]) -> pl.Series:
+    """Join key columns as the source has them to one text a row; null where one of them is no value."""
     # A null token must not become a key: it would make one person of all rows that have it.
-    missing = pl.Series(sorted(plan.null_tokens | {""}), dtype=pl.String).implode()
-    parts = [pl.when(~column.is_in(missing)).then(column) for column in (key.gather(rows) for key in keys)]
-    return pl.select(pl.concat_str(parts, separator=_KEY_SEPARATOR)).to_series()
+    missing = pl.Series(sorted({*null_tokens, ""}), dtype=pl.String).implode()
+    values = [pl.when(~column.is_in(missing)).then(column) for column in parts]
+    return pl.select(pl.concat_str(values, separator=_KEY_SEPARATOR)).to_series()
 
 
 def _valid(row: pl.Series, key_text: pl.Series, checked: CheckedRows, sets: FilledSets) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Number plans: what the phonenumbers metadata says of a calling code or a region, as patterns polars can run.
+"""Number plans: what the phonenumbers metadata says of a calling code or a region, as patterns run on whole columns.
 
 Law of this module: a plan says exactly what the library would say, or says that it cannot tell (`decidable`). Plans
 are built on first use and kept, so only the countries that occur in the data are read.
@@ -6,7 +6,6 @@ are built on first use and kept, so only the countries that occur in the data ar
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -16,13 +15,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import phonenumbers
-import polars as pl
 from phonenumbers.phonemetadata import PhoneMetadata
 
-from importer.core.digit_patterns import DigitPatterns, DigitTable
+from importer.core.digit_grammar import Choice, choices, parse
+from importer.core.digit_patterns import DigitPatterns, DigitTable, DigitTexts
 
 BoolArray = npt.NDArray[np.bool_]
-Codes = npt.NDArray[np.uint16]
+Places = frozenset[int]
+Codes = npt.NDArray[np.int64]
 
 CODE_DIGITS: Final = 3
 """Digits of the longest calling code."""
@@ -36,6 +36,11 @@ _MAY_BE_PREFIXED: Final = 0x400
 _VERDICT_BIT: Final = 11
 _NO_CODE: Final = "0"
 
+_GENERAL, _LEADING, _CODE_TAG, _IDD_TAG = -1, -2, "code", "idd"
+_PREFIX: Final = "prefix"
+_GENERAL_BIT, _IDD, _CODED, _REPLACED, _WIDTH_BIT = 1, 2, 4, 8, 4
+_BIT_OF_TAG: Final[dict[Hashable, int]] = {_GENERAL: _GENERAL_BIT, _IDD_TAG: _IDD, _CODE_TAG: _CODED}
+
 _TYPES: Final = (
     "premium_rate",
     "toll_free",
@@ -48,63 +53,72 @@ _TYPES: Final = (
     "fixed_line",
     "mobile",
 )
-_NOT_READ: Final = re.compile(r"\(\?[^:]|\\[^d]|[^0-9d|()?:$,{}\[\]\\-]")
-"""What neither Rust's engine nor `DigitPatterns` understands; metadata has had none of it so far."""
-
-_LITERAL: Final = re.compile(r"[0-9]+")
-
-
-def _anchored(pattern: str, *, whole: bool) -> str:
-    """Write a metadata pattern for Rust's engine: ASCII digits, from the start, and to the end if `whole`."""
-    return f"(?-u)^(?:{pattern}){'$' if whole else ''}"
-
-
-def flags(series: pl.Series) -> BoolArray:
-    """Return a Boolean series without nulls as an array."""
-    return series.to_numpy()
-
-
-def lengths_in(numbers: pl.Series, lengths: frozenset[int]) -> BoolArray:
-    """Tell which texts have one of these lengths; the texts are ASCII and not null."""
-    table = np.zeros(256, dtype=np.bool_)
-    table[list(lengths)] = True
-    return np.asarray(table[np.minimum(numbers.str.len_bytes().to_numpy(), 255)], dtype=np.bool_)
-
-
-def slice_from(numbers: pl.Series, widths: npt.NDArray[np.uint32]) -> pl.Series:
-    """Take the first digits off each number, as many as its width says."""
-    if not widths.any():
-        return numbers
-    frame = pl.DataFrame({"number": numbers, "width": widths})
-    return frame.select(pl.col("number").str.slice(pl.col("width"))).to_series()
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
-    """The national prefix of a region, which the library takes off where it finds it.
+class Dialled:
+    """What a region's plan says of texts of digits as they may be dialled there.
 
     Attributes:
-        pattern: Anchored at the start.
-        literal: The prefix where it is fixed digits, else None.
-        replacing_group: Group of the pattern that, where it takes part, makes the library replace the prefix instead
-            of taking it off; 0 where none does.
+        general: bool, they are national numbers of the region, without regard to length.
+        abroad: bool, they begin with its international prefix.
+        coded: bool, they begin with its calling code.
+        replaced: bool, the library would replace their national prefix instead of taking it off.
+        width: How many digits of them are the national prefix, 0 where they have none.
     """
 
-    pattern: str
-    literal: str | None
-    replacing_group: int
+    general: BoolArray
+    abroad: BoolArray
+    coded: BoolArray
+    replaced: BoolArray
+    width: npt.NDArray[np.int64]
 
-    def widths(self, numbers: pl.Series) -> npt.NDArray[np.uint32]:
-        """Return how many digits of each number are the prefix, 0 where it has none."""
-        if self.literal is not None:
-            return flags(numbers.str.starts_with(self.literal)) * np.uint32(len(self.literal))
-        return numbers.str.extract(self.pattern, 0).str.len_bytes().fill_null(0).to_numpy()
 
-    def replaces(self, numbers: pl.Series) -> BoolArray:
-        """Tell where the library would replace the prefix."""
-        if self.replacing_group == 0:
-            return np.zeros(numbers.len(), dtype=np.bool_)
-        return flags(numbers.str.extract(self.pattern, self.replacing_group).is_not_null())
+@dataclass(frozen=True, slots=True)
+class RegionPlan:
+    """How a national number is dialled in one region.
+
+    Attributes:
+        code: Calling code.
+        lengths: Possible lengths of a full national number.
+        max_length: The longest of them; anything above is "too long" to the library.
+        decidable: Whether all of its patterns are understood here.
+        table: Answers what `Dialled` has, a bit each.
+    """
+
+    code: int
+    lengths: frozenset[int]
+    max_length: int
+    decidable: bool
+    table: DigitTable[Places]
+
+    def dialled(self, texts: DigitTexts) -> Dialled:
+        """Say what holds of some texts."""
+        answers = self.table.look_up(texts)
+        general, abroad, coded, replaced = ((answers & bit) > 0 for bit in (_GENERAL_BIT, _IDD, _CODED, _REPLACED))
+        return Dialled(general, abroad, coded, replaced, (answers >> _WIDTH_BIT).astype(np.int64))
+
+    def strip_prefix(self, texts: DigitTexts, dialled: Dialled) -> npt.NDArray[np.int64]:
+        """Return how many digits the library takes off as the national prefix."""
+        if not dialled.width.any():
+            return dialled.width
+        rest = texts.after(dialled.width)
+        spoils = dialled.general & ~self.dialled(rest).general
+        return dialled.width * (self._fits(rest.lengths) & ~spoils)
+
+    def restripped(self, texts: DigitTexts) -> BoolArray:
+        """Tell which national numbers the library might shorten once more: they begin with the national prefix."""
+        dialled = self.dialled(texts)
+        # The library keeps a prefix that a viable number needs to stay viable.
+        keeps = dialled.general & ~self.dialled(texts.after(dialled.width)).general
+        return (dialled.width > 0) & (~keeps | dialled.replaced)
+
+    def _fits(self, lengths: npt.NDArray[np.int64]) -> BoolArray:
+        """Tell which lengths are possible or too long: what the library accepts when it has taken a prefix off."""
+        possible = np.zeros(self.max_length + 2, dtype=np.bool_)
+        possible[[*self.lengths, self.max_length + 1]] = True
+        fits: BoolArray = possible[np.minimum(lengths, self.max_length + 1)]
+        return fits
 
 
 class Verdict(IntEnum):
@@ -131,12 +145,6 @@ class RegionNumbers:
     types: tuple[frozenset[int], ...]
 
 
-_GENERAL: Final = -1
-_LEADING: Final = -2
-_PREFIX: Final = "prefix"
-Places = frozenset[int]
-
-
 @dataclass(frozen=True, slots=True)
 class CodePlan:
     """The numbers of one calling code.
@@ -144,8 +152,7 @@ class CodePlan:
     Attributes:
         code: Calling code without ``+``.
         lengths: Possible lengths of a full national number.
-        prefix: National prefix of the main region.
-        general: General shape of the main region, without regard to length.
+        main: Plan of the main region.
         regions: In the library's order, which decides whose rules a number is judged by.
         patterns: Of all regions: tagged with the region's number and `_GENERAL`, `_LEADING` or the number of a type;
             and `_PREFIX` for the main region's national prefix.
@@ -155,8 +162,7 @@ class CodePlan:
 
     code: int
     lengths: frozenset[int]
-    prefix: Prefix | None
-    general: str
+    main: RegionPlan
     regions: tuple[RegionNumbers, ...]
     patterns: DigitPatterns
     start: Places
@@ -183,68 +189,6 @@ class CodePlan:
                 return Verdict.FINE if valid else Verdict.UNLIKELY
         return Verdict.UNLIKELY
 
-    def restripped(self, numbers: pl.Series) -> BoolArray:
-        """Tell which national numbers the library might shorten once more: they begin with the national prefix."""
-        result = np.zeros(numbers.len(), dtype=np.bool_)
-        if self.prefix is None:
-            return result
-        widths = self.prefix.widths(numbers)
-        begin = np.flatnonzero(widths)
-        some = numbers.gather(begin)
-        # the library keeps a prefix that a viable number needs to stay viable
-        rest = slice_from(some, widths[begin])
-        keeps = flags(some.str.contains(self.general)) & ~flags(rest.str.contains(self.general))
-        result[begin] = ~keeps | self.prefix.replaces(some)
-        return result
-
-
-@dataclass(frozen=True, slots=True)
-class RegionPlan:
-    """How a national number is dialled in one region.
-
-    Attributes:
-        code: Calling code.
-        idd: International prefix, anchored at the start; None where there is none.
-        prefix: National prefix.
-        general: General pattern, whole number, without regard to length.
-        lengths: Possible lengths of a full national number.
-        max_length: The longest of them; anything above is "too long" to the library.
-        decidable: Whether all of its patterns run here.
-    """
-
-    code: int
-    idd: str | None
-    prefix: Prefix | None
-    general: str
-    lengths: frozenset[int]
-    max_length: int
-    decidable: bool
-
-    def strip_prefix(self, numbers: pl.Series) -> tuple[pl.Series, BoolArray]:
-        """Take the national prefix off numbers dialled in the region, where the library does.
-
-        Returns:
-            National numbers, and which of them are certain.
-        """
-        certain = np.ones(numbers.len(), dtype=np.bool_)
-        if self.prefix is None:
-            return numbers, certain
-        widths = self.prefix.widths(numbers)
-        rest = slice_from(numbers, widths)
-        rest_fits = flags(rest.str.contains(self.general))
-        spoils = flags(numbers.str.contains(self.general)) & ~rest_fits
-        fits = self.lengths_fit(rest)
-        return slice_from(numbers, widths * (fits & ~spoils)), ~self.prefix.replaces(numbers)
-
-    def lengths_fit(self, numbers: pl.Series) -> BoolArray:
-        """Tell which numbers are possible or too long: what is left of those the library accepts after stripping."""
-        too_long = numbers.str.len_bytes().to_numpy() > self.max_length
-        return too_long | lengths_in(numbers, self.lengths)
-
-    def begins_prefix(self, numbers: pl.Series) -> BoolArray:
-        """Tell which numbers begin with the national prefix."""
-        return self.prefix.widths(numbers) > 0 if self.prefix is not None else np.zeros(numbers.len(), dtype=np.bool_)
-
 
 @cache
 def calling_codes() -> npt.NDArray[np.uint16]:
@@ -260,24 +204,24 @@ def calling_codes() -> npt.NDArray[np.uint16]:
     return table
 
 
-def judge_numbers(numbers: pl.Series) -> tuple[Codes, Codes, BoolArray]:
+def judge_numbers(numbers: DigitTexts) -> tuple[Codes, Codes, BoolArray]:
     """Judge E.164 numbers by calling code, length and shape.
 
     Args:
-        numbers: String, digits without ``+``, no nulls.
+        numbers: Digits without ``+``.
 
     Returns:
         `Verdict` of each; its calling code, 0 where none is in use; and whether the national number may begin with the
-        national prefix, which the library might take off once more: `CodePlan.restripped` knows.
+        national prefix, which the library might take off once more: `RegionPlan.restripped` of its main region knows.
     """
-    answers = numbers_table().look_up(numbers)
+    answers = numbers_table().look_up(numbers).astype(np.int64)
     return answers >> _VERDICT_BIT, answers & _CODE_BITS, (answers & _MAY_BE_PREFIXED) > 0
 
 
 @cache
 def numbers_table() -> DigitTable[tuple[str, Places]]:
     """Return the table that `judge_numbers` looks numbers up in; it grows with the shapes of numbers that occur."""
-    return DigitTable(("", frozenset()), _after, _answers, _ANSWER_LENGTHS)
+    return DigitTable(("", frozenset()), _after, _answers)
 
 
 def _after(state: tuple[str, Places], digit: int) -> tuple[str, Places]:
@@ -316,13 +260,12 @@ def code_plan(code: int) -> CodePlan:
         for number, region in enumerate(regions if decidable else ())
         for start in _add(patterns, number, region, alone=alone)
     ]
-    if decidable and main.national_prefix_for_parsing:
-        starts.append(patterns.add(main.national_prefix_for_parsing, _PREFIX, whole=False))
+    if decidable:
+        starts += [patterns.add_choice(choice, _PREFIX) for choice in _prefixes(main) if choice.digits]
     return CodePlan(
         code=code,
         lengths=_lengths(main.general_desc),
-        prefix=_prefix(main),
-        general=_anchored(main.general_desc.national_number_pattern, whole=True),
+        main=_region_plan(main),
         regions=tuple(_region_numbers(region, alone=alone) for region in regions),
         patterns=patterns,
         start=patterns.closed(frozenset(starts)),
@@ -333,15 +276,38 @@ def code_plan(code: int) -> CodePlan:
 @cache
 def region_plan(region: str) -> RegionPlan:
     """Return the plan of a supported region, ISO 3166 alpha-2 in upper case."""
-    metadata: Any = PhoneMetadata.metadata_for_region(region, None)
+    return _region_plan(PhoneMetadata.metadata_for_region(region, None))
+
+
+def _region_plan(metadata: Any) -> RegionPlan:
+    patterns = DigitPatterns()
+    decidable = _is_read(metadata)
+    prefixes = _prefixes(metadata) if decidable else []
+    starts = []
+    if decidable:
+        starts = [patterns.add_choice(choice, number) for number, choice in enumerate(prefixes)]
+        starts.append(patterns.add(metadata.general_desc.national_number_pattern, _GENERAL, whole=True))
+        starts.append(patterns.add(str(metadata.country_code), _CODE_TAG, whole=False))
+        if metadata.international_prefix:
+            starts.append(patterns.add(metadata.international_prefix, _IDD_TAG, whole=False))
+    replaces = bool(metadata.national_prefix_transform_rule)
+
+    def answer(places: Places) -> npt.NDArray[np.uint16]:
+        tags = patterns.tags(places)
+        found = sum(
+            bit for tag, bit in ((_GENERAL, _GENERAL_BIT), (_IDD_TAG, _IDD), (_CODE_TAG, _CODED)) if tag in tags
+        )
+        # An engine takes the first way that fits.
+        prefix = next((choice for number, choice in enumerate(prefixes) if number in tags), Choice())
+        found |= _REPLACED if replaces and prefix.has_last_group else 0
+        return np.array([found | len(prefix.digits) << _WIDTH_BIT], dtype=np.uint16)
+
     return RegionPlan(
         code=metadata.country_code,
-        idd=_anchored(metadata.international_prefix, whole=False) if metadata.international_prefix else None,
-        prefix=_prefix(metadata),
-        general=_anchored(metadata.general_desc.national_number_pattern, whole=True),
         lengths=_lengths(metadata.general_desc),
         max_length=max(metadata.general_desc.possible_length),
-        decidable=_is_read(metadata),
+        decidable=decidable,
+        table=DigitTable(patterns.closed(frozenset(starts)), patterns.after, answer),
     )
 
 
@@ -349,15 +315,10 @@ def _lengths(description: Any) -> frozenset[int]:
     return frozenset(description.possible_length) - frozenset(description.possible_length_local_only) - {-1}
 
 
-def _prefix(metadata: Any) -> Prefix | None:
+def _prefixes(metadata: Any) -> list[Choice]:
+    """Return the ways in which a number can begin with the national prefix, the first that fits counts."""
     pattern = metadata.national_prefix_for_parsing
-    if not pattern:
-        return None
-    return Prefix(
-        pattern=_anchored(pattern, whole=False),
-        literal=pattern if _LITERAL.fullmatch(pattern) else None,
-        replacing_group=re.compile(pattern).groups if metadata.national_prefix_transform_rule else 0,
-    )
+    return choices(pattern) if pattern else []
 
 
 def _region_numbers(metadata: Any, *, alone: bool) -> RegionNumbers:
@@ -387,9 +348,15 @@ def _add(patterns: DigitPatterns, number: int, metadata: Any, *, alone: bool) ->
 
 
 def _is_read(metadata: Any) -> bool:
-    """Tell whether all patterns of a region are understood here."""
-    patterns = [metadata.international_prefix, metadata.national_prefix_for_parsing, metadata.leading_digits]
+    """Tell whether all patterns of a region are understood here; metadata has had no others so far."""
+    patterns = [metadata.international_prefix, metadata.leading_digits]
     for name in ("general_desc", *_TYPES):
         description = getattr(metadata, name)
         patterns.append(description.national_number_pattern if description is not None else None)
-    return not any(pattern and _NOT_READ.search(pattern) for pattern in patterns)
+    try:
+        _prefixes(metadata)
+        for pattern in filter(None, patterns):
+            parse(pattern)
+    except ValueError:
+        return False
+    return not any(pattern and "$" in pattern for pattern in patterns)

@@ -8,6 +8,7 @@ gives the same for whole columns and hands to the reference only the distinct te
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
 
@@ -15,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import phonenumbers
 import polars as pl
+import pyarrow as pa
 
-from importer.core.phone_plans import RegionPlan, Verdict, code_plan, flags, judge_numbers, region_plan
+from importer.core.digit_patterns import DigitTexts
+from importer.core.phone_plans import RegionPlan, Verdict, code_plan, judge_numbers, region_plan
 
 PHONES_SCHEMA: Final = pl.Schema({"e164": pl.String, "code": pl.String})
 """What `normalise_phones` returns."""
@@ -38,11 +41,9 @@ class PhoneIssue(StrEnum):
 
 
 _PUNCTUATION: Final = (" ", "(", ")", "-", ".", "/", "+")
-_PLAIN: Final = r"^\+[0-9]{5,20}$"
-# what the vectorised path reads: nothing in it can start an extension, a second number or a word
-_ORDINARY: Final = r"^[ (./-]*\+?[0-9 ()./-]{5,60}$"
 _INTERNATIONAL: Final = r"^[^0-9+]*\+"
 _MIN_DIGITS: Final = 5
+_MOST_BYTES: Final = 60
 _DECIMAL_TAIL: Final = r"\.0+$"
 _APOSTROPHE: Final = r"^'\s*"
 _FORMULA: Final = r'^="\s*([^"]*?)\s*"$'
@@ -71,12 +72,33 @@ _PLACEHOLDER_DIGITS: Final = (
 )
 
 # codes by small number while columns are worked on
-_INVALID, _AMBIGUOUS = 0, 1
-_CODES: Final = pl.Series([PhoneIssue.INVALID.value, PhoneIssue.AMBIGUOUS.value], dtype=pl.String)
-_CODE_OF_VERDICT: Final = pl.Series(
-    [{Verdict.INVALID: PhoneIssue.INVALID.value, Verdict.UNLIKELY: PhoneIssue.UNLIKELY.value}.get(v) for v in Verdict],
+_FINE, _INVALID, _UNLIKELY, _AMBIGUOUS, _DAMAGED = range(5)
+_CODES: Final = pl.Series(
+    [
+        None,
+        *(code.value for code in (PhoneIssue.INVALID, PhoneIssue.UNLIKELY, PhoneIssue.AMBIGUOUS, PhoneIssue.DAMAGED)),
+    ],
     dtype=pl.String,
 )
+_OF_VERDICT: Final = np.array([_FINE, _INVALID, _UNLIKELY, _FINE], dtype=np.uint8)
+
+# bytes by what they are to a number; what stands between its digits is of no account
+_STRANGE, _PLUS, _BETWEEN, _DIGIT = range(4)
+_ZERO, _POINT = np.uint8(ord("0")), ord(".")
+_WRAPS: Final = np.frombuffer(b"'=", dtype=np.uint8)
+
+
+def _kinds() -> npt.NDArray[np.uint8]:
+    kinds = np.full(256, _STRANGE, dtype=np.uint8)
+    kinds[list(b"0123456789")] = _DIGIT
+    kinds[list(b" ()-./")] = _BETWEEN
+    kinds[ord("+")] = _PLUS
+    return kinds
+
+
+_KINDS: Final = _kinds()
+_OPENS: Final = np.isin(np.arange(256), np.frombuffer(b" (./-", dtype=np.uint8))
+_DIGITS_OF_CODE: Final = np.array([0, *(len(str(code)) for code in range(1, 1000))])
 
 _Rows = npt.NDArray[np.intp]
 
@@ -93,6 +115,11 @@ def unwrap_excel(text: pl.Expr) -> pl.Expr:
         ['+1317', '+1317', '+1317']
     """
     return text.str.replace(_APOSTROPHE, "").str.replace(_FORMULA, "$1")
+
+
+def flags(series: pl.Series) -> npt.NDArray[np.bool_]:
+    """Return a Boolean series without nulls as an array."""
+    return series.to_numpy()
 
 
 _Text = TypeVar("_Text", pl.Expr, pl.Series)
@@ -187,69 +214,182 @@ def normalise_phones(text: pl.Series, region: pl.Series | str | None) -> pl.Data
         `PHONES_SCHEMA`, same rows, same order: `e164` null where there is no usable number; `code` null where all is
         well, ``unlikely-phone`` beside a number. A null text gives nulls.
     """
-    result = _Result(text.len())
+    cells = text if not text.null_count() else text.fill_null("")
+    written = _written(cells)
+    if written.is_wrapped:
+        cells = cells.to_frame("text").select(unwrap_excel(pl.col("text"))).to_series()
+        written = _written(cells)
     regions = _regions(region, text.len())
-    present = np.flatnonzero(flags(text.is_not_null()))
-    cells = text.gather(present)
-    plain = flags(cells.str.contains(_PLAIN))
-    rows = present[plain]
-    result.judge(rows, cells.gather(np.flatnonzero(plain)).str.slice(1))
-    others = present[~plain]
-    _spelled(text.gather(others), others, regions, result)
-    _ask_library(text, regions, result)
+    result = _Result(written, flags(text.is_not_null()))
+    result.read_national(regions)
+    result.judge()
+    result.ask_library(text, regions)
     return result.frame()
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Texts as they are written, as far as columns can read them.
+
+    Attributes:
+        texts: The digits of each.
+        readable: bool, nothing in it can start an extension, a second number or a word.
+        plus: bool, it begins with ``+`` where it is readable.
+        is_wrapped: Some of them may be what a spreadsheet wrapped.
+    """
+
+    texts: DigitTexts
+    readable: npt.NDArray[np.bool_]
+    plus: npt.NDArray[np.bool_]
+    is_wrapped: bool
+
+
+def _written(cells: pl.Series) -> _Written:
+    _, offsets_buffer, data = cells.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int64, count=len(cells) + 1)
+    size = int(offsets[-1])
+    content = np.frombuffer(data, dtype=np.uint8, count=size) if size else np.empty(0, np.uint8)
+    kind = _KINDS[content]
+    is_digit = kind == _DIGIT
+    before = np.zeros(size + 1, dtype=np.int64)
+    np.cumsum(is_digit, out=before[1:])
+    starts = before[offsets[:-1]]
+    texts = DigitTexts(content[is_digit] - _ZERO, starts, before[offsets[1:]] - starts)
+    readable = (texts.lengths >= _MIN_DIGITS) & (np.diff(offsets) <= _MOST_BYTES)
+    plus = np.zeros(len(cells), dtype=np.bool_)
+    strange = np.flatnonzero(kind <= _PLUS)
+    owner = np.searchsorted(offsets, strange, side="right") - 1
+    signs = kind[strange] == _PLUS
+    place = strange - offsets[owner]
+    # A plus stands first, or second behind what may open a number.
+    in_front = signs & ((place == 0) | ((place == 1) & _OPENS[content[strange - 1]]))
+    plus[owner[in_front]] = True
+    readable[owner[~in_front]] = False
+    if (content == _POINT).any():
+        readable &= ~flags(cells.str.contains(_DECIMAL_TAIL))
+    return _Written(texts, readable, plus, bool(np.isin(content[strange], _WRAPS).any()))
+
+
 class _Result:
-    """Pieces of the answer, each for some of the rows, joined in row order at the end."""
+    """Candidates on their way to a verdict, all rows at once.
 
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-        self._pieces: list[tuple[_Rows, pl.Series, pl.Series]] = []
-        self._undecided: list[_Rows] = []
+    A row is undecided until columns have decided about it; what is left is for the library.
+    """
 
-    def put(self, rows: _Rows, e164: pl.Series, code: pl.Series) -> None:
-        """Add a decided piece."""
-        self._pieces.append((rows, e164, code))
+    def __init__(self, written: _Written, present: npt.NDArray[np.bool_]) -> None:
+        self._written = written
+        self._national = present & written.readable & ~written.plus
+        self._chosen = present & written.readable & written.plus
+        self._undecided = present & ~written.readable
+        rows = present.size
+        self._code = np.full(rows, _FINE, dtype=np.uint8)
+        self._calling_code = np.zeros(rows, dtype=np.int64)
+        self._width = np.zeros(rows, dtype=np.int64)
+        self._e164 = pl.Series([None], dtype=pl.String).new_from_index(0, rows)
 
-    def put_code(self, rows: _Rows, code: npt.NDArray[np.intp]) -> None:
-        """Add rows that have a code and no number."""
-        self.put(rows, pl.Series([None], dtype=pl.String).new_from_index(0, rows.size), _CODES.gather(code))
-
-    def leave(self, rows: _Rows) -> None:
-        """Leave rows to the library."""
-        self._undecided.append(rows)
-
-    def undecided(self) -> _Rows:
-        """Return the rows left to the library, ascending."""
-        return np.sort(np.concatenate([np.empty(0, dtype=np.intp), *self._undecided]))
-
-    def judge(self, rows: _Rows, digits: pl.Series) -> None:
-        """Give the verdict on E.164 candidates without their ``+``: calling code and length accept."""
-        if rows.size == 0:
+    def read_national(self, regions: pl.Series) -> None:
+        """Turn what was dialled in a region into calling code and national number, as the library does."""
+        rows = np.flatnonzero(self._national)
+        if not rows.size:
             return
-        verdicts, codes, prefixed = judge_numbers(digits)
+        here = regions.gather(rows)
+        names = here.unique(maintain_order=True).to_list()
+        numbers = here.replace_strict(names, list(range(len(names))), return_dtype=pl.UInt16).to_numpy()
+        for number, region in enumerate(names):
+            some = rows[numbers == number]
+            if region is None:
+                count = self._written.texts.lengths[some]
+                fewest, most = AMBIGUOUS_DIGITS
+                self._code[some] = np.where((count >= fewest) & (count <= most), _AMBIGUOUS, _INVALID)
+            else:
+                self._read_region(some, region_plan(region))
+
+    def _read_region(self, rows: _Rows, plan: RegionPlan) -> None:
+        texts = self._written.texts.of_rows(rows)
+        dialled = plan.dialled(texts)
+        coded = np.zeros(rows.size, dtype=np.bool_)
+        certain = ~dialled.abroad
+        if dialled.coded.any():
+            # A calling code without + is taken off where the number is too long or makes no sense with it.
+            rest = plan.dialled(texts.after(len(str(plan.code))))
+            coded = dialled.coded & ((texts.lengths > plan.max_length) | (~dialled.general & rest.general))
+            certain &= ~(dialled.coded & (rest.width > 0))
+        width = plan.strip_prefix(texts, dialled)
+        certain &= coded | ~dialled.replaced
+        if not plan.decidable:
+            certain[:] = False
+        self._width[rows] = np.where(coded, 0, width)
+        self._calling_code[rows] = np.where(coded, 0, plan.code)
+        self._chosen[rows[certain]] = True
+        self._undecided[rows[~certain]] = True
+
+    def judge(self) -> None:
+        """Give the verdict on the candidates: calling code and length accept."""
+        rows = np.flatnonzero(self._chosen)
+        if not rows.size:
+            return
+        numbers = self._candidates(rows)
+        verdicts, codes, prefixed = judge_numbers(numbers)
         undecided = verdicts == Verdict.UNDECIDED
         for code in np.unique(codes[prefixed]).tolist():
             some = np.flatnonzero(prefixed & (codes == code))
-            numbers = digits.gather(some).str.slice(len(str(code)))
-            undecided[some] |= code_plan(code).restripped(numbers)
-        if undecided.any():
-            self.leave(rows[undecided])
-            kept = np.flatnonzero(~undecided)
-            rows, digits, verdicts = rows[kept], digits.gather(kept), verdicts[kept]
-        usable = pl.Series(verdicts != Verdict.INVALID)
-        e164 = digits.to_frame("digits").select(pl.when(usable).then("+" + pl.col("digits"))).to_series()
-        self.put(rows, e164, _CODE_OF_VERDICT.gather(verdicts))
+            undecided[some] |= code_plan(code).main.restripped(numbers.of_rows(some).after(len(str(code))))
+        self._undecided[rows[undecided]] = True
+        self._code[rows] = _OF_VERDICT[verdicts]
+        usable = (verdicts != Verdict.INVALID) & ~undecided
+        self._e164 = _plus_texts(numbers, rows, usable, self._code.size)
+
+    def _candidates(self, rows: _Rows) -> DigitTexts:
+        """Write calling code and national number one behind the other, with a place in front for the plus."""
+        texts = self._written.texts.of_rows(rows).after(self._width[rows])
+        calling_code = self._calling_code[rows]
+        front = 1 + _DIGITS_OF_CODE[calling_code]
+        ends = np.cumsum(front + texts.lengths)
+        starts = ends - front - texts.lengths
+        digits = np.empty(int(ends[-1]), dtype=np.uint8)
+        owner = np.repeat(texts.starts - starts - front, texts.lengths)
+        body = np.arange(owner.size) + np.repeat(np.cumsum(front), texts.lengths)
+        digits[body] = texts.digits[body + owner]
+        for code in np.unique(calling_code[calling_code > 0]).tolist():
+            some = starts[calling_code == code]
+            for place, digit in enumerate(str(code), 1):
+                digits[some + place] = int(digit)
+        return DigitTexts(digits, starts + 1, ends - starts - 1)
+
+    def ask_library(self, text: pl.Series, regions: pl.Series) -> None:
+        """Decide the rows left over with the library, once per distinct text and region that matters to it."""
+        rows = np.flatnonzero(self._undecided)
+        if rows.size == 0:
+            return
+        asked = pl.DataFrame({"text": text.gather(rows), "region": regions.gather(rows)}).with_columns(
+            region=pl.when(~pl.col("text").str.contains(_INTERNATIONAL)).then("region")
+        )
+        distinct = asked.unique(maintain_order=True)
+        answers = [reference_phone(*pair) for pair in distinct.iter_rows()]
+        answered = pl.concat([distinct, pl.DataFrame(answers, schema=PHONES_SCHEMA, orient="row")], how="horizontal")
+        found = asked.join(answered, on=["text", "region"], how="left", nulls_equal=True, maintain_order="left")
+        self._e164 = self._e164.scatter(rows, found["e164"])
+        numbers = {code: number for number, code in enumerate(_CODES) if code is not None}
+        self._code[rows] = found["code"].replace_strict(numbers, default=_FINE, return_dtype=pl.UInt8).to_numpy()
 
     def frame(self) -> pl.DataFrame:
-        """Join the pieces; rows nobody put are null."""
-        at = np.full(self._rows, -1, dtype=np.intp)
-        joined = np.concatenate([np.empty(0, dtype=np.intp), *(rows for rows, _, _ in self._pieces)])
-        at[joined] = np.arange(joined.size)
-        index = pl.Series(at).to_frame("at").select(pl.when(pl.col("at") >= 0).then("at")).to_series()
-        pieces = [pl.DataFrame({"e164": e164, "code": code}) for _, e164, code in self._pieces]
-        return pl.concat([pl.DataFrame(schema=PHONES_SCHEMA), *pieces]).select(pl.all().gather(index))
+        """Return the answer."""
+        return pl.DataFrame({"e164": self._e164, "code": _CODES.gather(self._code)})
+
+
+def _plus_texts(numbers: DigitTexts, rows: _Rows, usable: npt.NDArray[np.bool_], height: int) -> pl.Series:
+    """Return the numbers as text behind a plus, in their rows; null where there is none that is usable."""
+    content = numbers.digits + _ZERO
+    content[numbers.starts - 1] = ord("+")
+    lengths = np.zeros(height, dtype=np.int64)
+    lengths[rows] = numbers.lengths + 1
+    offsets = np.zeros(height + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    there = np.zeros(height, dtype=np.bool_)
+    there[rows] = usable
+    valid = np.packbits(there, bitorder="little")
+    buffers = [pa.py_buffer(valid), pa.py_buffer(offsets), pa.py_buffer(content)]
+    return pl.Series(pa.LargeStringArray.from_buffers(height, buffers[1], buffers[2], buffers[0]), dtype=pl.String)
 
 
 def _regions(region: pl.Series | str | None, rows: int) -> pl.Series:
@@ -263,79 +403,3 @@ def _regions(region: pl.Series | str | None, rows: int) -> pl.Series:
 def _known_regions(written: pl.Series) -> pl.Series:
     upper = written.str.strip_chars().str.to_uppercase()
     return pl.Series([name if name in phonenumbers.SUPPORTED_REGIONS else None for name in upper], dtype=pl.String)
-
-
-def _spelled(cells: pl.Series, rows: _Rows, regions: pl.Series, result: _Result) -> None:
-    """Read spellings other than plain E.164, as far as columns can."""
-    frame = cells.to_frame("text").with_columns(unwrap_excel(pl.col("text")))
-    frame = frame.with_columns(
-        digits=pl.col("text").str.replace_many(list(_PUNCTUATION), [""] * len(_PUNCTUATION)),
-        plus=pl.col("text").str.contains("+", literal=True),
-        ordinary=pl.col("text").str.contains(_ORDINARY) & ~pl.col("text").str.contains(_DECIMAL_TAIL),
-    )
-    readable = flags(frame["ordinary"]) & (frame["digits"].str.len_bytes().to_numpy() >= _MIN_DIGITS)
-    result.leave(rows[~readable])
-    plus = flags(frame["plus"])
-    some = np.flatnonzero(readable & plus)
-    result.judge(rows[some], frame["digits"].gather(some))
-    national = np.flatnonzero(readable & ~plus)
-    _national(frame["digits"].gather(national), rows[national], regions.gather(rows[national]), result)
-
-
-def _national(digits: pl.Series, rows: _Rows, regions: pl.Series, result: _Result) -> None:
-    """Read digits without ``+``, one region at a time."""
-    frame = pl.DataFrame({"digits": digits, "region": regions, "row": rows})
-    for (region,), part in frame.partition_by("region", as_dict=True).items():
-        here = part["row"].to_numpy()
-        if region is None:
-            count = part["digits"].str.len_bytes().to_numpy()
-            fewest, most = AMBIGUOUS_DIGITS
-            result.put_code(here, np.where((count >= fewest) & (count <= most), _AMBIGUOUS, _INVALID))
-            continue
-        plan = region_plan(str(region))
-        if not plan.decidable:
-            result.leave(here)
-            continue
-        candidates, decided = _candidates(part["digits"], plan)
-        result.leave(here[~decided])
-        result.judge(here[decided], candidates.filter(pl.Series(decided)))
-
-
-def _candidates(digits: pl.Series, plan: RegionPlan) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
-    """Turn digits dialled in a region into calling code and national number, as the library does.
-
-    Returns:
-        Digits of the E.164 candidate, and which of them are what the library would read; the others are for it.
-    """
-    code = str(plan.code)
-    begins = flags(digits.str.starts_with(code))
-    coded = np.zeros(digits.len(), dtype=np.bool_)
-    certain = np.ones(digits.len(), dtype=np.bool_)
-    if begins.any():
-        # a calling code without + is taken off where the number is too long or makes no sense with it
-        rest = digits.str.slice(len(code))
-        too_long = digits.str.len_bytes().to_numpy() > plan.max_length
-        sense = ~flags(digits.str.contains(plan.general)) & flags(rest.str.contains(plan.general))
-        coded = begins & (too_long | sense)
-        certain = ~(begins & plan.begins_prefix(rest))
-    if plan.idd is not None:
-        certain &= ~flags(digits.str.contains(plan.idd))
-    national, stripped = plan.strip_prefix(digits)
-    frame = pl.DataFrame({"digits": digits, "national": national, "coded": coded})
-    candidate = pl.when("coded").then("digits").otherwise(pl.lit(code) + pl.col("national"))
-    return frame.select(candidate).to_series(), certain & (coded | stripped)
-
-
-def _ask_library(text: pl.Series, regions: pl.Series, result: _Result) -> None:
-    """Decide the rows left over with the library, once per distinct text and region that matters to it."""
-    rows = result.undecided()
-    if rows.size == 0:
-        return
-    asked = pl.DataFrame({"text": text.gather(rows), "region": regions.gather(rows)}).with_columns(
-        region=pl.when(~pl.col("text").str.contains(_INTERNATIONAL)).then("region")
-    )
-    distinct = asked.unique(maintain_order=True)
-    answers = [reference_phone(*pair) for pair in distinct.iter_rows()]
-    answered = pl.concat([distinct, pl.DataFrame(answers, schema=PHONES_SCHEMA, orient="row")], how="horizontal")
-    found = asked.join(answered, on=["text", "region"], how="left", nulls_equal=True, maintain_order="left")
-    result.put(rows, found["e164"], found["code"])

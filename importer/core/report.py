@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from importer.core.live import Live
 from importer.core.stored_lookup import StoredLookup
-from importer.core.sync_counts import SyncCounts
+from importer.core.sync_counts import Removals, SyncCounts
 
 Count = Annotated[int, Field(ge=0)]
 Counts = dict[str, Count]
@@ -304,6 +304,7 @@ class Report(_Model):
         stored: What `--lookup` found in the store; None where nothing was looked up, so that merges with profiles that
             are there already are not known.
         sync: What a sync found its keys to be; None in any other run.
+        removals: What became of profiles whose keys are gone from the source; None where nothing is to be removed.
         operations: See `Operations`.
         allowance: The month's free operations beside them; None in a validation.
         cleared: Values that are or will be cleared, by trait.
@@ -339,6 +340,7 @@ class Report(_Model):
     merge_groups: MergeGroups = MergeGroups()
     stored: StoredLookup | None = None
     sync: SyncCounts | None = None
+    removals: Removals | None = None
     operations: Operations = Operations()
     allowance: Allowance | None = None
     cleared: Counts = Field(default_factory=dict)

@@ -62,8 +62,17 @@ def _of_sync(report: Report) -> tuple[str, ...]:
             rows[FinalState.NOT_SENT.value] if report.exit_code != ExitCode.GUARD else 0,
             "the next run of the sync goes on with this one first",
         ),
+        _removing(report),
     )
     return tuple(step for count, step in steps if count)
+
+
+def _removing(report: Report) -> tuple[int, str]:
+    """Count the profiles that stay although their keys are gone, and say where to look."""
+    found = report.removals
+    held = sum(found.held.values()) if found is not None else 0
+    stay = f"{held:,} profile{' stays' if held == 1 else 's stay'} although the source has no such key any more"
+    return held, f"{stay} (removals.parquet says which and why)"
 
 
 def _mend(report: Report) -> str | None:
@@ -100,7 +109,8 @@ def _release(report: Report, held: int) -> str | None:
     if not held:
         return None
     if report.command in _SENDS_NOTHING:
-        return "held rows would become one profile (groups.parquet); --allow-merges N lets them go; see `memory-importer explain merge-group`"
+        allowed = "--allow-merges N lets them go; see `memory-importer explain merge-group`"
+        return f"held rows would become one profile (groups.parquet); {allowed}"
     return f"held: {_command(report, 'resume', '--release', 'all')} (groups.parquet)"
 
 

@@ -28,13 +28,17 @@ SNAPSHOT_SCHEMA: Final = pl.Schema(
         "due": pl.Boolean(),
         "seen": pl.UInt32(),
         "delivered_at": pl.Datetime("ms", "UTC"),
+        "held": pl.String(),
+        "held_at": pl.Datetime("ms", "UTC"),
     }
 )
 """``fingerprint``: of the payload delivered last (`importer.core.fingerprint`); null while none was.
 ``identifiers``: all normalised values ever delivered under the key, sorted: a profile keeps its old ones, so the index
 of who is who must, too. ``traits``: all ever delivered, as a number of `TraitSets`. ``refused``: runs in a row in which
 the service refused the payload ``refused_fingerprint``. ``due``: something was sent, or ought to have been, and nobody
-knows that it arrived. ``seen``: number of the last run whose source had the key."""
+knows that it arrived. ``seen``: number of the last run whose source had the key. ``profile_id``, ``held``, ``held_at``:
+of a key that is gone from the source, its profile where one was found, why that stays
+(`importer.core.sync_removals.Removal`), and when that was found."""
 
 RESULT_SCHEMA: Final = pl.Schema(
     {
@@ -204,6 +208,8 @@ def advanced(snapshot: pl.DataFrame, results: pl.DataFrame, sets: TraitSets, *, 
         due=~delivered & (refused | is_open | due),
         seen=pl.when("is_read").then(pl.lit(run)).otherwise("seen"),
         delivered_at=pl.when(delivered).then(pl.lit(at)).otherwise("delivered_at"),
+        # Of a key that is there, nothing is to be removed: what was found of its profile is forgotten.
+        **{name: pl.when(pl.col("is_read").is_null()).then(name) for name in ("profile_id", "held", "held_at")},
     )
     # A key of which nothing ever went, or ought to have gone, out is none that this sync knows.
     known = pl.col("due") | pl.col("fingerprint").is_not_null()

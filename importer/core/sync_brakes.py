@@ -91,8 +91,9 @@ def tripped(extent: Extent, brakes: Brakes, overridden: Collection[Brake] = ()) 
 
 def _held(extent: Extent, brakes: Brakes) -> list[tuple[Brake, str]]:
     if extent.rows_read == 0:
-        # Everything else follows from it, and says less.
-        return [(Brake.EMPTY, "" if brakes.allow_empty else "the source has no rows")]
+        # Everything else follows from it, and says less; but removals are not allowed by allowing this.
+        empty = "" if brakes.allow_empty else "the source has no rows"
+        return [(Brake.EMPTY, empty), (Brake.REMOVALS, _removals(extent, brakes))]
     return [
         (Brake.ROWS, _rows(extent, brakes)),
         (Brake.REJECTED, _rejected(extent, brakes)),

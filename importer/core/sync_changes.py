@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,9 @@ PAYLOADS_SCHEMA: Final = pl.Schema({"line": pl.Int64(), "key": pl.String(), "fin
 KEYS_SCHEMA: Final = pl.Schema({"key": pl.String(), "fingerprint": pl.Binary()})
 """What all rows of a key say together."""
 
+VERDICT: Final = pl.Enum([verdict.value for verdict in Verdict])
+"""Type of a column of verdicts."""
+
 PARKED: Final = "parked"
 """Issue code of a row that was refused in so many runs that it waits until it changes."""
 
@@ -29,53 +33,70 @@ def payload_lines(index: pl.DataFrame) -> pl.Series:
     return index.select(pl.arg_where(going).cast(pl.Int64)).to_series()
 
 
+def is_repeated(keys: pl.Series) -> bool:
+    """Tell whether sorted keys have one twice."""
+    return bool((keys == keys.shift(1)).any())
+
+
 def key_fingerprints(payloads: pl.DataFrame) -> pl.DataFrame:
     """Return what each key says, `KEYS_SCHEMA`; rows of one key that go one after the other say it together.
 
     Args:
-        payloads: `PAYLOADS_SCHEMA`, by line.
+        payloads: `PAYLOADS_SCHEMA`, by key and line.
     """
-    repeated = payloads["key"].is_duplicated()
-    if not repeated.any():
+    if not is_repeated(payloads["key"]):
         return payloads.select("key", "fingerprint")
-    together = (
-        payloads.filter(repeated)
-        .group_by("key", maintain_order=True)
-        .agg(plh.col("fingerprint").bin.encode("hex").str.join("\n").alias("all"))
-        .select("key", plh.col("all").nchash.xxh3_128(return_binary=True, byte_order="big").alias("fingerprint"))
+    said = pl.col("fingerprint")
+    together = plh.col("all").nchash.xxh3_128(return_binary=True, byte_order="big")
+    return (
+        payloads.group_by("key", maintain_order=True)
+        .agg(said.first(), all=said.bin.encode("hex").str.join("\n"), rows=pl.len())
+        .select("key", fingerprint=pl.when(pl.col("rows") > 1).then(together).otherwise("fingerprint"))
     )
-    return pl.concat([payloads.filter(~repeated).select("key", "fingerprint"), together.cast(KEYS_SCHEMA)])
 
 
-def judge_keys(keys: pl.DataFrame, snapshot: pl.DataFrame, *, refused_runs: int) -> pl.DataFrame:
-    """Return `KEYS_SCHEMA` with the `Verdict` of each key as ``verdict``; see `judge_payloads`."""
-    return keys.with_columns(verdict=judge_payloads(keys, snapshot, refused_runs=refused_runs))
+def judge_keys(keys: pl.DataFrame, before: Iterable[pl.DataFrame], *, refused_runs: int) -> pl.Series:
+    """Return the `Verdict` of each key, `VERDICT`.
+
+    Args:
+        keys: `KEYS_SCHEMA`, by key.
+        before: The snapshot in pieces, by key; each is let go before the next one comes.
+        refused_runs: See `judge_payloads`.
+    """
+    pieces = [pl.Series("verdict", [], dtype=VERDICT)]
+    start = 0
+    for piece in before:
+        stop = int(keys["key"].search_sorted(piece["key"][-1], side="right"))
+        part = keys.slice(start, stop - start)
+        pieces.append(judge_payloads(part, piece, refused_runs=refused_runs).cast(VERDICT))
+        start = stop
+    new = pl.Series([Verdict.NEW.value], dtype=VERDICT).new_from_index(0, keys.height - start)
+    return pl.concat([*pieces, new]).alias("verdict")
 
 
-def settle_known(index: pl.DataFrame, payloads: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
+def settle_known(index: pl.DataFrame, payloads: pl.DataFrame, verdicts: pl.Series) -> pl.DataFrame:
     """Take rows out of what is sent that say nothing new, or that wait until they change.
 
     Args:
         index: `INDEX_SCHEMA`.
-        payloads: `PAYLOADS_SCHEMA`.
-        judged: What `judge_keys` returned.
+        payloads: `PAYLOADS_SCHEMA`, by key and line.
+        verdicts: What `judge_keys` returned.
 
     Returns:
         The index; unchanged rows are in no group any more: nothing is to be decided about them.
     """
-    verdict = payloads.select("line", "key").join(
-        judged.select("key", "verdict"), on="key", how="left", maintain_order="left"
+    if len(verdicts) < payloads.height:
+        number = payloads.select((pl.col("key") != pl.col("key").shift(1)).fill_null(value=False).cum_sum()).to_series()
+        verdicts = verdicts.gather(number)
+    lines = payloads["line"]
+    is_unchanged, is_parked = (
+        _marked(index.height, lines.filter(verdicts == kind.value)) for kind in (Verdict.UNCHANGED, Verdict.PARKED)
     )
-    lines = {
-        kind: verdict.filter(pl.col("verdict") == kind.value)["line"].to_numpy()
-        for kind in (Verdict.UNCHANGED, Verdict.PARKED)
-    }
-    unchanged, parked = (np.zeros(index.height, dtype=np.bool_) for _ in range(2))
-    unchanged[lines[Verdict.UNCHANGED]] = True
-    parked[lines[Verdict.PARKED]] = True
     # Of a group that is held, all that is known of a parked row is that it is held.
-    is_parked = pl.Series(parked) & (index["state"].cast(pl.String) != "held")
-    is_unchanged = pl.Series(unchanged)
+    is_parked &= index["state"].cast(pl.String) != "held"
+    settled = is_unchanged | is_parked
+    if not settled.any():
+        return index
     state = INDEX_SCHEMA["state"]
     return index.with_columns(
         state=pl.when(is_unchanged)
@@ -84,12 +105,15 @@ def settle_known(index: pl.DataFrame, payloads: pl.DataFrame, judged: pl.DataFra
         .then(pl.lit("held", dtype=state))
         .otherwise("state"),
         code=pl.when(is_parked).then(pl.lit(PARKED)).when(~is_unchanged).then("code"),
-        **{
-            name: pl.when(is_unchanged | is_parked).then(pl.lit(-1, dtype=pl.Int64)).otherwise(name)
-            for name in ("group", "apart")
-        },
-        wave=pl.when(is_unchanged | is_parked).then(pl.lit(0, dtype=pl.UInt32)).otherwise("wave"),
+        **{name: pl.when(settled).then(pl.lit(-1, dtype=pl.Int64)).otherwise(name) for name in ("group", "apart")},
+        wave=pl.when(settled).then(pl.lit(0, dtype=pl.UInt32)).otherwise("wave"),
     )
+
+
+def _marked(height: int, lines: pl.Series) -> pl.Series:
+    mask = np.zeros(height, dtype=np.bool_)
+    mask[lines.to_numpy()] = True
+    return pl.Series(mask)
 
 
 def open_groups(groups: pl.DataFrame, index: pl.DataFrame) -> pl.DataFrame:
@@ -97,13 +121,12 @@ def open_groups(groups: pl.DataFrame, index: pl.DataFrame) -> pl.DataFrame:
     return groups.filter(pl.col("group").is_in(index["group"].unique().implode()))
 
 
-def counted(judged: pl.DataFrame) -> dict[Verdict, int]:
+def counted(verdicts: pl.Series) -> dict[Verdict, int]:
     """Count keys by verdict."""
-    found = dict(judged["verdict"].value_counts().iter_rows())
+    found = dict(verdicts.value_counts().iter_rows())
     return {verdict: found.get(verdict.value, 0) for verdict in Verdict}
 
 
-def sent_keys(judged: pl.DataFrame) -> pl.DataFrame:
-    """Return what the keys say that go out, `KEYS_SCHEMA`, sorted by key."""
-    wanted = [verdict.value for verdict in SENT]
-    return judged.filter(pl.col("verdict").is_in(wanted)).select(KEYS_SCHEMA.names()).sort("key")
+def sent_keys(keys: pl.DataFrame, verdicts: pl.Series) -> pl.DataFrame:
+    """Return what the keys say that go out, `KEYS_SCHEMA`, by key."""
+    return keys.filter(verdicts.is_in([verdict.value for verdict in SENT]))

@@ -37,3 +37,29 @@ class SyncCounts(BaseModel):
     unchanged: Count = 0
     parked: Count = 0
     brakes: tuple[str, ...] = ()
+
+
+class Removals(BaseModel):
+    """What became of profiles whose keys are gone from the source, as a mirror removes them.
+
+    All but `candidates` add up to it. In a dry run `open` are those that the store would be asked about.
+
+    Attributes:
+        candidates: Keys that were delivered before and are gone.
+        deleted: Profiles that the service took to delete (202).
+        gone: Keys whose profile is not there any more, or never was.
+        held: Profiles that stay, by reason: ``shared``, ``foreign`` or ``merged``.
+        failed: Profiles that the service did not want to delete.
+        open: Keys that a later run looks at again: the service did not answer, or was not asked.
+        off: Why nothing is removed in this run; None where it is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
+
+    candidates: Count = 0
+    deleted: Count = 0
+    gone: Count = 0
+    held: dict[str, Count] = Field(default_factory=dict)
+    failed: Count = 0
+    open: Count = 0
+    off: str | None = None

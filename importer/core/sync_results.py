@@ -9,6 +9,7 @@ import polars as pl
 
 from importer.core.report import FinalState
 from importer.core.snapshot import RESULT_SCHEMA, Result, TraitSets
+from importer.core.sync_changes import is_repeated
 
 _RESULTS: Final[Mapping[FinalState, Result]] = {
     FinalState.ACCEPTED: Result.DELIVERED,
@@ -42,15 +43,14 @@ def row_results(keys: pl.Series, states: pl.Series, lines: pl.Series) -> pl.Data
 
 
 def key_results(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the result of each key, sorted: ``key``, ``result``.
+    """Return the result of each key, by key: ``key``, ``rank``.
 
     Args:
-        rows: `ROWS_SCHEMA`.
+        rows: `ROWS_SCHEMA`, by key.
     """
-    names = pl.Series([result.value for result in _RANK])
-    best = rows.select("key", "rank").sort("key", "rank", descending=[False, True])
-    best = best.unique("key", keep="first", maintain_order=True)
-    return best.select("key", result=names.gather(best["rank"]))
+    if not is_repeated(rows["key"]):
+        return rows.select("key", "rank")
+    return rows.group_by("key", maintain_order=True).agg(pl.col("rank").max())
 
 
 def with_payloads(
@@ -62,7 +62,7 @@ def with_payloads(
     """Return results with what the payloads of their keys were, `RESULT_SCHEMA`.
 
     Args:
-        results: ``key``, ``result``.
+        results: ``key``, ``rank``.
         fingerprints: ``key``, ``fingerprint``.
         identifiers: ``key``, ``id_type``, ``value``.
         traits: ``key``, ``traits``: a number of `TraitSets`.
@@ -74,8 +74,10 @@ def with_payloads(
         .group_by("key", maintain_order=True)
         .agg(identifiers=pl.struct("id_type", "value"))
     )
+    names = pl.Series([result.value for result in _RANK])
     joined = (
-        results.join(fingerprints, on="key", how="left", maintain_order="left")
+        results.select("key", result=names.gather(results["rank"]))
+        .join(fingerprints, on="key", how="left", maintain_order="left")
         .join(values, on="key", how="left", maintain_order="left")
         .join(traits, on="key", how="left", maintain_order="left")
     )

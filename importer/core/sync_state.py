@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from importer.core.manifest import Target
-from importer.core.sync_counts import SyncCounts
+from importer.core.sync_counts import Removals, SyncCounts
 
 STATE_VERSION: Final = 1
 KEPT_RUNS: Final = 200
@@ -28,7 +28,7 @@ class SyncRun(_Frozen):
         run_id: None where it ended before it had a folder, or its folder was deleted because it was refused.
         outcomes: Rows by final state, those that are not zero.
         keys: What it found; None where it did not come to that.
-        whole: See `SyncCounts`.
+        removals: What became of profiles whose keys are gone; None where nothing is to be removed.
         error: Why it ended early.
     """
 
@@ -40,6 +40,7 @@ class SyncRun(_Frozen):
     rows_read: Count = 0
     outcomes: dict[str, Count] = Field(default_factory=dict)
     keys: SyncCounts | None = None
+    removals: Removals | None = None
     error: str | None = None
 
 

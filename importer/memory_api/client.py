@@ -31,6 +31,7 @@ from importer.memory_api.tls import ssl_context
 from importer.memory_api.trait_groups import TraitGroups
 from importer.memory_api.translate import NO_STORE
 from importer.ports import Accepted, ColumnMapping, CreatedImport, ImportStatus, OperationStatus, StoredProfile
+from importer.ports.schema import EachRequest, at_once
 from importer.settings import check_api_url, is_loopback
 
 
@@ -120,9 +121,9 @@ class MemoryClient:
 
     # --- what runs need, as the ports have it ---
 
-    def fetch_schema(self) -> StoreSchema:
+    def fetch_schema(self, each: EachRequest = at_once) -> StoreSchema:
         """Read trait groups and identity settings, all pages; see `importer.memory_api.store.fetch_schema`."""
-        return fetch_schema(self._connection)
+        return fetch_schema(self._connection, each)
 
     def lookup(self, id_type: str, value: str) -> tuple[str, ...]:
         """Return the canonical profile IDs that hold an identifier value. Billable."""
@@ -139,6 +140,14 @@ class MemoryClient:
             if error.status == 404 and error.code not in NO_STORE:
                 return None
             raise
+
+    def identifiers_of(self, profile_id: str) -> dict[str, tuple[str, ...]]:
+        """Return the values of a profile by idType, following a merge to the canonical profile."""
+        return {each.id_type: each.values for each in self.identifiers.list(profile_id)}
+
+    def delete_profile(self, profile_id: str) -> Accepted:
+        """Delete a profile; one that was merged into another is not."""
+        return self.profiles.delete(profile_id)
 
     def get_import(self, import_id: str) -> ImportStatus:
         """Read the state of an import task."""

@@ -12,22 +12,26 @@ from importer.memory_api.paging import MOST_OTHERS, PageRequest, all_items
 from importer.memory_api.stores import IDENTITY, STORE
 from importer.memory_api.trait_groups import GROUPS, TraitGroups
 from importer.memory_api.translate import protocol_error
+from importer.ports.schema import EachRequest, at_once
 
 
-def fetch_schema(connection: Connection) -> StoreSchema:
-    """Read the schema of the connection's store.
+def fetch_schema(connection: Connection, each: EachRequest = at_once) -> StoreSchema:
+    """Read the schema of the connection's store: three requests, and one more for each further page.
+
+    Args:
+        connection: To the API host.
+        each: Makes every single request.
 
     Raises:
         RetryableApiError: the store is still being set up.
         RejectedRequestError: the store cannot be used.
         ApiError: the service refused or did not answer, or its answer is not understood.
     """
-    store = connection.call(Call("GET", connection.control_path, STORE)).json()
-    _check_active(store)
+    store = each(lambda: _active_store(connection))
     listed = TraitGroups(connection).list_raw
-    groups = list(all_items(lambda token: listed(PageRequest(token, MOST_OTHERS))))
+    groups = list(all_items(lambda token: each(lambda: listed(PageRequest(token, MOST_OTHERS)))))
     path = f"{connection.control_path}/IdentityResolutionSettings"
-    identity = connection.call(Call("GET", path, IDENTITY)).json()
+    identity = each(lambda: connection.call(Call("GET", path, IDENTITY)).json())
     try:
         return StoreSchema.from_api(store, groups, identity)
     except (KeyError, ValueError, TypeError, AttributeError) as exc:
@@ -35,10 +39,11 @@ def fetch_schema(connection: Connection) -> StoreSchema:
         raise protocol_error(GROUPS, f"the schema is not understood ({type(exc).__name__})", 200) from None
 
 
-def _check_active(store: Mapping[str, Any]) -> None:
+def _active_store(connection: Connection) -> Mapping[str, Any]:
+    store = connection.call(Call("GET", connection.control_path, STORE)).json()
     status = store.get("status")
     if status == "ACTIVE":
-        return
+        return store
     if status in ("QUEUED", "PROVISIONING"):
         error = RetryableApiError("the store is still being set up", endpoint=STORE, status=200)
         error.hint = "try again in a few minutes"

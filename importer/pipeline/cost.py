@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from importer.core.cost import Cost, reads_at_most
+from importer.core.cost import DELETE_PROFILE, GET_IDENTIFIERS, GET_PROFILE, Cost, reads_at_most
 from importer.core.delivery import RequestKind
 from importer.core.filled import FilledSet
 from importer.core.manifest import RouteCounts
@@ -101,7 +101,7 @@ def operations_of(
 
     A row that was sent again counts each time. Every row creates or updates a profile; a removal patches it again, a
     row of a merge group may merge it, and whether a row without an answer or in a part with errors was applied is not
-    known.
+    known. Whether the deletion of a profile is billed is not documented.
 
     Args:
         outcomes: Rows by final state.
@@ -111,8 +111,7 @@ def operations_of(
         stored: What `--lookup` read before anything was planned, which is not in `requests`.
     """
     stored = stored or StoredLookup(rows=0, of_rows=0)
-    planned = outcomes[FinalState.PLANNED.value]
-    if planned:
+    if outcomes[FinalState.PLANNED.value] or coming.deletes:
         return Operations(
             at_least=coming.at_least,
             at_most=coming.at_most,
@@ -122,12 +121,13 @@ def operations_of(
     sure = outcomes[FinalState.ACCEPTED.value] + outcomes[FinalState.PROCESSED.value] + past.applied
     doubtful = outcomes[FinalState.UNATTRIBUTED.value] + outcomes[FinalState.UNKNOWN.value] + past.doubtful
     reads = {"reads_at_least": stored.profiles, "reads_at_most": reads_at_most(requests) + stored.requests}
+    deletes = requests.get(DELETE_PROFILE, 0)
     if not sure + doubtful:
-        return Operations(**reads)
+        return Operations(at_most=deletes, **reads)
     index = past.index
     merging = index.filter((pl.col("state") == "sequence") & (pl.col("position") >= 0)).height + past.merging
     follow_ups = requests.get(RequestKind.PATCH, 0) + requests.get(RequestKind.ADD_IDENTIFIER, 0)
-    most = sure + doubtful + merging + follow_ups
+    most = sure + doubtful + merging + follow_ups + deletes
     return Operations(at_least=sure, at_most=most, **reads)
 
 
@@ -140,7 +140,7 @@ def planned_requests(routes: Mapping[str, RouteCounts], coming: Cost) -> dict[st
     """
     parts = routes.get(Route.IMPORT.value, RouteCounts()).batches
     bodies = sum(entry.batches for entry in routes.values()) - parts
-    counts = {
+    counts: dict[str, int] = {
         RequestKind.BULK: bodies,
         RequestKind.CREATE: parts,
         RequestKind.UPLOAD: parts,
@@ -148,4 +148,5 @@ def planned_requests(routes: Mapping[str, RouteCounts], coming: Cost) -> dict[st
         RequestKind.LOOKUP: coming.lookups_at_least,
         RequestKind.ADD_IDENTIFIER: coming.further,
     }
-    return {kind.value: count for kind, count in counts.items() if count}
+    counts |= dict.fromkeys((GET_PROFILE, GET_IDENTIFIERS, DELETE_PROFILE), coming.deletes)
+    return {str(kind): count for kind, count in counts.items() if count}

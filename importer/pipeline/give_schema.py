@@ -14,7 +14,7 @@ from importer.core.mapping import MappingFile
 from importer.core.schema import StoreSchema
 from importer.core.schema_needs import GroupChange, SchemaDifference, find_difference, group_changes
 from importer.errors import ApiError, MappingError, RejectedRequestError, RetryableApiError, RunInterrupted
-from importer.pipeline.patience import patiently
+from importer.pipeline.patience import each_patiently, patiently
 from importer.ports import Accepted
 from importer.ports.schema import SchemaWriter
 
@@ -124,7 +124,7 @@ class SchemaGiving:
             except _MovedError as moved:
                 if is_last:
                     raise _as_api_error(moved) from moved
-                self._groups = frozenset(patiently(self._store.fetch_schema, self._wait).groups)
+                self._groups = frozenset(self._store.fetch_schema(each_patiently(self._wait)).groups)
                 continue
             self._made.append(made)
             self._told(made)
@@ -140,7 +140,7 @@ class SchemaGiving:
 
         The group's version was read before: had it changed since, the request would be refused, not the change lost.
         """
-        schema = patiently(self._store.fetch_schema, self._wait)
+        schema = self._store.fetch_schema(each_patiently(self._wait))
         difference = find_difference(self._mapping, schema)
         if difference.differs:
             raise MappingError(difference.differs, name=self._mapping.name)
@@ -181,7 +181,7 @@ class SchemaGiving:
 
     def _read_at_the_end(self) -> Given:
         for look in range(_LAST_READINGS):
-            schema = patiently(self._store.fetch_schema, self._wait)
+            schema = self._store.fetch_schema(each_patiently(self._wait))
             difference = find_difference(self._mapping, schema)
             if not difference.lacks or (look + 1 < _LAST_READINGS and self._wait(_FIRST_LOOK_S)):
                 break

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from importer.core.pacing import asked, backoff_s, jitter_at
 from importer.errors import AmbiguousRequestError, ApiError, RetryableApiError, RunInterrupted
 from importer.ports.request_context import RequestContext, in_context
+from importer.ports.schema import EachRequest
 
 READ_ATTEMPTS: Final = 5
 """Tries of one read, the first included."""
@@ -21,6 +22,15 @@ _T = TypeVar("_T")
 def never_applied(error: ApiError) -> bool:
     """Tell whether a request that failed changed nothing for certain, so that a write may be sent again."""
     return isinstance(error, RetryableApiError) and error.status in (None, 429, 503)
+
+
+def each_patiently(wait: Callable[[float], bool]) -> EachRequest:
+    """Return how a read of several requests waits for each of them; see `patiently`."""
+
+    def each(read: Callable[[], _T], /) -> _T:
+        return patiently(read, wait)
+
+    return each
 
 
 def patiently(

@@ -7,7 +7,8 @@ hashes of its identifiers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from importer.core.check import check_rows
+from importer.core.check import CheckedRows, check_rows
 from importer.core.check_values import Checks
 from importer.core.cleared import ClearedTraits
 from importer.core.filled import FilledSet, FilledSets
@@ -92,20 +93,34 @@ def prepare(
     """
     state = _Growing(checks)
     sinks.progress.stage("read and check", None)
-    for chunk in source.chunks():
-        packed = _prepare_chunk(chunk, checks, state, sinks)
+    for chunk, checked in _checked_chunks(source, checks):
+        packed = _pack(chunk, checked, state, sinks)
         valid = packed.valid if keep is None else keep(packed.valid)
         package.append(packed.rows, valid)
         sinks.progress.advance(packed.rows.height)
+        del chunk, checked, packed, valid  # the next ones are on their way
         if sinks.stop.is_set():
             raise RunInterrupted("stopped while the source was read; nothing was sent", hint="start it again")
     return state.finish()
 
 
-def _prepare_chunk(chunk: SourceChunk, checks: Checks, state: _Growing, sinks: Sinks) -> PackedChunk:
+def _checked_chunks(source: Source, checks: Checks) -> Iterator[tuple[SourceChunk, CheckedRows]]:
+    """Yield chunks with what became of their rows: one is checked while the next is read and the last is written."""
+    with ThreadPoolExecutor(1, "check") as pool:
+        ahead: tuple[SourceChunk, Future[CheckedRows]] | None = None
+        for chunk in source.chunks():
+            checking = pool.submit(check_rows, checks, chunk.frame, chunk.row_number, chunk.blank)
+            if ahead is not None:
+                yield ahead[0], ahead[1].result()
+            ahead = (chunk, checking)
+            del chunk, checking
+        if ahead is not None:
+            yield ahead[0], ahead[1].result()
+
+
+def _pack(chunk: SourceChunk, checked: CheckedRows, state: _Growing, sinks: Sinks) -> PackedChunk:
     rows = ChunkRows(chunk.file_index, chunk.frame, chunk.row_number, chunk.line, chunk.malformed)
-    checked = check_rows(checks, chunk.frame, chunk.row_number, chunk.blank)
-    packed = pack_chunk(rows, checked, checks.plan, state.sets, rows_before=state.rows_read)
+    packed = pack_chunk(rows, checked, state.plan, state.sets, rows_before=state.rows_read)
     state.add(packed, checked.repairs)
     lines = issue_lines(packed, rows, checked.issues)
     if lines.height:
@@ -125,6 +140,7 @@ class _Growing:
 
     def __init__(self, checks: Checks) -> None:
         self.rows_read = 0
+        self.plan = checks.plan
         self.sets = FilledSets(wire_traits(checks.plan))
         self._cleared_traits = ClearedTraits.to_judge_drops(checks.plan)
         self._identifiers = [trait.ref for trait in checks.plan.identifiers]

@@ -21,12 +21,12 @@ from importer.pipeline.outcomes import Delivered, outcome_frames
 from importer.ports import PackageAccess
 
 _ROWS_A_TIME: Final = 40_000
-_KEYS_A_TIME: Final = 200_000
+_KEYS_A_TIME: Final = 100_000
 """Rows stand in the package in another order than keys: each piece of keys may take a look at all of it."""
 
 
 def payloads_of_run(index: pl.DataFrame, package: PackageAccess, traits: Sequence[WireTrait]) -> pl.DataFrame:
-    """Return what the rows say that would go out, `PAYLOADS_SCHEMA`.
+    """Return what the rows say that would go out, `PAYLOADS_SCHEMA`, by key and line.
 
     Args:
         index: `INDEX_SCHEMA`, its slots pointing at what goes out.
@@ -40,7 +40,7 @@ def payloads_of_run(index: pl.DataFrame, package: PackageAccess, traits: Sequenc
         frame = package.take(slots.gather(part["line"]).to_numpy())
         key, said = frame[KEY_TEXT].alias("key"), payload_fingerprints(traits, frame)
         pieces.append(pl.DataFrame([part["line"], key, said.alias("fingerprint")]))
-    return pl.concat(pieces, rechunk=True)
+    return pl.concat(pieces).sort("key", maintain_order=True)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Sent:
 
 
 def results_of_run(sent: Sent) -> pl.DataFrame:
-    """Return what became of every row that has a key, `importer.core.sync_results.ROWS_SCHEMA`."""
+    """Return what became of every row that has a key, `importer.core.sync_results.ROWS_SCHEMA`, by key and row."""
     pieces = [pl.DataFrame(schema=ROWS_SCHEMA)]
     row_of_line = sent.index["row"].to_numpy()
     start = 0
@@ -79,7 +79,7 @@ def results_of_run(sent: Sent) -> pl.DataFrame:
         keys = frame.select(key_text_expr([name for name in frame.columns if name.startswith(KEY_PREFIX)])).to_series()
         pieces.append(row_results(keys, frame["state"], line.zip_with(line >= 0, pl.Series([None], dtype=pl.Int64))))
         start += frame.height
-    return pl.concat(pieces, rechunk=True)
+    return pl.concat(pieces).sort("key", maintain_order=True)
 
 
 def results_in_step(
@@ -97,32 +97,49 @@ def results_in_step(
         `SNAPSHOT_SCHEMA` and `importer.core.snapshot.RESULT_SCHEMA`; no key is in two pieces.
     """
     results = key_results(rows)
-    going = rows.filter(pl.col("line").is_not_null()).select("key", "line").sort("key", "line")
+    payloads = _Payloads(sent, rows.filter(pl.col("line").is_not_null()).select("key", "line"), sets)
     start = 0
     for old in before:
         stop = int(results["key"].search_sorted(old["key"][-1], side="right"))
-        yield old, _filled(sent, results.slice(start, stop - start), going, sets)
+        yield old, payloads.added_to(results.slice(start, stop - start))
         start = stop
     for piece in results.slice(start).iter_slices(_KEYS_A_TIME):
-        yield pl.DataFrame(schema=SNAPSHOT_SCHEMA), _filled(sent, piece, going, sets)
+        yield pl.DataFrame(schema=SNAPSHOT_SCHEMA), payloads.added_to(piece)
 
 
-def _filled(sent: Sent, results: pl.DataFrame, going: pl.DataFrame, sets: TraitSets) -> pl.DataFrame:
-    """Add what the payloads of some consecutive keys were, `importer.core.snapshot.RESULT_SCHEMA`."""
-    lines = _between(going, results)
-    index = sent.index[lines["line"].to_numpy()]
-    of_traits = trait_numbers(lines.select("key", set=index["set"]), [entry.filled for entry in sent.sets], sets)
-    identifiers = [pl.DataFrame(schema={"key": pl.String, "id_type": pl.String, "value": pl.String})]
-    columns = [trait for trait in sent.traits if trait.id_type is not None]
-    for part in lines.with_columns(slot=index["slot"]).sort("slot").iter_slices(_ROWS_A_TIME):
-        frame = sent.package.take(part["slot"].to_numpy())
-        identifiers += [
-            pl.DataFrame([part["key"], frame[trait.ref].cast(pl.String).alias("value")]).select(
-                "key", pl.lit(trait.id_type).alias("id_type"), "value"
-            )
-            for trait in columns
-        ]
-    return with_payloads(results, _between(sent.fingerprints, results), pl.concat(identifiers), of_traits)
+class _Payloads:
+    """What the payloads were of the rows that went out.
+
+    Args:
+        sent: The run.
+        going: ``key``, ``line`` of those rows, by key.
+        sets: Numbers sets of traits.
+    """
+
+    def __init__(self, sent: Sent, going: pl.DataFrame, sets: TraitSets) -> None:
+        self._sent = sent
+        self._going = going
+        self._sets = sets
+        self._columns = {trait.ref: trait.id_type for trait in sent.traits if trait.id_type is not None}
+        # Keys are in another order than the package: read piece by piece of keys, each piece would look at all of it.
+        self._slots = np.sort(sent.index["slot"].to_numpy()[going["line"].to_numpy()])
+        pieces = [pl.DataFrame(schema=dict.fromkeys(self._columns, pl.String))]
+        for start in range(0, len(self._slots), _ROWS_A_TIME):
+            frame = sent.package.take(self._slots[start : start + _ROWS_A_TIME])
+            pieces.append(frame.select(pl.col(*self._columns).cast(pl.String)))
+        self._identifiers = pl.concat(pieces)
+
+    def added_to(self, results: pl.DataFrame) -> pl.DataFrame:
+        """Add them to the results of some consecutive keys, `importer.core.snapshot.RESULT_SCHEMA`."""
+        lines = _between(self._going, results)
+        index = self._sent.index[lines["line"].to_numpy()]
+        filled = [entry.filled for entry in self._sent.sets]
+        of_traits = trait_numbers(lines.select("key", set=index["set"]), filled, self._sets)
+        texts = self._identifiers[np.searchsorted(self._slots, index["slot"].to_numpy())]
+        identifiers = pl.concat(
+            lines.select("key", id_type=pl.lit(id_type), value=texts[ref]) for ref, id_type in self._columns.items()
+        )
+        return with_payloads(results, _between(self._sent.fingerprints, results), identifiers, of_traits)
 
 
 def _between(frame: pl.DataFrame, results: pl.DataFrame) -> pl.DataFrame:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 from importer.core.schema import StoreSchema
 from importer.ports.service import Accepted, OperationStatus
+
+T = TypeVar("T")
+
+
+class EachRequest(Protocol):
+    """How one request is made of a read that takes several: at once, or again where a failure may pass.
+
+    Repeated as a whole it may never come to its end: a busy service lets the first requests through each time.
+    """
+
+    def __call__(self, read: Callable[[], T], /) -> T:
+        """Make the request."""
+        ...
+
+
+def at_once(read: Callable[[], T], /) -> T:
+    """Make a request once."""
+    return read()
 
 
 class Versioned(Protocol):
@@ -42,8 +60,8 @@ class SchemaWriter(Protocol):
         """The trait groups of the store."""
         ...
 
-    def fetch_schema(self) -> StoreSchema:
-        """Read trait groups and identity settings, all pages."""
+    def fetch_schema(self, each: EachRequest = at_once) -> StoreSchema:
+        """Read trait groups and identity settings, all pages; `each` makes every single request."""
         ...
 
     def get_operation(self, status_url_or_id: str) -> OperationStatus:

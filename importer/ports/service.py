@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
-from importer.core.schema import StoreSchema
-
 
 @dataclass(frozen=True, slots=True)
 class StoredProfile:
@@ -26,14 +24,6 @@ class StoredProfile:
 
 class StoreReader(Protocol):
     """Reads of a store; nothing here can change it."""
-
-    def fetch_schema(self) -> StoreSchema:
-        """Read trait groups and identity settings, all pages.
-
-        Raises:
-            ApiError: the service refused or did not answer.
-        """
-        ...
 
     def lookup(self, id_type: str, value: str) -> tuple[str, ...]:
         """Return the canonical profile IDs that hold an identifier value. Billable: one read a call."""
@@ -62,6 +52,18 @@ class Accepted:
     status_url: str | None = None
     retry_after_s: float | None = None
     profile_id: str | None = None
+
+
+class ProfileRemover(StoreReader, Protocol):
+    """Deletes profiles, and reads what has to be known before."""
+
+    def identifiers_of(self, profile_id: str) -> Mapping[str, Sequence[str]]:
+        """Return the values of a profile by idType, following a merge. Part of the same billable read."""
+        ...
+
+    def delete_profile(self, profile_id: str) -> Accepted:
+        """Delete a profile; one that was merged into another raises MergedProfileError, and nothing is deleted."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

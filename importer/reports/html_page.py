@@ -47,6 +47,7 @@ _ABOUT_FILES: Final = {
     "rejected-malformed.txt": "rows that could not be read as rows, byte for byte; holds cell values",
     "outcomes.parquet": "where every single row ended",
     "groups.parquet": "every row of every group that would become one profile",
+    "removals.parquet": "keys that are gone from the source, and what became of their profiles",
     "mismatches.csv": "profiles that were read back and are not as they were sent; values are masked",
 }
 

@@ -43,6 +43,7 @@ class RejectedSink:
         self, folder: Path, dialect: Dialect | None, columns: Sequence[str], file_names: Sequence[str] = ()
     ) -> None:
         self._folder = folder
+        self._is_delimited = dialect is not None
         self._dialect = dialect or PLAIN_DIALECT
         self._style = CsvStyle(self._dialect.delimiter, self._dialect.quote or '"', self._dialect.line_terminator)
         self._file_names = tuple(file_names)
@@ -95,13 +96,15 @@ class RejectedSink:
     def append_malformed(self, frame: pl.DataFrame, *, file_index: int | None = None) -> None:
         """Add rows that could not be read, each under a line ``# row N, line L: message``.
 
+        A delimited source has its header above them; rows of another form, such as JSON lines, have none.
         Frame in: `MALFORMED_SCHEMA`.
         """
         if frame.is_empty():
             return
         if self._malformed is None:
             self._malformed = WholeFile(self._folder / MALFORMED_NAME)
-            self._malformed.stream.write(self._malformed_encoder.encode(self._header(self._columns)))
+            if self._is_delimited:
+                self._malformed.stream.write(self._malformed_encoder.encode(self._header(self._columns)))
         terminator = Encoder(self._dialect.encoding).encode(self._style.line_terminator)
         ends = tuple(Encoder(self._dialect.encoding).encode(end) for end in ("\n", "\r"))
         # A loop over rows: the reader made each of them one by one, and there is no other way to join bytes.

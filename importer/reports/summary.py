@@ -58,7 +58,8 @@ def summary_lines(report: Report, *, bar: str = "") -> list[Line]:
         bar: The character bars are made of; empty for none.
     """
     above = [_head(report), *_read(report), *_live(report), *_states(report, bar)]
-    told = [*_sending(report), *_cost(report), *_dangers(report), *_changes(report)] if report.live is None else []
+    told = [*_sending(report), *_removing(report), *_cost(report), *_dangers(report), *_changes(report)]
+    told = told if report.live is None else []
     least = _LEAST_ISSUES if report.live is None else 1  # what is redrawn in place may not scroll
     ending = [*_files(report), *_next(report)]
     notes = _notes(report, _MOST_NOTES)
@@ -174,6 +175,19 @@ def _left(report: Report, route: RouteReport) -> str:
     if not route.sent_rows:
         return "; nothing of it was sent"
     return f"; sent: {_rows(route.sent_rows)}, {counted(route.sent_requests or 0, 'request')}"
+
+
+def _removing(report: Report) -> list[Line]:
+    """Say what became of keys that are gone from the source of a sync."""
+    found = report.removals
+    if found is None or not found.candidates:
+        return []
+    parts = [(found.deleted, "deleted"), (found.gone, "not there any more")]
+    parts += [(count, f"held ({reason})") for reason, count in found.held.items()]
+    parts += [(found.failed, "refused by the service"), (found.open, "left for a later run")]
+    told = ", ".join(f"{count:,} {what}" for count, what in parts if count)
+    style = "yellow" if found.held or found.failed else ""
+    return [Line("removals", f"{counted(found.candidates, 'key')} gone from the source: {told}", style)]
 
 
 def _cost(report: Report) -> list[Line]:

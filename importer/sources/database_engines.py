@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 40_000
 _BATCH_BYTES: Final = 4 * 1024 * 1024
 """Rows come in batches of this size, so that memory is bounded by it and not by the result."""
+
+_SELECTS: Final = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*(?:SELECT|WITH|VALUES)\b", re.IGNORECASE | re.DOTALL)
+_DUCKDB_SELECTS: Final = (["SELECT"], ["MULTI"])
+"""What one statement may be; PIVOT is several to the engine."""
 
 
 def running(
@@ -52,6 +57,8 @@ def _postgres(place: DatabasePlace, query: str, parameters: Sequence[str]) -> It
 @contextmanager
 def _sqlite(place: DatabasePlace, query: str, parameters: Sequence[str]) -> Iterator[pa.RecordBatchReader]:
     dbapi = _module("adbc_driver_sqlite.dbapi", "sqlite")
+    if not _SELECTS.match(query):  # ATTACH would make a file
+        raise _not_selecting(place)
     uri = "file:" + place.address.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + "?mode=ro"
     with closing(dbapi.connect(uri)) as connection, closing(connection.cursor()) as cursor:
         # A column's type is that of its values in the first batch.
@@ -63,9 +70,13 @@ def _sqlite(place: DatabasePlace, query: str, parameters: Sequence[str]) -> Iter
 def _duckdb(place: DatabasePlace, query: str, parameters: Sequence[str]) -> Iterator[pa.RecordBatchReader]:
     duckdb = _module("duckdb", "duckdb")
     with closing(duckdb.connect(place.address, read_only=True)) as connection:
+        # COPY and EXPORT write files, whatever the database is opened for.
+        kinds = [statement.type.name for statement in connection.extract_statements(query)]
+        if kinds not in _DUCKDB_SELECTS:
+            raise _not_selecting(place)
         relation = connection.sql(query, params=list(parameters) or None)
         if relation is None:
-            raise SourceError(f"{place.name}: the query answers no columns", hint="give a query that selects")
+            raise _not_selecting(place)
         yield cast("pa.RecordBatchReader", relation.to_arrow_reader(BATCH_ROWS))
         del relation  # before its connection, or it complains on standard error at the end
 
@@ -84,6 +95,10 @@ def _driven(place: DatabasePlace, query: str, parameters: Sequence[str]) -> Iter
 def _executed(cursor: Any, query: str, parameters: Sequence[str]) -> pa.RecordBatchReader:
     cursor.execute(query, list(parameters) or None)
     return cast("pa.RecordBatchReader", cursor.fetch_record_batch())
+
+
+def _not_selecting(place: DatabasePlace) -> SourceError:
+    return SourceError(f"{place.name}: the query writes, or does not select", hint="give one SELECT")
 
 
 def _module(name: str, extra: str) -> ModuleType:

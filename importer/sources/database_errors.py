@@ -18,6 +18,8 @@ _BY_STATE: Final = {
     "42601": ("the query has a syntax error", "run it in the database's own shell first"),
     "42P01": ("the query names a table that is not there", "check its name, its schema and the database"),
     "42703": ("the query names a column that is not there", "check its name"),
+    "42P02": ("the query has a parameter that was not given", "give one --param for each $1, $2, ..."),
+    "08P01": ("the query has other parameters than were given", "give one --param for each $1, $2, ..."),
     "42883": (
         "the query compares or calls with types that do not go together",
         "parameters are texts: write $1::int or $1::timestamptz",

@@ -50,16 +50,16 @@ class DatabasePlace:
 
 
 def is_database(spec: str) -> bool:
-    """Tell whether a source can only be a database: an address of one, or one from the environment."""
-    scheme = _scheme(spec)
-    return spec.startswith(_FROM_ENVIRONMENT) or scheme in _ENGINES
+    """Tell whether a source can only be a database: an address of one, one from the environment, or a bare scheme."""
+    return spec.startswith(_FROM_ENVIRONMENT) or _scheme(spec) in _ENGINES or _SCHEME.fullmatch(spec) is not None
 
 
 def database_place(spec: str, options: SourceOptions, environment: Mapping[str, str]) -> DatabasePlace:
     """Return where a query runs.
 
     Args:
-        spec: An address, ``env:NAME`` for one in the environment, or the path of a SQLite or DuckDB file.
+        spec: An address, ``env:NAME`` for one in the environment, or the path of a SQLite or DuckDB file; with a
+            driver whose options say it all a bare scheme, such as ``snowflake:``.
         options: Names a driver and its options where there is none for the address.
         environment: Of the process.
 
@@ -74,7 +74,8 @@ def database_place(spec: str, options: SourceOptions, environment: Mapping[str, 
     given = _driver_options(options.driver_options, environment)
     if options.driver:
         name = spec if hidden else _public(address)
-        return DatabasePlace("", address, name, options.driver, given)
+        is_bare = _SCHEME.fullmatch(address) is not None
+        return DatabasePlace("", "" if is_bare else address, name, options.driver, given)
     engine = _ENGINES.get(_scheme(address), "")
     if engine == POSTGRES:
         return DatabasePlace(engine, address, _public(address), driver_options=given)

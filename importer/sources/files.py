@@ -57,7 +57,7 @@ def _expand_one(spec: str) -> list[str]:
     if _URL.match(spec):
         raise SourceError(
             f"{shown(spec.partition('?')[0])}: an address, not a file",
-            hint="download it and name the local file, or name an object as s3://bucket/key",
+            hint="download it and name the local file, or an object as s3://bucket/key; a database needs --query",
         )
     if "\0" in spec:
         raise SourceError(f"{shown(spec)}: not a file name", hint="check the path")

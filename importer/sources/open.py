@@ -37,7 +37,7 @@ _PACKED_SUFFIXES = (".gz", ".zst")
 
 def is_path(spec: str) -> bool:
     """Tell whether a source is named by a path, or a pattern of paths, that a working folder has a say in."""
-    return spec != STDIN and not is_database(spec) and not spec.startswith(S3)
+    return spec != STDIN and not is_database(spec) and "://" not in spec
 
 
 def open_source(spec: str | Sequence[str], options: SourceOptions) -> Source:
@@ -55,6 +55,8 @@ def open_source(spec: str | Sequence[str], options: SourceOptions) -> Source:
     names = [spec] if isinstance(spec, str) else list(spec)
     if options.query:
         return _open_database(names, options)
+    if options.parameters:
+        raise SourceError("--param belongs to a query, and there is none", hint="give --query, or leave --param out")
     if any(is_database(name) for name in names):
         raise SourceError("a database has no rows of its own", hint="say which to read with --query")
     if names == [STDIN]:

@@ -119,6 +119,8 @@ def _render_uuid(column: pa.FixedSizeBinaryArray) -> pl.Series:
 
 
 def _render_list(column: pa.Array, options: SourceOptions) -> pl.Series:
+    if isinstance(column.type.value_type, pa.BaseExtensionType):  # numbers of PostgreSQL, JSON
+        column = column.cast(pa.large_list(column.type.value_type.storage_type))
     values = _series(column)
     if isinstance(values.dtype, pl.Array):
         values = values.arr.to_list()

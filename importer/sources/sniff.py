@@ -41,7 +41,7 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"Rar!\x1a\x07", "a RAR archive", "unpack it first"),
     (b"\x04\x22\x4d\x18", "an lz4 file", "decompress it first, or use gz or zst"),
     (b"Obj\x01", "an Avro file", "convert it to CSV or Parquet"),
-    (b"SQLite format 3\x00", "an SQLite database", "export a table as CSV"),
+    (b"SQLite format 3\x00", "an SQLite database", "say with --query what to read of it"),
     (b"\x7fELF", "a program", "name a table"),
 )
 _BZ2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
@@ -80,6 +80,8 @@ def refuse_other_formats(head: bytes) -> None:
     for signature, what, fix in _SIGNATURES:
         if head.startswith(signature):
             raise Doubt(f"this is {what}, whatever its name says", fix)
+    if head[8:12] == b"DUCK":
+        raise Doubt("this is a DuckDB database, whatever its name says", "say with --query what to read of it")
     if _BZ2.match(head):
         raise Doubt("this is a bz2 file, whatever its name says", "decompress it first (bunzip2), or use gz or zst")
     if head[_TAR_OFFSET : _TAR_OFFSET + 5] == _TAR_MAGIC:
@@ -206,4 +208,4 @@ def refuse_other_text(text: str) -> None:
             "this is an HTML or XML page, whatever its name says", "check the download: it may be a log-in page"
         )
     if _JSON.match(text):
-        raise Doubt("this is JSON, whatever its name says", "convert it to CSV or Parquet")
+        raise Doubt("this is JSON, whatever its name says", "name it .ndjson if each line is an object, or make it CSV")

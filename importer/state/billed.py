@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from importer.core.cost import Billed, reads_at_most
+from importer.core.cost import DELETE_PROFILE, Billed, reads_at_most
 from importer.core.lifecycle import OUTCOME, ROW_OUTCOME, BatchState, RowState
 from importer.core.report import FinalState
 from importer.core.route import Route
@@ -112,6 +112,9 @@ def read_billed(ledger: Path, fallback: str) -> tuple[dict[str, Billed], int]:
     except sqlite3.Error as exc:
         raise ledger_error(exc, ledger, "read") from exc
     requests = orjson.loads(text[0]) if text is not None else {}
+    deletes = requests.get(DELETE_PROFILE, 0)
+    if deletes:
+        months[fallback] = months.get(fallback, Billed()) + Billed(at_most=deletes)
     return months, reads_at_most(requests)
 
 

@@ -101,8 +101,10 @@ class SnapshotFile:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
+    except MemoryError:  # also one of the errors below
+        raise
     except (pa.ArrowException, pl.exceptions.PolarsError, ValidationError, ValueError) as exc:
-        raise _unusable(path, "damaged") from exc
+        raise _unusable(path, f"damaged ({type(exc).__name__})") from exc
     except OSError as exc:
         raise _unusable(path, exc.strerror or "not readable") from exc
 

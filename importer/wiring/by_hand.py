@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from importer.core.schema import StoreSchema
-from importer.errors import AmbiguousRequestError, ApiError, ProtocolError, RetryableApiError
+from importer.errors import AmbiguousRequestError, ProtocolError, RetryableApiError
 from importer.memory_api.client import MemoryClient
 from importer.memory_api.paging import Order, Page, PageRequest, all_items
 from importer.pipeline.patience import never_applied, patiently
@@ -63,7 +63,7 @@ class ByHand:
 
     def schema(self) -> StoreSchema:
         """Read the store's schema."""
-        return self.read(self.client.fetch_schema)
+        return self.client.fetch_schema(self.read)
 
     def listed(
         self, read: Callable[[PageRequest], Page[T]], *, limit: int | None, most: int, order: Order | None = None
@@ -127,8 +127,3 @@ def open_by_hand(
     with live_client(settings, needs_store=needs_store) as client:
         host = urlsplit(settings.api_url).hostname or ""
         yield ByHand(client, host, settings.store_id or "", emulator=False, wait=wait)
-
-
-def about(error: ApiError) -> dict[str, object]:
-    """Return what may be told of an error: status, code and request ID."""
-    return {"status": error.status, "code": error.code, "request_id": error.request_id}

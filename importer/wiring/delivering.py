@@ -54,11 +54,13 @@ class Occasion:
         command: Name for the report.
         started_at: When the command began.
         fresh: This very process packaged the rows, so nobody can have changed them since: their hash is not checked.
+        after: What is done once all was sent, before it is reported; it returns the delivery with what it adds.
     """
 
     command: str
     started_at: str
     fresh: bool = False
+    after: Callable[[Run, OpenTarget, Hooks, Delivery], Delivery] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ REPORT_FILES: Final = (
     "outcomes.parquet",
     "groups.parquet",
     "mismatches.csv",
+    "removals.parquet",
 )
 
 _ALWAYS: Final = frozenset({"report.json", "report.html"})
@@ -241,6 +242,7 @@ def report_base(run: RunFolder, manifest: RunManifest) -> Report:
         mapping=MappingReport(name=manifest.mapping_name, fingerprint=manifest.mapping_fingerprint),
         schema_fingerprint=manifest.schema_fingerprint,
         sync=manifest.sync,
+        removals=manifest.removals,
         started_at=manifest.created_at,
         folder=str(run.path),
     )

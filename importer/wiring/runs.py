@@ -207,11 +207,17 @@ def plan(request: RunRequest, hooks: Hooks | None = None) -> Report:
         return planned_report(run, hooks)
 
 
-def planned_report(run: Run, hooks: Hooks) -> Report:
-    """Report what would be sent."""
-    tripped = guard_trips(run) or too_dear(cost_now(run), run.manifest.options.max_operations)
+def planned_report(run: Run, hooks: Hooks, more: Cost | None = None) -> Report:
+    """Report what would be sent.
+
+    Args:
+        run: Planned.
+        hooks: Progress.
+        more: What is done beside sending costs.
+    """
+    coming = cost_now(run) + (more or Cost())
+    tripped = guard_trips(run) or too_dear(coming, run.manifest.options.max_operations)
     notes = (f"{STOPS_NOTE}6: {tripped}",) if tripped is not None else ()
-    coming = cost_now(run)
     end = Ending(
         "plan",
         CLOCK.utc_now_iso(),
@@ -283,5 +289,5 @@ def guard_trips(run: Run) -> str | None:
     rejected, judged = rejected_rows(run)
     limit = run.manifest.options.max_rejected_percent
     if judged and 100 * rejected / judged > limit:
-        return f"{rejected} of {judged} rows are rejected, more than {limit:g} % (--max-rejected)"
+        return f"{rejected:,} of {judged:,} rows are rejected, more than {limit:g} % (--max-rejected)"
     return None

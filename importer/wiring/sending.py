@@ -129,6 +129,8 @@ def _sent(
             remember(runs_dir, run.manifest.target, newly_released(run.groups), decision)
         delivery = deliver_run(run, store, ledger, hooks, options, Earlier(resumed=not occasion.fresh))
     delivery = settle(run, store, delivery, hooks, options, ignore_later=ignore_later)
+    if occasion.after is not None:
+        delivery = occasion.after(run, store, hooks, delivery)
     if not left and not delivery.notes:
         delivery = replace(delivery, notes=("nothing was left to send; this is how the run stands",))
     return delivery_report(run, hooks, occasion, replace(delivery, notes=(*compared, *delivery.notes)))

@@ -10,6 +10,7 @@ from importer.core.manifest import Stage
 from importer.core.report import FinalState
 from importer.core.snapshot import TraitSets, advanced
 from importer.core.sync_changes import PARKED
+from importer.core.sync_removals import after_removals, removals_by_key
 from importer.core.sync_state import PendingRun, SyncState
 from importer.errors import StateError
 from importer.pipeline.sent_again import history
@@ -17,6 +18,7 @@ from importer.pipeline.sync_payloads import Sent, results_in_step, results_of_ru
 from importer.state.ledger import SqliteLedger
 from importer.state.lock import RunLock
 from importer.state.removal import packed_folders, remove
+from importer.state.removal_log import read_removals
 from importer.state.run_folder import RunFolder, RunsFolder
 from importer.state.snapshot_file import SnapshotFile, SnapshotMeta, SnapshotWriter
 from importer.state.sync_folder import SyncFolder
@@ -69,10 +71,15 @@ def _moved(folder: SyncFolder, before: SnapshotFile | None, run: Run, pending: P
     )
     at = datetime.fromisoformat(delivered.times[1] if delivered.times is not None else CLOCK.utc_now_iso())
     sets = TraitSets(before.meta.traits if before is not None else ())
+    removals = read_removals(run.folder.path)
+    now = datetime.fromisoformat(CLOCK.utc_now_iso())
+    first = 0
     pieces = before.pieces() if before is not None else iter(())
     with SnapshotWriter(folder.snapshot) as writer:
         for old, results in results_in_step(sent, results_of_run(sent), pieces, sets):
-            writer.append(advanced(old, results, sets, run=pending.number, at=at))
+            moved = advanced(old, results, sets, run=pending.number, at=at)
+            writer.append(after_removals(moved, removals_by_key(old["key"], first, removals), now))
+            first += old.height
         writer.commit(SnapshotMeta(run=pending.number, traits=tuple(tuple(one) for one in sets.sets())))
     return SnapshotFile(folder.snapshot)
 

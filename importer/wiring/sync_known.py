@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ import polars as pl
 
 from importer.core.forecast import StoreRules
 from importer.core.identity import IdentityResult
-from importer.core.snapshot import Verdict, empty_snapshot
+from importer.core.snapshot import Verdict
 from importer.core.sync_changes import counted, judge_keys, key_fingerprints, open_groups, sent_keys, settle_known
 from importer.core.sync_counts import SyncCounts
 from importer.core.sync_index import foreign_hits, hold_strange, owners_of, rows_in_question
@@ -58,15 +59,15 @@ class Known:
     def settle(self, run: Run) -> None:
         """Take rows out of what is sent that say what was delivered last, or that are parked; count keys."""
         payloads = payloads_of_run(run.index, run.package, run.manifest.wire_traits())
-        before = self._before()
-        judged = judge_keys(key_fingerprints(payloads), before, refused_runs=self._refused_runs)
-        run.index = settle_known(run.index, payloads, judged)
+        keys = key_fingerprints(payloads)
+        verdicts = judge_keys(keys, self._before(), refused_runs=self._refused_runs)
+        run.index = settle_known(run.index, payloads, verdicts)
         run.groups = open_groups(run.groups, run.index)
-        write_frame(run.folder.package / KEYS_FILE, sent_keys(judged))
-        found = counted(judged)
+        write_frame(run.folder.package / KEYS_FILE, sent_keys(keys, verdicts))
+        found = counted(verdicts)
         counts = self._counts.model_copy(
             update={
-                "keys_before": before.height,
+                "keys_before": self._snapshot.height if self._snapshot is not None else 0,
                 "new": found[Verdict.NEW],
                 "changed": found[Verdict.CHANGED],
                 "due": found[Verdict.DUE],
@@ -76,12 +77,13 @@ class Known:
         )
         run.manifest = run.manifest.model_copy(update={"sync": counts})
 
-    def _before(self) -> pl.DataFrame:
+    def _before(self) -> Iterator[pl.DataFrame]:
         if self._snapshot is None:
-            return empty_snapshot().select(_JUDGED_BY)
-        before = self._snapshot.read(_JUDGED_BY)
-        # What another version made of a payload says nothing about what this one makes of it.
-        return before if self._snapshot.meta.is_comparable else before.with_columns(fingerprint=pl.lit(b""))
+            return
+        for piece in self._snapshot.pieces(_JUDGED_BY):
+            # What another version made of a payload says nothing about what this one makes of it.
+            is_comparable = self._snapshot.meta.is_comparable
+            yield piece if is_comparable else piece.with_columns(fingerprint=pl.lit(b""))
 
 
 def read_keys(package: Path) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from typing import Annotated
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from importer.core.sync_removals import HELD
 from importer.core.sync_state import SyncRun
 from importer.errors import ConfigError
 from importer.state.snapshot_file import SnapshotFile
@@ -30,6 +31,7 @@ class SyncStanding(BaseModel):
         delivered: Those of them that were delivered.
         due: Those of them that are to be sent again.
         parked: Those of them that were refused so often that they wait until they change.
+        held: Those of them that are gone from the source, and whose profile stays for a reason.
         has_cursor: Rows are asked for from where the last run came to.
         pending: A run that the next one makes an end of first.
         last: The last run; None before there was one.
@@ -46,6 +48,7 @@ class SyncStanding(BaseModel):
     delivered: Count = 0
     due: Count = 0
     parked: Count = 0
+    held: Count = 0
     has_cursor: bool = False
     pending: str | None = None
     last: SyncRun | None = None
@@ -79,11 +82,12 @@ def sync_status(file: Path | str) -> SyncStanding:
 
 def _counted(snapshot: SnapshotFile, refused_runs: int) -> dict[str, int]:
     due, parked = pl.col("due"), pl.col("refused") >= refused_runs
-    lines = snapshot.read(["due", "refused", "delivered_at"])
+    lines = snapshot.read(["due", "refused", "delivered_at", "held"])
     counts = lines.select(
         delivered=pl.col("delivered_at").is_not_null().sum(),
         due=(due & ~parked).sum(),
         parked=(due & parked).sum(),
+        held=pl.col("held").is_in([one.value for one in HELD]).sum(),
     )
     return {name: int(value) for name, value in counts.row(0, named=True).items()}
 
@@ -110,4 +114,3 @@ def sync_reset(file: Path | str) -> None:
         raise ConfigError(f"there is no {folder.path}: the sync never ran", hint="check the path of the sync file")
     with folder.locked():
         folder.forget()
-

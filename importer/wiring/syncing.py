@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
+from importer.core.cost import Cost
 from importer.core.manifest import Stage, Target
 from importer.core.report import ExitCode, FinalState, Report
 from importer.core.sync_brakes import Extent, Tripped, tripped
@@ -33,6 +34,7 @@ from importer.wiring.sending import send
 from importer.wiring.sync_commit import commit, drop_packages
 from importer.wiring.sync_known import Known
 from importer.wiring.sync_opening import Planned, SyncRequest, plan_reading, read_sync_file, settings_for
+from importer.wiring.sync_removing import PlannedRemovals, Removing, plan_removals
 
 COMMAND: Final = "sync"
 
@@ -57,8 +59,6 @@ def run_sync(request: SyncRequest, hooks: Hooks | None = None, options: SendOpti
         RunInterrupted: somebody asked to stop while the source was read.
     """
     sync = read_sync_file(request.path)
-    if sync.mode is Mode.MIRROR:
-        raise ConfigError("mode mirror cannot be run yet", hint="mode full sends the same and removes nothing")
     folder = SyncFolder(request.path)
     hooks = replace(hooks or Hooks(), confirm=_agree, confirm_stale=_agree)
     with folder.locked():
@@ -125,10 +125,12 @@ class _Session:
         counts = SyncCounts(mode=self.sync.mode.value, number=number, whole=now.plan.whole)
         known = Known(inputs, now.snapshot, counts, refused_runs=self.sync.refused_runs)
         run = planned_run(now.plan.request, self.hooks, replace(inputs, earlier=known), COMMAND)
-        held = self._brakes(now, run, counts)
+        removals = self._removals(now, inputs, run)
+        held = self._brakes(now, run, counts, removals)
         if self.request.dry_run:
-            return self._dry_report(run, held)
-        occasion = Occasion(COMMAND, now.started_at, fresh=True)
+            return self._dry_report(run, held, removals)
+        after = Removing(removals, self.options) if removals is not None else None
+        occasion = Occasion(COMMAND, now.started_at, fresh=True, after=after)
         if held:
             report = refusal_report(run, self.hooks, occasion, _brakes_error(held))
             drop_packages(self.folder, keep=_kept(self.folder))
@@ -146,16 +148,29 @@ class _Session:
             whole=now.plan.whole,
         )
         self.folder.write_state(now.state.begun(pending, inputs.target))
+        folder = run.folder
         report = send(run, inputs.store, self.hooks, self.options, occasion)
-        if run.folder.read_manifest().stage is Stage.FINISHED:
+        del run, known  # committing reads what it needs anew, and holds a whole snapshot's worth of keys
+        if folder.read_manifest().stage is Stage.FINISHED:
             commit(self.folder, self.folder.read_state())
         return self._told(report)
 
-    def _brakes(self, now: _Now, run: Run, counts: SyncCounts) -> tuple[Tripped, ...]:
+    def _removals(self, now: _Now, inputs: Opened, run: Run) -> PlannedRemovals | None:
+        """Find what is gone from the source of a mirror, and record it with the run."""
+        if self.sync.mode is not Mode.MIRROR or now.snapshot is None:
+            return None
+        planned = plan_removals(run, inputs, now.snapshot, self.sync, again=self.request.full_refresh)
+        notes = planned.notes() if self.request.dry_run or planned.off is not None else ()
+        run.manifest = run.manifest.model_copy(
+            update={"removals": planned.counts(), "notes": (*notes, *run.manifest.notes)}
+        )
+        return planned
+
+    def _brakes(self, now: _Now, run: Run, counts: SyncCounts, removals: PlannedRemovals | None) -> tuple[Tripped, ...]:
         """Return the brakes that hold the run, and record them with it."""
         found = run.manifest.sync or counts
         rejected, judged = rejected_rows(run)
-        cost = cost_now(run)
+        cost = cost_now(run) + (removals.cost if removals is not None else Cost())
         extent = Extent(
             rows_read=run.manifest.counts.rows_read,
             rows_before=now.state.rows_whole if now.plan.whole else None,
@@ -163,8 +178,8 @@ class _Session:
             rejected=rejected,
             keys_before=found.keys_before,
             changed=found.changed,
-            removals=0,
-            operations=cost.at_most + cost.lookups_at_most,
+            removals=removals.newly if removals is not None else 0,
+            operations=cost.billable_at_most,
         )
         brakes = self.sync.brakes_of()
         if not now.plan.whole:
@@ -175,10 +190,10 @@ class _Session:
         run.folder.write_manifest(run.manifest)
         return held
 
-    def _dry_report(self, run: Run, held: tuple[Tripped, ...]) -> Report:
+    def _dry_report(self, run: Run, held: tuple[Tripped, ...], removals: PlannedRemovals | None) -> Report:
         notes = tuple(f"it would stop with exit code 6: {one.cause} (--override {one.brake})" for one in held)
         run.manifest = run.manifest.model_copy(update={"notes": (*notes, *run.manifest.notes)})
-        report = planned_report(run, self.hooks)
+        report = planned_report(run, self.hooks, removals.cost if removals is not None else None)
         drop_packages(self.folder, keep=_kept(self.folder))
         return report
 
@@ -223,6 +238,7 @@ class _Session:
                 rows_read=report.rows_read,
                 outcomes={state: count for state, count in report.outcomes.items() if count},
                 keys=keys,
+                removals=report.removals,
                 error=report.error.message if report.error is not None else None,
             )
             self.folder.write_state(self.folder.read_state().told(told))
@@ -289,8 +305,11 @@ def _brakes_error(held: tuple[Tripped, ...]) -> GuardError:
 
 
 def nothing_done(report: Report) -> bool:
-    """Tell whether a run found nothing to send, and all its rows fine."""
+    """Tell whether a run found nothing to send or to remove, and all its rows fine."""
     fine = (FinalState.UNCHANGED, FinalState.SKIPPED, FinalState.COMBINED)
-    return report.exit_code == 0 and not any(
-        count for state, count in report.outcomes.items() if state not in {one.value for one in fine}
+    removed = report.removals.deleted + report.removals.gone if report.removals is not None else 0
+    return (
+        report.exit_code == 0
+        and not removed
+        and not any(count for state, count in report.outcomes.items() if state not in {one.value for one in fine})
     )

@@ -8,19 +8,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from importer.core.ids import is_store_id
 from importer.core.manifest import Target
 from importer.core.schema import StoreSchema
-from importer.emulator import DatabaseFormatError, Emulator, EmulatorInUseError, EmulatorSettings
 from importer.errors import DiskError, LockedError, SettingsError, StateError
 from importer.files import make_private_folder, writing
 from importer.memory_api.client import ClientOptions, MemoryClient
-from importer.pipeline.patience import patiently
+from importer.pipeline.patience import each_patiently
 from importer.settings import Settings, is_loopback
 from importer.state.run_folder import RunsFolder, keep_out_of_git
+
+if TYPE_CHECKING:
+    from importer.emulator import Emulator
 
 _EMULATOR_CREDENTIALS: Final = ("emulator", "emulator")
 
@@ -114,6 +116,13 @@ def open_emulator(
     Raises:
         LockedError: another process runs the emulator on the same file.
     """
+    from importer.emulator import (  # noqa: PLC0415 - a server of its own, which no other store needs
+        DatabaseFormatError,
+        Emulator,
+        EmulatorInUseError,
+        EmulatorSettings,
+    )
+
     options = EmulatorSettings(store_id=store_id) if store_id is not None else EmulatorSettings()
     RunsFolder(Path(settings.runs_dir)).prepare()
     folder = Path(settings.runs_dir) / "emulator"
@@ -171,7 +180,7 @@ def _seed_note(added: list[str]) -> tuple[str, ...]:
 def _opened(
     client: MemoryClient, api_url: str, wait: Wait, *, emulator: Emulator | None, notes: tuple[str, ...]
 ) -> OpenTarget:
-    schema = patiently(client.fetch_schema, wait)
+    schema = client.fetch_schema(each_patiently(wait))
     target = Target(
         store_id=schema.store_id,
         store_name=schema.store_name,

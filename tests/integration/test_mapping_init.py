@@ -93,6 +93,8 @@ def test_a_store_is_matched_by_its_traits(tmp_path: Path) -> None:
     mapped = {name: targets[0].to for name, targets in parse_mapping(ended.stdout.encode(), "m").columns.items()}
     wanted = parse_mapping(CUSTOMERS_MAPPING.read_bytes(), "m").columns
     assert mapped == {name: targets[0].to for name, targets in wanted.items()}
+    written = shell.run("mapping", "init", CUSTOMERS, "--schema", "store.json", "-o", "m.yaml")
+    assert f"memory-importer validate {CUSTOMERS} -m m.yaml --schema store.json" in written.stderr
 
 
 def test_the_source_is_never_written_over(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_second_column_of_an_identifier_is_proposed_as_its_further_value() -> 
     """Its line is right beside that of the first as soon as its mark is taken away, which `to` would not be."""
     text = mapping_text(propose(column("mail2", guess(Meaning.EMAIL, 0.7)), column("mail", guess(Meaning.EMAIL, 0.9))))
     assert "  # mail2: {also: Contact.email}\n" in text
-    mapping = parse_mapping(text.replace("# mail2:", "mail2:").encode(), "m.yaml")
+    mapping = parse_mapping(text.replace("# mail2: {", "mail2: {").encode(), "m.yaml")
     assert (mapping.columns["mail2"][0].also, mapping.columns["mail"][0].to) == ("Contact.email", "Contact.email")
 
 
@@ -340,3 +340,11 @@ def test_a_file_says_what_was_proposed_whatever_columns_are_called(headers: list
     }
     assert mapping.source.key == ((proposal.key.column,) if proposal.key is not None else None)
     assert propose(*columns) == proposal
+
+
+def test_dates_are_no_names_whatever_the_header_shares_with_the_trait() -> None:
+    """A last visit is not mapped to a last name, nor the first of two words taken for a first name."""
+    schema = store(mail=("STRING", "email"), lastName=("STRING", None))
+    for header, meaning in (("last_visit", Meaning.DATETIME), ("Family", Meaning.BOOLEAN), ("name", Meaning.DATE)):
+        proposal = propose(column("mail", guess(Meaning.EMAIL)), column(header, guess(meaning, 0.97)), schema=schema)
+        assert of(proposal, header).fate is not Fate.MAPPED

@@ -287,6 +287,14 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+def test_two_columns_of_one_identifier_are_shown_the_way_to_have_both() -> None:
+    """An identifier may have further values, which any other trait may not."""
+    (problem,) = problems("version: 1\ncolumns:\n  mobile: Contact.phone\n  home: Contact.phone\n")
+    assert problem.endswith("(keep one of them, or write `also` in place of `to` for a further value)")
+    (problem,) = problems("version: 1\ncolumns:\n  a: A.b\n  b: A.b\n")
+    assert problem.endswith("(keep one of them)")
+
+
 @pytest.mark.parametrize(("text", "expected"), COLUMNS, ids=[text for text, _ in COLUMNS])
 def test_faults_of_columns(text: str, expected: str) -> None:
     """Each key of a column is checked, on its line, and once."""

@@ -19,7 +19,6 @@ from importer.core import limits
 from importer.core.delivery import BatchSpec, Changes, EngineOptions, RequestKind
 from importer.core.lifecycle import FinishReason
 from importer.core.route import Route
-from importer.core.schema import StoreSchema
 from importer.errors import (
     AmbiguousRequestError,
     ApiError,
@@ -185,10 +184,6 @@ class FakeWriter:
         return (f"p{number}",) if id_type == "email" or not number.endswith("7") else (f"q{number}",)
 
     def get_profile(self, profile_id: str) -> StoredProfile | None:
-        """Never asked for here."""
-        raise NotImplementedError
-
-    def fetch_schema(self) -> StoreSchema:
         """Never asked for here."""
         raise NotImplementedError
 

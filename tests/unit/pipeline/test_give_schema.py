@@ -20,6 +20,7 @@ from importer.errors import (
 )
 from importer.pipeline.give_schema import Given, SchemaGiving
 from importer.ports import Accepted, OperationStatus
+from importer.ports.schema import EachRequest, at_once
 
 MAPPING = MappingFile.model_validate(
     {
@@ -67,7 +68,10 @@ class _Store:
     def trait_groups(self) -> _Store:
         return self
 
-    def fetch_schema(self) -> StoreSchema:
+    def fetch_schema(self, each: EachRequest = at_once) -> StoreSchema:
+        return each(self._schema)
+
+    def _schema(self) -> StoreSchema:
         groups = [{"displayName": name, "version": 1, "traits": traits} for name, traits in self.groups.items()]
         identity = {"identifierConfigs": [{"idType": "email"}], "matchingRules": ["email"]}
         return StoreSchema.from_api(

@@ -15,7 +15,7 @@ from importer.core import pacing
 from importer.core.filled import FilledSet
 from importer.core.lifecycle import FinishReason
 from importer.core.read_back import IdentifierTrait
-from importer.core.schema import DataType, Normalization, StoreSchema
+from importer.core.schema import DataType, Normalization
 from importer.core.wire import WireTrait
 from importer.errors import ApiError, ProtocolError, RejectedRequestError, RetryableApiError
 from importer.pipeline.paced_reads import READ_ATTEMPTS, Pace
@@ -84,10 +84,6 @@ class FakeStore:
         self._ask("get", profile_id)
         traits = self.profiles.get(profile_id)
         return None if traits is None else StoredProfile(profile_id, {"C": traits})
-
-    def fetch_schema(self) -> StoreSchema:
-        """Nobody asks for it here."""
-        raise NotImplementedError
 
 
 Row = tuple[str | None, str | None]

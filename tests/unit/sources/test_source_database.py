@@ -74,6 +74,22 @@ def test_a_value_of_postgresql_is_the_text_a_file_would_hold(postgres: Postgres,
 
 
 @pytest.mark.parametrize(
+    ("sql", "items"),
+    [
+        ("ARRAY['a', null]", ["a", None]),
+        ("ARRAY[1.50, 2]::numeric[]", ["1.50", "2"]),
+        ("ARRAY['[1]']::jsonb[]", ["[1]"]),
+        ("ARRAY[true]", [True]),
+        ("ARRAY[7]::int4[]", [7]),
+        ("'{}'::text[]", []),
+    ],
+)
+def test_an_array_of_postgresql_is_a_list(postgres: Postgres, sql: str, items: list[object]) -> None:
+    """Also of numbers of any length, which arrive in a type of their own."""
+    assert rows_of(reading(postgres.uri, f"SELECT {sql} AS x"))["x"].to_list() == [items]
+
+
+@pytest.mark.parametrize(
     "sql", ["'1 day'::interval", "12.5::money", "inet '127.0.0.1'", "'\\x00'::bytea", "point(1, 2)"]
 )
 def test_a_column_without_an_exact_text_is_left_out_and_named(postgres: Postgres, sql: str) -> None:

@@ -1,0 +1,269 @@
+"""Removing what is gone from the source of a mirror: planned before anything is sent, done once all of it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from importer.core.cost import Cost
+from importer.core.forecast import StoreRules
+from importer.core.lifecycle import FinishReason
+from importer.core.report import ErrorReport, ExitCode, highest_exit_code
+from importer.core.schema import StoreSchema
+from importer.core.sync_counts import Removals
+from importer.core.sync_file import RemovalPolicy, SyncFile
+from importer.core.sync_removals import (
+    Elsewhere,
+    Removal,
+    candidates_of,
+    gone_keys,
+    identifier_marks,
+    known_fates,
+    newly_gone,
+    readable_keys,
+    remaining_marks,
+    removal_cost,
+    removals_of,
+)
+from importer.core.union_find import Hashes
+from importer.errors import ImporterError
+from importer.pipeline.paced_reads import Pace
+from importer.pipeline.remove_profiles import Removed, RemovingPorts, remove_profiles
+from importer.reports.removals_file import write_removals
+from importer.reports.wording import counted
+from importer.state.removal_log import RemovalLog, read_removals
+from importer.state.snapshot_file import SnapshotFile
+from importer.wiring.clock import CLOCK
+from importer.wiring.delivering import Delivery, refusal_code
+from importer.wiring.finishing import error_report
+from importer.wiring.opening import Opened
+from importer.wiring.reading_back import add_requests
+from importer.wiring.requests import Hooks, SendOptions
+from importer.wiring.run import Run
+from importer.wiring.targets import OpenTarget
+
+_IDLE_S: Final = 60.0
+_GONE_COLUMNS: Final = ("key", "identifiers", "traits", "profile_id", "due", "delivered_at", "held", "held_at")
+
+
+@dataclass(frozen=True)
+class PlannedRemovals:
+    """What a run of a mirror would remove.
+
+    Attributes:
+        fates: `importer.core.sync_removals.known_fates` of the keys that are gone.
+        elsewhere: Identifiers of all who remain.
+        sets: Sets of traits by number, as the snapshot has them.
+        id_types: The order in which identifiers are looked up.
+        off: Why nothing is removed; None where it is.
+    """
+
+    fates: pl.DataFrame
+    elsewhere: Elsewhere
+    sets: Sequence[Sequence[str]]
+    id_types: Sequence[str]
+    off: str | None = None
+
+    @property
+    def newly(self) -> int:
+        """Keys that no run has judged yet."""
+        return newly_gone(self.fates) if self.off is None else 0
+
+    @property
+    def cost(self) -> Cost:
+        """What it costs."""
+        return removal_cost(self.fates) if self.off is None else Cost()
+
+    def counts(self) -> Removals:
+        """Count what is known before the store is asked."""
+        return removals_of(self.fates["removal"]).model_copy(update={"off": self.off})
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what is not removed and why, or what a run would ask."""
+        keys = counted(self.fates.height, "key")
+        if self.off is not None:
+            return (f"nothing is removed: {self.off} ({keys} of the last runs not seen in this one)",)
+        cost = self.cost
+        if not cost.deletes:
+            return ()
+        lookups = f"{cost.lookups_at_least:,} to {cost.lookups_at_most:,} lookups"
+        return (f"{keys} gone from the source: {cost.deletes:,} profiles to be looked up ({lookups}) and removed",)
+
+
+def plan_removals(run: Run, inputs: Opened, snapshot: SnapshotFile, sync: SyncFile, *, again: bool) -> PlannedRemovals:
+    """Find the keys that are gone; nothing is asked of the store.
+
+    Args:
+        run: Planned.
+        inputs: Schema of the store, and the mapping's null tokens.
+        snapshot: What was delivered before.
+        sync: The sync file.
+        again: Look also at profiles that were held a short while ago.
+    """
+    keys, unreadable = _keys_read(run, inputs.plan.null_tokens)
+    off = _off(run, sync, keys, unreadable)
+    gone = gone_keys(snapshot.pieces(_GONE_COLUMNS), keys)
+    if off is not None:
+        fates = gone.with_columns(removal=pl.lit(None, dtype=pl.String), is_settled=pl.lit(value=False))
+        return PlannedRemovals(fates, Elsewhere(), (), (), off)
+    elsewhere = Elsewhere()
+    if not gone.is_empty():
+        elsewhere = Elsewhere([*remaining_marks(snapshot.pieces(["identifiers"]), gone["line"]), *_marks_of(run)])
+    fates = known_fates(gone, elsewhere, _now(), again=again)
+    return PlannedRemovals(fates, elsewhere, snapshot.meta.traits, _in_order(inputs.schema))
+
+
+def _keys_read(run: Run, null_tokens: frozenset[str]) -> tuple[pl.Series, int]:
+    keys, unreadable = [pl.Series(dtype=pl.String)], 0
+    for frame in run.package.rows_frames():
+        found, without = readable_keys(frame, null_tokens)
+        keys.append(found)
+        unreadable += without
+    return pl.concat(keys), unreadable
+
+
+def _off(run: Run, sync: SyncFile, keys: pl.Series, unreadable: int) -> str | None:
+    """Say why a run removes nothing."""
+    if sync.removal is not None and sync.removal.policy is RemovalPolicy.NONE:
+        return "`removal: {policy: none}` says so"
+    if run.manifest.options.limit is not None:
+        return "--limit was given"
+    if unreadable:
+        return f"{counted(unreadable, 'row')} could not be read or had no key: nobody knows whose they are"
+    if run.manifest.counts.rows_read and keys.is_empty():
+        return "no row of the source has a key"
+    return None
+
+
+def _marks_of(run: Run) -> Iterator[Hashes]:
+    """Yield the identifiers of all valid rows of a run, whether they are sent or held."""
+    id_types = {trait.ref: trait.id_type for trait in run.manifest.wire_traits() if trait.id_type is not None}
+    for frame in run.package.valid_frames(list(id_types)):
+        for ref, id_type in id_types.items():
+            values = frame[ref].drop_nulls()
+            yield identifier_marks(pl.repeat(id_type, len(values), dtype=pl.String, eager=True), values)
+
+
+def _in_order(schema: StoreSchema) -> tuple[str, ...]:
+    """Return idTypes, those in front of which one value names one profile, then those that decide first."""
+    rules = StoreRules(schema.identifiers, schema.matching_rules)
+    return tuple(
+        sorted(rules.by_priority(list(schema.identifiers)), key=lambda name: not rules.config(name).enforce_unique)
+    )
+
+
+def _now() -> datetime:
+    return datetime.fromisoformat(CLOCK.utc_now_iso())
+
+
+@dataclass(frozen=True)
+class Removing:
+    """Removes what was planned: what is done once a run was sent (`importer.wiring.delivering.Occasion`).
+
+    Attributes:
+        planned: What to remove.
+        options: How hard.
+    """
+
+    planned: PlannedRemovals
+    options: SendOptions
+
+    def __call__(self, run: Run, store: OpenTarget, hooks: Hooks, delivery: Delivery) -> Delivery:
+        """Remove, and add to the delivery what came of it.
+
+        Where not all of the run was delivered nothing is removed: the next run finds the same keys gone, or not.
+        """
+        if self.planned.off is not None or not delivery.completed or delivery.code is not ExitCode.OK:
+            return delivery
+        try:
+            removed = self._remove(run, store, hooks, delivery)
+        except ImporterError as error:
+            # What was delivered is delivered, and its report must not be lost for this.
+            return replace(delivery, code=refusal_code(error, hooks), error=error_report(error))
+        counts = self._told(run)
+        codes = [_code(removed, hooks)]
+        if counts.held or counts.failed:
+            codes.append(ExitCode.ROWS)
+        return replace(
+            delivery,
+            requests=add_requests(run, removed.requests),
+            code=highest_exit_code(codes),
+            error=_error(removed),
+        )
+
+    def _remove(self, run: Run, store: OpenTarget, hooks: Hooks, delivery: Delivery) -> Removed:
+        planned = self.planned
+        asked = planned.cost.deletes
+        if store.emulator is not None and asked:
+            with suppress(TimeoutError):  # what is not applied by then is looked at again by the next run
+                store.emulator.wait_idle(_IDLE_S)
+        hooks.progress.stage("remove", asked)
+        certain = planned.fates.filter(pl.col("removal").is_in([Removal.GONE.value, Removal.SHARED.value]))
+        with RemovalLog(run.folder.path) as log:
+            log.write((line, Removal(said), None) for line, said in certain.select("line", "removal").iter_rows())
+            ports = RemovingPorts(
+                store.client,
+                CLOCK,
+                hooks.stop,
+                hooks.stop.wait,
+                lambda line, removal, profile_id: log.write([(line, removal, profile_id)]),
+                lambda done, retries, wait_s: hooks.progress.advance(done, retries=retries, wait_s=int(wait_s)),
+            )
+            return remove_profiles(
+                ports,
+                candidates_of(planned.fates, planned.sets, planned.id_types),
+                planned.elsewhere,
+                concurrency=self.options.concurrency,
+                pace=Pace(self.options.max_rps, seed=run.folder.seed, known=delivery.pacer),
+            )
+
+    def _told(self, run: Run) -> Removals:
+        """Write down what became of each key, and return how many there are of each kind."""
+        known = self.planned.fates.select("line", "key", "removal", "profile_id")
+        done = read_removals(run.folder.path).rename({"removal": "done", "profile_id": "found_id"})
+        fates = known.join(done, on="line", how="left", maintain_order="left").select(
+            "key",
+            removal=pl.coalesce("done", "removal", pl.lit(Removal.UNREADABLE.value)),
+            profile_id=pl.coalesce("found_id", "profile_id"),
+        )
+        if not fates.is_empty():
+            write_removals(run.folder.path, fates)
+        counts = removals_of(fates["removal"])
+        run.manifest = run.manifest.model_copy(update={"removals": counts})
+        run.folder.write_manifest(run.manifest)
+        return counts
+
+
+def _code(removed: Removed, hooks: Hooks) -> ExitCode:
+    match removed.reason:
+        case FinishReason.COMPLETED if not removed.unread:
+            return ExitCode.OK
+        case FinishReason.REFUSED:
+            return ExitCode.SERVICE
+        case FinishReason.INTERRUPTED:
+            return hooks.stopped_code()
+        case _:
+            return ExitCode.STOPPED
+
+
+def _error(removed: Removed) -> ErrorReport | None:
+    hint = "what was removed is known; the next run of the sync looks at the others again"
+    said = f": {removed.error.message}" if removed.error is not None else ""
+    match removed.reason:
+        case FinishReason.REFUSED:
+            own = removed.error.hint if removed.error is not None else ""
+            return ErrorReport(message=f"the service refuses to remove profiles{said}", hint=own or hint)
+        case FinishReason.INTERRUPTED:
+            return ErrorReport(message="stopped by a signal while profiles were removed", hint=hint)
+        case FinishReason.COMPLETED if not removed.unread:
+            return None
+        case FinishReason.COMPLETED:
+            what = f"nobody knows what became of {counted(removed.unread, 'profile')} that were to be removed"
+            return ErrorReport(message=what, hint=hint)
+        case _:
+            return ErrorReport(message=f"profiles could not be removed, the service does not answer{said}", hint=hint)
