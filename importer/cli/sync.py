@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import rich_click as click
@@ -15,15 +16,18 @@ _BRAKES = ("empty", "rows", "rejected", "changes", "removals", "operations")
 
 @click.group("sync")
 def sync_command() -> None:
-    """Keep a store in step with a file or a query: only what changed is sent."""
+    """Keep a store in step with a file or a query: only what changed is sent, and what is gone goes."""
 
 
 @sync_command.command("run")
 @file_argument
 @click.option("--first-run", is_flag=True, help="There is no snapshot yet, and that is right; give it once.")
-@click.option("--dry-run", is_flag=True, help="Say what would be sent; nothing is sent, and nothing moves.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent and removed; nothing is, and nothing moves.")
 @click.option(
-    "--full-refresh", is_flag=True, help="Ask for all rows, whatever the cursor; unchanged ones are not sent."
+    "--full-refresh",
+    is_flag=True,
+    help="Ask for all rows, whatever the cursor; unchanged ones are not sent. "
+    "A mirror looks again at profiles that it held within the last day.",
 )
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Send only the first N rows that would go.")
 @click.option(
@@ -64,7 +68,9 @@ def run_command(**given: Any) -> None:
     """Run the sync of FILE once, then end; it asks nothing.
 
     Reads what FILE names, sends the rows whose payload is another than the one
-    delivered last, and remembers what became of them. What it knows is in
+    delivered last, and remembers what became of them. In mode mirror, profiles
+    of keys that are gone from the source are deleted, unless somebody else has
+    a part in them (removals.parquet says which stay). What it knows is in
     FILE.state, beside FILE. A run that was interrupted is gone on with first;
     a second process ends with exit code 7.
 
@@ -133,3 +139,18 @@ def reset_command(**given: Any) -> None:
     from importer.cli.sync_calls import reset  # noqa: PLC0415 - start-up stays quick
 
     reset(given)
+
+
+@sync_command.command("schema")
+@options.help_as_written
+def schema_command() -> None:
+    """Print the JSON Schema of sync files, which lets editors help.
+
+    Save it, for example as sync.schema.json, and name it in the first line of
+    a sync file:
+
+        # yaml-language-server: $schema=sync.schema.json
+    """
+    from importer.core.sync_file import sync_file_schema  # noqa: PLC0415 - start-up stays quick
+
+    click.echo(json.dumps(sync_file_schema(), indent=2))

@@ -68,6 +68,16 @@ def stored_text(value: object, data_type: DataType) -> str | None:
     return orjson.dumps(value).decode()
 
 
+def name_of(trait: WireTrait) -> str:
+    """Return the name of a trait within its group; a further value of an identifier has one of its own.
+
+    Example:
+        >>> name_of(WireTrait("Contact.phone+2", "Contact", "phone", DataType.STRING, further=True))
+        'phone+2'
+    """
+    return trait.ref.removeprefix(f"{trait.group}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A profile that an identifier of a row found.
@@ -75,7 +85,7 @@ class Found:
     Attributes:
         position: Of the row.
         profile_id: Canonical.
-        traits: Values by group and trait.
+        traits: Values by group and `name_of`.
     """
 
     position: int
@@ -90,7 +100,7 @@ def stored_frame(found: Sequence[Found], traits: Sequence[WireTrait]) -> pl.Data
         pl.Series("profile_id", [one.profile_id for one in found], dtype=pl.String),
     ]
     for trait in traits:
-        values = (one.traits.get(trait.group, {}).get(trait.name) for one in found)
+        values = (one.traits.get(trait.group, {}).get(name_of(trait)) for one in found)
         texts = [stored_text(value, trait.data_type) for value in values]
         columns.append(pl.Series(trait.ref, texts, dtype=pl.String))
     return pl.DataFrame(columns)
@@ -124,8 +134,6 @@ def only_last_words(sent: pl.DataFrame, linked: pl.DataFrame, sets: Sequence[Fil
         .agg(last=pl.col("position").max())
     )
     for (ref,), lines in last.partition_by("ref", as_dict=True, include_key=False).items():
-        if ref not in sent.columns:
-            continue  # a further identifier, which is not compared
         at = sent.select("group").join(lines, on="group", how="left", maintain_order="left")["last"]
         own = (sent["position"] >= at).fill_null(value=True)
         changed = [pl.when(own).then(pl.col(ref)).alias(ref)]

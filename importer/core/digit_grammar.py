@@ -6,6 +6,7 @@ Digits, ``\d``, classes, groups, ``|``, ``?``, ``{n}``, ``{n,m}``, and ``$`` at 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, product
 from typing import Final
 
@@ -81,8 +82,9 @@ class Choice:
         )
 
 
+@cache
 def parse(pattern: str) -> Node:
-    """Read a pattern.
+    """Read a pattern; the regions of one calling code have many in common.
 
     Raises:
         ValueError: it has something that is not understood here.

@@ -73,7 +73,7 @@ def begin(
         if entry.state is BatchState.APPLYING:
             polls += 1
             deadline_s = now_s + options.operation_deadline_s
-            batch = replace(_batch(entry, pin, {}), polls=1, deadline_s=deadline_s)
+            batch = replace(_batch(entry, pin, results), polls=1, deadline_s=deadline_s)
             due_s = now_s + pacing.poll_s(0, options.poll_first_s, pacing.jitter_at(options.seed, -polls))
             polling = put(polling, due_s, Task(RequestKind.GET_OPERATION, batch, poll=True))
         elif entry.state is BatchState.PENDING:

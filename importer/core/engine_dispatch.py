@@ -11,7 +11,7 @@ from typing import Final
 
 from importer.core import pacing
 from importer.core.delivery import RequestKind
-from importer.core.engine_bulk import go_on_with_rows, open_batch, send_or_empty, split
+from importer.core.engine_bulk import go_on_with_rows, open_batch, send_or_empty
 from importer.core.engine_import import name, open_import
 from importer.core.engine_messages import (
     AddIdentifier,
@@ -27,6 +27,7 @@ from importer.core.engine_messages import (
     Upload,
 )
 from importer.core.engine_rows import begin_row, has_rows
+from importer.core.engine_split import split
 from importer.core.engine_state import Task
 from importer.core.engine_turn import Turn
 from importer.core.lifecycle import BatchState, FinishReason

@@ -11,7 +11,7 @@ from typing import Final
 
 from importer.core import pacing
 from importer.core.delivery import ApiFailure, FailureKind, RequestKind
-from importer.core.engine_bulk import bad_rows, bulk_exhausted, operation_lost, poll_operation_again, too_large
+from importer.core.engine_bulk import bulk_exhausted, operation_lost, poll_operation_again
 from importer.core.engine_import import (
     abandon,
     candidate_gone,
@@ -23,6 +23,7 @@ from importer.core.engine_import import (
     upload_failed,
 )
 from importer.core.engine_rows import row_exhausted, row_refused
+from importer.core.engine_split import bad_rows, too_large
 from importer.core.engine_state import Task
 from importer.core.engine_turn import Turn
 from importer.core.lifecycle import BatchState, FinishReason

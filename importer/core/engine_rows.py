@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from importer.core import pacing
 from importer.core.delivery import OUTCOME_ADDED, ApiFailure, RequestKind, RowResult
-from importer.core.engine_bulk import follow, send_or_empty, set_aside
+from importer.core.engine_bulk import follow, send_or_empty
 from importer.core.engine_messages import Added, LookedUp, Patched
+from importer.core.engine_split import set_aside
 from importer.core.engine_state import NEVER, RowWork, Task
 from importer.core.engine_turn import Turn
 from importer.core.lifecycle import (

@@ -25,6 +25,7 @@ from importer.core import mapping_checks as checks
 from importer.core.limits import IMPORT_MAX_ROWS
 from importer.core.schema import DataType
 from importer.core.transform import NullIntent, OnDuplicateKey, OnInvalid, OnShared, Parse
+from importer.core.yaml_model import find_line
 
 MAPPING_VERSION: Final = 1
 """The version of the file format that this program reads."""
@@ -309,20 +310,6 @@ class MappingFile(_Section):
     def line_of(self, *path: str | int) -> int | None:
         """Return the line of a value, or of the nearest thing around it; None for a mapping without a file."""
         return find_line(self._lines, path)
-
-
-def find_line(lines: Mapping[Path, int], path: Path) -> int | None:
-    """Return the line of `path` or of its nearest parent.
-
-    A position that the file does not have (the shorthand is a list of one) is passed over.
-    """
-    while path:
-        plain = tuple(part for part in path if isinstance(part, str))
-        for candidate in (path, plain):
-            if candidate in lines:
-                return lines[candidate]
-        path = path[:-1]
-    return None
 
 
 def source_options(mapping: MappingFile) -> dict[str, object]:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from importer.core.mapping import MappingFile, find_line
+from importer.core.mapping import MappingFile
 from importer.core.mapping_checks import quoted
 from importer.core.mapping_grammar import Grammar
 from importer.core.mapping_tokens import ExpressionFault
 from importer.core.mapping_traits import default_normalization, find_trait
 from importer.core.mapping_tree import read_tree
 from importer.core.schema import IdentifierConfig, Normalization, StoreSchema, TraitDefinition, ValidationRule
+from importer.core.yaml_model import find_line
 from importer.errors import Problem
 
 _RULE_WORDS: Final = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -388,8 +388,9 @@ def _plus_texts(numbers: DigitTexts, rows: _Rows, usable: npt.NDArray[np.bool_],
     there = np.zeros(height, dtype=np.bool_)
     there[rows] = usable
     valid = np.packbits(there, bitorder="little")
-    buffers = [pa.py_buffer(valid), pa.py_buffer(offsets), pa.py_buffer(content)]
-    return pl.Series(pa.LargeStringArray.from_buffers(height, buffers[1], buffers[2], buffers[0]), dtype=pl.String)
+    buffers = [pa.py_buffer(part) for part in (valid, offsets, content)]
+    texts = pl.from_arrow(pa.Array.from_buffers(pa.large_string(), height, buffers))
+    return cast("pl.Series", texts)
 
 
 def _regions(region: pl.Series | str | None, rows: int) -> pl.Series:

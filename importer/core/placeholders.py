@@ -12,7 +12,7 @@ _NO_VALUE: Final = (
     r"tb[ad]|-{1,5}|\.{1,5}|\?{1,5}|_{1,5}"
 )
 _PRETENDED: Final = (
-    r"xxx+|0{7,}|"
+    r"xxx+|0{7,}|no[._-]?e?-?mail@[^@ ]+|"
     r"(?:test|none|no|na|noemail|nomail|unknown|dummy|fake|asdf|abc|xxx?)@"
     r"(?:test|none|no|na|noemail|nomail|unknown|dummy|fake|asdf|abc|domain|mail|email|xxx?)\.[a-z]{2,6}"
 )

@@ -13,6 +13,7 @@ import polars as pl
 from importer.core.delivery import BatchEntry, BatchSpec
 from importer.core.identity_result import RowCode
 from importer.core.index import INDEX_SCHEMA
+from importer.core.issues import Severity
 from importer.core.lifecycle import BatchState
 from importer.core.manifest import RouteCounts
 from importer.core.route import Reason, Route
@@ -22,6 +23,11 @@ _NOT_BEGUN: Final = frozenset({BatchState.PENDING, BatchState.OPENED, BatchState
 
 _ON_THE_WAY: Final = frozenset({BatchState.SENT, BatchState.PATCHING, BatchState.UPLOADING})
 """States of batches that would have to be sent again as they were: nobody can say what became of them."""
+
+DROPPED_NOTE: Final = "values that no longer fit are left out, while their rows go: "
+"""How the note begins that names them, a warning: nobody was asked about these values when the run was planned."""
+
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True)
@@ -181,7 +187,12 @@ def routes_of(past: Past, size: npt.NDArray[np.uint64]) -> dict[str, RouteCounts
 
 
 def notes_of(
-    moves: Sequence[str], past: Past, before: pl.DataFrame, index: pl.DataFrame, code: pl.Series
+    moves: Sequence[str],
+    past: Past,
+    before: pl.DataFrame,
+    index: pl.DataFrame,
+    code: pl.Series,
+    issues: pl.DataFrame,
 ) -> tuple[str, ...]:
     """Say what planning again came to.
 
@@ -191,17 +202,33 @@ def notes_of(
         before: `INDEX_SCHEMA` of the earlier plan.
         index: The same now.
         code: Why a row does not fit any more, by line; null where it fits.
+        issues: What was found: ``line``, ``severity``, ``code`` and ``trait``.
     """
     gone = code.drop_nulls()
+    # What is dropped of a row that does not go makes no difference.
+    dropped = issues.filter((pl.col("severity") == Severity.WARNING.value) & code.is_null().gather(issues["line"]))
     held = index.filter(pl.col("state") == "held").height - before.filter(pl.col("state") == "held").height
-    said = [f"{len(gone)} rows no longer fit ({', '.join(gone.unique().sort())})" if len(gone) else "every row fits"]
+    said = ["no row is rejected" if dropped.height else "every row fits"]
+    if len(gone):
+        said = [f"{_rows(len(gone))} no longer fit{'s' if len(gone) == 1 else ''} ({', '.join(gone.unique().sort())})"]
     if held:
-        said.append(f"{abs(held)} rows {'more' if held > 0 else 'fewer'} are held")
+        said.append(f"{abs(held):,} {'more' if held > 0 else 'fewer'} rows are held")
     if past.lines.any():
-        said.append(f"{int(past.lines.sum())} rows were sent before and stay as they are")
+        sent = int(past.lines.sum())
+        said.append(f"{_rows(sent)} {'was' if sent == 1 else 'were'} sent before and stay as they are")
     if past.lost:
-        said.append(f"{past.lost} of them were on their way when the run stopped, and are unknown")
+        said.append(f"{past.lost:,} of them were on their way when the run stopped, and are unknown")
     notes = [f"planned again, as the store changed ({'; '.join(moves)}): {', '.join(said)}"]
+    if dropped.height:
+        counts = dropped.group_by("trait").len().sort("len", "trait", descending=[True, False])
+        named = [f"{count:,} of {trait}" for trait, count in counts.head(_NAMED).iter_rows()]
+        more = f" and {counts.height - _NAMED:,} more traits" if counts.height > _NAMED else ""
+        why = ", ".join(dropped["code"].unique().sort())
+        notes.append(f"{DROPPED_NOTE}{', '.join(named)}{more} ({why}; `on_invalid: drop`, see issues.csv)")
     if len(gone):
         notes.append("rows that no longer fit are in issues.csv and outcomes.parquet, not in rejected.csv")
     return tuple(notes)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"

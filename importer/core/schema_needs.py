@@ -77,9 +77,11 @@ class SchemaDifference:
 
 def find_difference(mapping: MappingFile, schema: StoreSchema) -> SchemaDifference:
     """Compare what a mapping needs with what a store has."""
-    needed = list({trait.ref: trait for trait in reversed(list(needed_traits(mapping)))}.values())[::-1]
-    traits = tuple(trait for trait in needed if trait.ref not in schema.traits)
-    promotions = tuple(trait for trait in needed if _lacks_promotion(trait, schema))
+    needed: dict[str, NeededTrait] = {}
+    for trait in needed_traits(mapping):
+        needed.setdefault(trait.ref, trait)
+    traits = tuple(trait for trait in needed.values() if trait.ref not in schema.traits)
+    promotions = tuple(trait for trait in needed.values() if _lacks_promotion(trait, schema))
     groups = tuple(dict.fromkeys(trait.group for trait in traits if trait.group not in _groups_of(schema)))
     named = dict.fromkeys(trait.id_type for trait in (*traits, *promotions) if trait.id_type is not None)
     id_types = tuple(id_type for id_type in named if id_type not in schema.identifiers)

@@ -168,6 +168,23 @@ def identifier_index(snapshot: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _with_identifiers(lines: pl.DataFrame) -> pl.DataFrame:
+    """Add the values that are ``said`` of each key to its ``identifiers``; both are sorted and without repetition."""
+    before, said = pl.col("identifiers"), pl.col("said")
+    has_both = (before.list.len() > 0) & (said.list.len() > 0)
+    # Each value on a line of its own: lists of structs are joined a hundred times more slowly.
+    values = [
+        lines.filter(has_both).select("key", value=column).explode("value", keep_nulls=False, empty_as_null=False)
+        for column in (before, said)
+    ]
+    joined = pl.concat(values).unique().sort("key", "value").group_by("key", maintain_order=True).agg(joined="value")
+    return lines.join(joined, on="key", how="left", maintain_order="left").with_columns(
+        identifiers=pl.when(said.list.len() > 0)
+        .then(pl.coalesce("joined", "said"))
+        .otherwise(before.fill_null(pl.lit([], dtype=_IDENTIFIERS)))
+    )
+
+
 def advanced(snapshot: pl.DataFrame, results: pl.DataFrame, sets: TraitSets, *, run: int, at: datetime) -> pl.DataFrame:
     """Return the snapshot after a run.
 
@@ -194,12 +211,10 @@ def advanced(snapshot: pl.DataFrame, results: pl.DataFrame, sets: TraitSets, *, 
     # An open payload may have been applied: its values count as the profile's from now on.
     applied = delivered | is_open
     again = (pl.col("refused_fingerprint") == pl.col("made")).fill_null(value=False)
-    nothing = pl.lit([], dtype=_IDENTIFIERS)
-    before, said = pl.col("identifiers").fill_null(nothing), pl.col("said").fill_null(nothing)
+    joined = _with_identifiers(joined.with_columns(said=pl.when(applied).then("said")))
     due = pl.col("due").fill_null(value=False)
     moved = joined.with_columns(
         fingerprint=pl.when(delivered).then("made").otherwise("fingerprint"),
-        identifiers=pl.when(applied).then(pl.concat_list(before, said).list.unique().list.sort()).otherwise(before),
         traits=pl.when(applied).then("both").otherwise("old"),
         refused=pl.when(refused)
         .then(pl.when(again).then(pl.col("refused") + 1).otherwise(1))

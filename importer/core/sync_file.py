@@ -162,7 +162,7 @@ _FORMAT: Final = FileFormat(
         "mode": "add `mode: full`, `upsert` or `mirror`",
         "column": "add `column:` with the column that says when a row changed",
     },
-    keys="version, source, mapping, mode",
+    keys="a sync file has keys: version, source, mapping, mode, ...",
     doubt="is this the source? a sync file names it",
     see="see docs/sync.md",
     error=SyncFileError,

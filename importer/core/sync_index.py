@@ -88,7 +88,7 @@ def foreign_hits(
     drops: pl.DataFrame,
     owners: Owners,
 ) -> pl.DataFrame:
-    """Return which rows have a value that another key has, `HITS_SCHEMA`; the profile is that key's line.
+    """Return which rows have a value that only other keys have, `HITS_SCHEMA`; the profile is such a key's line.
 
     Rows that have one meet the profile of their own key as well, by `OWN`: so a row that has one foreign value matches
     two profiles.
@@ -117,7 +117,9 @@ def foreign_hits(
         row, left, count = row[strange], left[strange], (right - left)[strange]
         offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         hit = pl.DataFrame({"row": np.repeat(row, count), "profile": owned.line[np.repeat(left, count) + offset]})
-        hit = hit.filter(pl.col("profile") != pl.Series(own[hit["row"].to_numpy()]))
+        # A value that the row's own key was delivered with, too, joins nothing that is apart.
+        mine = hit.filter(pl.col("profile") == pl.Series(own[hit["row"].to_numpy()]))["row"]
+        hit = hit.filter(~pl.col("row").is_in(mine.implode()))
         pieces.append(_hits(hit, column, id_types[column]))
     found = pl.concat(pieces)
     if found.is_empty():

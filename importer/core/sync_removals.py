@@ -74,7 +74,7 @@ HELD: Final = (Removal.SHARED, Removal.FOREIGN, Removal.MERGED)
 DONE: Final = (Removal.DELETED, Removal.GONE)
 """The key leaves the snapshot."""
 
-_KEPT: Final = (*HELD, Removal.EARLY)
+_KEPT: Final = (*HELD, Removal.EARLY, Removal.DELETE)
 """What the snapshot keeps of a key that stays."""
 
 
@@ -182,6 +182,8 @@ def known_fates(gone: pl.DataFrame, elsewhere: Elsewhere, now: datetime, *, agai
     waits = held & (pl.col("held_at") > now - LOOK_AGAIN_AFTER) & (not again)
     early = (pl.col("held") == Removal.EARLY.value) & (pl.col("held_at") <= now - APPLIED_AFTER)
     applied = ~pl.col("due") & (pl.col("delivered_at") <= now - APPLIED_AFTER)
+    # It was there when it was asked to be deleted, so it is not on its way.
+    asked = pl.col("held") == Removal.DELETE.value
     return gone.with_columns(
         removal=pl.when(pl.col("identifiers").list.len() == 0)
         .then(pl.lit(Removal.GONE.value))
@@ -189,7 +191,7 @@ def known_fates(gone: pl.DataFrame, elsewhere: Elsewhere, now: datetime, *, agai
         .then(pl.lit(Removal.SHARED.value))
         .when(waits.fill_null(value=False))
         .then("held"),
-        is_settled=early.fill_null(value=False) | applied.fill_null(value=False),
+        is_settled=pl.any_horizontal(each.fill_null(value=False) for each in (early, applied, asked)),
     )
 
 

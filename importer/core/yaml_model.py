@@ -39,7 +39,7 @@ class FileFormat(Generic[M]):
         needed: What to do about a missing key, by its name.
         entries: What the entries of a section are, and how one is written, by the section's name.
         empty: Keys that are not left out where the file has them without a value.
-        keys: Shown to whoever gave something that is no such file.
+        keys: What such a file is made of, for whoever gave something else.
         doubt: Asked of whoever gave a file that is too large.
         see: Where the format is described.
         error: What is raised.
@@ -90,7 +90,7 @@ def read_model(text: bytes, name: str, form: FileFormat[M]) -> Read[M]:
         raise form.error([Problem(None, "the file is empty", form.needed["version"])], name=name)
     if root is not None and not isinstance(root, dict):
         what = "a list" if isinstance(root, list) else "a single value"
-        tree.problems.append(Problem(1, f"the file holds {what}", f"a {form.noun} has keys: {form.keys}, ..."))
+        tree.problems.append(Problem(1, f"the file holds {what}", form.keys))
     if not isinstance(root, dict):
         raise form.error(ordered(tree.problems), name=name)
     # A section whose entries are all commented out is an empty section.

@@ -158,8 +158,8 @@ class EventJoin:
         if position is None:
             return False
         if entry.is_error:
-            code = next(iter(entry.named.values()), None)
-            self._refused[position] = self._refused.get(position) or code
+            codes = [code for code in (self._refused.get(position), *entry.named.values()) if code is not None]
+            self._refused[position] = min(codes, default=None)
         elif entry.is_warning:
             self._doubtful.add(position)
         elif entry.is_known and entry.request_id is not None:

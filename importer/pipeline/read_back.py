@@ -5,7 +5,7 @@ Memory is bounded by a piece of rows: what they sent, and of their profiles the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Final
@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from importer.core.comparison import Found, compare, only_last_words, sent_frame, stored_frame
-from importer.core.cost import GET_OTHER_PROFILE, GET_PROFILE
+from importer.core.comparison import Found, compare, name_of, only_last_words, sent_frame, stored_frame
+from importer.core.cost import GET_IDENTIFIERS, GET_OTHER_PROFILE, GET_PROFILE
 from importer.core.filled import FilledSet
 from importer.core.lifecycle import FinishReason
 from importer.core.pacing import Pacer
@@ -24,7 +24,7 @@ from importer.core.wire import WireTrait
 from importer.errors import ApiError
 from importer.pipeline.paced_reads import Pace, PacedReads
 from importer.pipeline.reading_pool import ReadingPool, look_up
-from importer.ports import Clock, PackageAccess, StopSignal, StoredProfile, StoreReader
+from importer.ports import Clock, PackageAccess, ProfileReader, StopSignal, StoredProfile
 
 PIECE_ROWS: Final = 1000
 """Rows whose values are in memory at once."""
@@ -131,7 +131,7 @@ class ReadingPorts:
     """
 
     package: PackageAccess
-    store: StoreReader
+    store: ProfileReader
     clock: Clock
     stop: StopSignal
     wait: Callable[[float], bool]
@@ -202,7 +202,17 @@ def _judge(
     ports.keep(compare(sent, stored_frame(found, rows.traits), rows.traits, rows.identifiers))
 
 
-_Identifiers = tuple[tuple[str, str], ...]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one row asks for.
+
+    Attributes:
+        identifiers: idType and value of those by which its profile is found.
+        further: Trait and value of those that its profile should have besides.
+    """
+
+    identifiers: tuple[tuple[str, str], ...]
+    further: tuple[tuple[WireTrait, str], ...]
 
 
 class _ProfileFinder:
@@ -212,32 +222,44 @@ class _ProfileFinder:
         self._reads = reads
         self._ports = ports
         self._identifiers = rows.identifiers
-        self._wanted = [(trait.group, trait.name) for trait in rows.traits]
+        self._wanted = [(trait.group, trait.name) for trait in rows.traits if not trait.further]
+        self._further = [trait for trait in rows.traits if trait.further]
 
-    def tasks_of(self, typed: pl.DataFrame) -> Iterator[tuple[int, _Identifiers]]:
+    def tasks_of(self, typed: pl.DataFrame) -> Iterator[tuple[int, _Asked]]:
         """Yield position and identifiers of each row."""
-        names = [trait.ref for trait in self._identifiers]
         id_types = [trait.id_type for trait in self._identifiers]
+        names = [trait.ref for trait in self._identifiers] + [trait.ref for trait in self._further]
         for position, *values in typed.select("position", pl.col(names).cast(pl.String)).iter_rows():
-            pairs = zip(id_types, values, strict=True)
-            yield position, tuple((id_type, value) for id_type, value in pairs if value is not None)
+            found_by = zip(id_types, values[: len(id_types)], strict=True)
+            further = zip(self._further, values[len(id_types) :], strict=True)
+            yield (
+                position,
+                _Asked(
+                    tuple((id_type, value) for id_type, value in found_by if value is not None),
+                    tuple((trait, value) for trait, value in further if value is not None),
+                ),
+            )
 
-    def profiles(self, identifiers: _Identifiers) -> Sequence[StoredProfile]:
+    def profiles(self, asked: _Asked) -> Sequence[StoredProfile]:
         """Find a row's profile by the first identifier that names one alone; else read what its identifiers name."""
         several: dict[str, None] = {}
-        for id_type, value in identifiers:
+        for id_type, value in asked.identifiers:
             named = look_up(self._reads, self._ports.store, id_type, value)
             if len(named) == 1:
-                profile = self._get(GET_PROFILE, named[0])
+                profile = self._get(GET_PROFILE, named[0], asked)
                 if profile is not None:
                     return (profile,)
             several |= dict.fromkeys(named if len(named) > 1 else ())
         kinds = chain([GET_PROFILE], repeat(GET_OTHER_PROFILE))
-        profiles = [self._get(*asked) for asked in zip(kinds, list(several)[:MOST_CANDIDATES], strict=False)]
+        profiles = [
+            self._get(kind, profile_id, asked)
+            for kind, profile_id in zip(kinds, list(several)[:MOST_CANDIDATES], strict=False)
+        ]
         # Two that were merged meanwhile are one.
         return tuple({profile.profile_id: profile for profile in profiles if profile is not None}.values())
 
-    def _get(self, kind: str, profile_id: str) -> StoredProfile | None:
+    def _get(self, kind: str, profile_id: str, asked: _Asked) -> StoredProfile | None:
+        """Read a profile: the traits that were sent and, under the names of theirs, the further values it holds."""
         profile = self._reads.read(kind, lambda: self._ports.store.get_profile(profile_id))
         if profile is None:
             return None
@@ -246,4 +268,11 @@ class _ProfileFinder:
             value = profile.traits.get(group, {}).get(name)
             if value is not None:
                 traits.setdefault(group, {})[name] = value
+        held = self._identifiers_of(profile.profile_id) if asked.further else {}
+        for trait, text in asked.further:
+            if text in held.get(trait.id_type or "", ()):
+                traits.setdefault(trait.group, {})[name_of(trait)] = text
         return StoredProfile(profile.profile_id, traits)
+
+    def _identifiers_of(self, profile_id: str) -> Mapping[str, Sequence[str]]:
+        return self._reads.read(GET_IDENTIFIERS, lambda: self._ports.store.identifiers_of(profile_id))

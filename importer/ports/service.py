@@ -54,12 +54,16 @@ class Accepted:
     profile_id: str | None = None
 
 
-class ProfileRemover(StoreReader, Protocol):
-    """Deletes profiles, and reads what has to be known before."""
+class ProfileReader(StoreReader, Protocol):
+    """Reads profiles with all that they hold."""
 
     def identifiers_of(self, profile_id: str) -> Mapping[str, Sequence[str]]:
         """Return the values of a profile by idType, following a merge. Part of the same billable read."""
         ...
+
+
+class ProfileRemover(ProfileReader, Protocol):
+    """Deletes profiles, and reads what has to be known before."""
 
     def delete_profile(self, profile_id: str) -> Accepted:
         """Delete a profile; one that was merged into another raises MergedProfileError, and nothing is deleted."""

@@ -167,6 +167,7 @@ def _sections(report: Report, issues: IssueOverview, groups: GroupOverview) -> l
         ("next", "Next steps", bool(report.hints)),
         ("issues", "Issues", bool(issues.codes) or is_clean(report)),
         ("merges", "Merge groups", bool(groups.groups or report.merge_groups.groups)),
+        ("removals", "Gone from the source", bool(report.removals and report.removals.candidates)),
         ("cost", "Requests and cost", _costs(report)),
         ("values", "Empty cells, constants, repairs", bool(_changes(report) or any(report.repairs.values()))),
         ("run", "The run", True),

@@ -184,7 +184,8 @@ def _removing(report: Report) -> list[Line]:
         return []
     parts = [(found.deleted, "deleted"), (found.gone, "not there any more")]
     parts += [(count, f"held ({reason})") for reason, count in found.held.items()]
-    parts += [(found.failed, "refused by the service"), (found.open, "left for a later run")]
+    later = "to be looked up" if report.command in _SENDS_NOTHING and found.off is None else "left for a later run"
+    parts += [(found.failed, "refused by the service"), (found.open, later)]
     told = ", ".join(f"{count:,} {what}" for count, what in parts if count)
     style = "yellow" if found.held or found.failed else ""
     return [Line("removals", f"{counted(found.candidates, 'key')} gone from the source: {told}", style)]

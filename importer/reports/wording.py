@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from importer.core.replan import DROPPED_NOTE
 from importer.core.report import FinalState, Report
 from importer.core.report_hints import STOPS_NOTE
 from importer.core.sensitive import SENSITIVE_NOTE
@@ -25,13 +26,14 @@ STATE_MEANING: Final = {
 }
 """What became of the rows of a state; why rows are skipped is counted by itself."""
 
-_ALARMS: Final = (SENSITIVE_NOTE, STOPS_NOTE)
+_ALARMS: Final = (SENSITIVE_NOTE, STOPS_NOTE, DROPPED_NOTE)
 """How notes begin that are no mere facts."""
 
 
 def counted(count: int, noun: str) -> str:
-    """Return ``1 row``, ``2,000 rows``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """Return ``1 row``, ``2,000 rows``, ``3 batches``."""
+    plural = "es" if noun.endswith("ch") else "s"
+    return f"{count:,} {noun}{'' if count == 1 else plural}"
 
 
 def alarms_of(report: Report) -> tuple[str, ...]:

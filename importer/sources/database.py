@@ -104,7 +104,8 @@ class DatabaseSource:
         try:
             columns = TypedColumns.of(schema, trim=self._options.trim_headers, unsupported=_unsupported)
         except Doubt as doubt:
-            raise SourceError(f"{self._place.name}: {doubt.cause}", hint="name the columns in the query (AS)") from None
+            cause = doubt.cause.replace("the header", "the query")
+            raise SourceError(f"{self._place.name}: {cause}", hint="name the columns in the query (AS)") from None
         if not columns.names:
             raise SourceError(f"{self._place.name}: no column can be read as text", hint="cast them in the query")
         self._columns = columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,9 +23,20 @@ if TYPE_CHECKING:
 
 EXCEL_SUFFIXES: Final = (".xlsx", ".xlsm", ".xlsb")
 ZIP_MARK: Final = b"PK\x03\x04"
+_TIME_OF_DAY: Final = r"^1899-12-3[01] (\d\d:\d\d:\d\d(?:\.\d+)?)$"
 _MIDNIGHT: Final = r"^(\d{4}-\d\d-\d\d) 00:00:00$"
 _MOMENT: Final = r"^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)$"
 _CHUNK_ROWS: Final = 40_000
+_ERROR: Final = re.compile(r"Error\((\w+)\)")
+_ERRORS: Final = {
+    "Div0": "#DIV/0!",
+    "NA": "#N/A",
+    "Name": "#NAME?",
+    "Null": "#NULL!",
+    "Num": "#NUM!",
+    "Ref": "#REF!",
+    "Value": "#VALUE!",
+}
 
 
 class ExcelSource:
@@ -112,7 +124,9 @@ def _sheet(file: SourceFile, options: SourceOptions) -> tuple[pl.DataFrame, str]
         if name in sheets:
             # As text: a number that looks like one keeps its zeros where the cell is a text, and dates are ISO 8601.
             sheet: Any = book.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
-            return _table(file, sheet.to_polars(), options), name
+            batch, failed = sheet.to_arrow_with_errors()
+            cells = pl.DataFrame(pl.from_arrow(batch)).cast(pl.String)
+            return _table(file, _with_errors(cells, failed.errors if failed is not None else ()), options), name
     except SourceError:
         raise
     except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - its errors may quote cells
@@ -124,12 +138,31 @@ def _sheet(file: SourceFile, options: SourceOptions) -> tuple[pl.DataFrame, str]
     raise SourceError(f"{shown(file.name)}: there is no sheet {shown(name)!r}", hint=f"--sheet with one of: {known}")
 
 
+def _with_errors(cells: pl.DataFrame, failed: Sequence[Any]) -> pl.DataFrame:
+    """Put what Excel shows into cells whose formula failed; read as text they would be empty."""
+    places: dict[int, list[tuple[int, str]]] = {}
+    for error in failed:
+        row, column = error.position
+        kind = _ERROR.search(error.detail)
+        places.setdefault(column, []).append((row, _ERRORS.get(kind[1] if kind else "", _ERRORS["Value"])))
+    columns = cells.get_columns()
+    for column, found in places.items():
+        rows, texts = [row for row, _ in found], [text for _, text in found]
+        columns[column] = columns[column].scatter(rows, texts)
+    return pl.DataFrame(columns)
+
+
 def _table(file: SourceFile, cells: pl.DataFrame, options: SourceOptions) -> pl.DataFrame:
     """Return the rows below the header, with its names."""
     below = cells.slice(options.skip_lines)
     if below.is_empty():
         raise SourceError(f"{shown(file.name)}: the sheet is empty", hint="--sheet names another")
     header = ["" if name is None else str(name) for name in below.row(0)]
+    if not any(header):
+        raise SourceError(
+            f"{shown(file.name)}: row {options.skip_lines + 1} of the sheet should be the header, and it is empty",
+            hint="--skip-lines N passes over rows above the header",
+        )
     while header and not header[-1] and below.to_series(len(header) - 1).is_null().all():
         header.pop()  # columns beside the table that were formatted once
     try:
@@ -143,8 +176,8 @@ def _table(file: SourceFile, cells: pl.DataFrame, options: SourceOptions) -> pl.
 
 
 def _as_iso(cells: pl.Series) -> pl.Series:
-    """Write moments as ISO 8601; a day comes with midnight behind it."""
-    return cells.str.replace(_MIDNIGHT, "$1").str.replace(_MOMENT, "${1}T$2")
+    """Write moments as ISO 8601; a day comes with midnight behind it, a time of day with the day before all days."""
+    return cells.str.replace(_TIME_OF_DAY, "$1").str.replace(_MIDNIGHT, "$1").str.replace(_MOMENT, "${1}T$2")
 
 
 def _chunk(file_index: int, frame: pl.DataFrame, start: int, skipped: int) -> SourceChunk:

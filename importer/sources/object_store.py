@@ -105,7 +105,8 @@ def _fetched(system: Any, path: str, size_bytes: int, mtime_ns: int) -> SourceFi
         with os.fdopen(handle, "wb") as spool:
             os.fchmod(handle, 0o600)  # a umask can take the owner's own bits away
             try:
-                with system.open_input_stream(path, buffer_size=_BLOCK_BYTES) as content:
+                # As it is: by its name it would come decompressed, and be decompressed a second time.
+                with system.open_input_stream(path, compression=None, buffer_size=_BLOCK_BYTES) as content:
                     shutil.copyfileobj(content, spool, _BLOCK_BYTES)
             except OSError:
                 raise _unreadable(f"{S3}{path}") from None

@@ -179,7 +179,7 @@ class SqliteLedger:
 
     def open_rows(self) -> Sequence[RowResult]:
         """Return the row results of batches that were begun and are not over."""
-        over = [*FINAL, BatchState.PENDING, BatchState.APPLYING]
+        over = [*FINAL, BatchState.PENDING]
         query = f"""
             SELECT r.position, r.state, r.code, r.profile_id, r.http_status, r.service_code, r.request_id
             FROM batches b CROSS JOIN rows r ON r.position >= b.start AND r.position < b.stop

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +31,8 @@ from importer.files import make_private_folder, replaced, writing
 from importer.ports import ColumnMapping, PackageAccess, PartFile
 
 _ROWS_A_TIME: Final = 50_000
+_AHEAD: Final = 20_000
+_FEWEST_AHEAD: Final = 100
 _NO_LENGTH: Final = -1
 _NO_NUMBER: Final = limits.NUMBER_MAX + 1
 
@@ -63,16 +67,30 @@ class PackagePayloads:
         self._parts = parts
         self._salt = salt
         self._written: dict[int, PartFile] = {}
+        self._encoding = threading.Lock()
+        self._ahead: deque[tuple[int, pl.Series]] = deque(maxlen=2)
 
     def bulk_body(self, start: int, stop: int, skip: frozenset[int] = frozenset()) -> bytes:
         """Encode positions ``[start, stop)`` without those in `skip` as one Bulk body."""
         return encode_bulk(self._profiles(start, stop, skip).to_list())
 
     def _profiles(self, start: int, stop: int, skip: frozenset[int] = frozenset()) -> pl.Series:
-        slots = self._slots[start:stop]
+        profiles = self._encoded(start, stop)
         if skip:
-            slots = slots[[position not in skip for position in range(start, stop)]]
-        return encode_profiles(self._traits, self._package.take(slots))
+            profiles = profiles.filter(pl.Series([position not in skip for position in range(start, stop)]))
+        return profiles
+
+    def _encoded(self, start: int, stop: int) -> pl.Series:
+        """Encode positions ``[start, stop)``; those behind a whole body's are wanted next, so they go along."""
+        if stop - start < _FEWEST_AHEAD:
+            return encode_profiles(self._traits, self._package.take(self._slots[start:stop]))
+        with self._encoding:
+            for first, profiles in self._ahead:
+                if first <= start and stop <= first + len(profiles):
+                    return profiles[start - first : stop - first]
+            profiles = encode_profiles(self._traits, self._package.take(self._slots[start : max(stop, start + _AHEAD)]))
+            self._ahead.append((start, profiles))
+            return profiles[: stop - start]
 
     def part(self, batch_id: int, start: int, stop: int) -> PartFile:
         """Write the import file of positions ``[start, stop)`` unless it is there; all rows fill the same traits."""

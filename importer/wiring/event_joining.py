@@ -152,8 +152,7 @@ def _note(run: Run, text: str) -> None:
 
 
 def _said(joined: Joined, log: str) -> str:
-    told = counted(joined.batches, "batch").replace("batchs", "batches")
-    return f"{_NOTE} {_name(log)}: it tells of {told} of this run"
+    return f"{_NOTE} {_name(log)}: it tells of {counted(joined.batches, 'batch')} of this run"
 
 
 def _counted(joined: Joined, log: str) -> str:

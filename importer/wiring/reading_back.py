@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.pacing import Pacer
-from importer.core.read_back import counts_of, identifiers_by_priority, merged_results
+from importer.core.read_back import IdentifierTrait, counts_of, identifiers_by_priority, merged_results
 from importer.pipeline.cost import Made
 from importer.pipeline.outcomes import Delivered
 from importer.pipeline.paced_reads import Pace
@@ -93,9 +93,8 @@ class Reading:
             kept.keep,
             lambda rows, retries, wait_s: progress.advance(rows, retries=retries, wait_s=int(wait_s)),
         )
-        # Further identifiers are on a profile, and not among its traits, so they are not compared.
-        traits = tuple(trait for trait in self.run.manifest.wire_traits() if not trait.further)
-        identifiers = identifiers_by_priority(traits, self.store.schema)
+        traits = self.run.manifest.wire_traits()
+        identifiers = _looked_up(self.run, self.store)
         rows = self.sent.to_read(positions, traits, self.run.manifest.filled_sets(), identifiers)
         pace = Pace(self.options.max_rps, seed=self.run.folder.seed, known=known)
         try:
@@ -139,6 +138,11 @@ class _Kept:
         self._saved_s = CLOCK.monotonic_s()
 
 
+def _looked_up(run: Run, store: OpenTarget) -> tuple[IdentifierTrait, ...]:
+    """Return the identifiers by which profiles are found: not the further values, which are read with the profile."""
+    return identifiers_by_priority([trait for trait in run.manifest.wire_traits() if not trait.further], store.schema)
+
+
 def places_to_read(run: Run, lines: npt.NDArray[np.int64]) -> int:
     """Count the places of the send order that reading rows back reads: rows that one carries are read as that one."""
     return len(np.unique(carriers(run.index, lines)))
@@ -147,7 +151,7 @@ def places_to_read(run: Run, lines: npt.NDArray[np.int64]) -> int:
 def reads_text(run: Run, store: OpenTarget, rows: int) -> str:
     """Say what reading rows back costs at most, in billable reads: a lookup an identifier, and profiles beyond one."""
     traits = tuple(trait for trait in run.manifest.wire_traits() if not trait.further)
-    id_types = [trait.id_type for trait in identifiers_by_priority(traits, store.schema)]
+    id_types = [trait.id_type for trait in _looked_up(run, store)]
     shared = any(not store.schema.identifiers[id_type].enforce_unique for id_type in id_types)
     lookups = int(Made(run.manifest.filled_sets(), traits).identifiers().max(initial=1))
     most = rows * (lookups + (MOST_CANDIDATES - 1 if shared else 0))

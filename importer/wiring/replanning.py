@@ -174,7 +174,10 @@ def _write(run: Run, draft: RunFolder, planned: _Plan, past: Past, hooks: Hooks)
             "encoder_version": ENCODER_VERSION,
             "traits": tuple(TraitRecord.of(trait) for trait in wire_traits(planned.plan)),
             "counts": counts,
-            "notes": (*notes_of(planned.moves, past, run.index, index, checked.code), *manifest.notes),
+            "notes": (
+                *notes_of(planned.moves, past, run.index, index, checked.code, checked.issues),
+                *manifest.notes,
+            ),
         }
     ).with_sets(tuple(sets.sets()))
     again = Run(draft, fresh, package, index, groups)

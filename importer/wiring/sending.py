@@ -11,6 +11,7 @@ import polars as pl
 from importer.core.cost import allowance_text, cost_text
 from importer.core.lifecycle import FINAL
 from importer.core.manifest import RunManifest, Stage
+from importer.core.replan import DROPPED_NOTE
 from importer.core.report import Report
 from importer.core.sensitive import SENSITIVE_NOTE
 from importer.core.suggested import run_command
@@ -172,7 +173,9 @@ def question(run: Run, runs_dir: Path, rows: int) -> str:
     )
     again = f" The same source was delivered to this store by run {before}." if before is not None else ""
     warned = "".join(
-        f" {note[:1].upper()}{note[1:]}." for note in run.manifest.notes if note.startswith(SENSITIVE_NOTE)
+        f" {note[:1].upper()}{note[1:]}."
+        for note in run.manifest.notes
+        if note.startswith((SENSITIVE_NOTE, DROPPED_NOTE))
     )
     return (
         f"Send {counted(rows, 'row')} to store {target.store_name} ({target.store_id}) on {target.host}: "

@@ -178,7 +178,8 @@ class Removing:
 
         Where not all of the run was delivered nothing is removed: the next run finds the same keys gone, or not.
         """
-        if self.planned.off is not None or not delivery.completed or delivery.code is not ExitCode.OK:
+        is_delivered = delivery.completed and delivery.code is ExitCode.OK
+        if self.planned.off is not None or self.planned.fates.is_empty() or not is_delivered:
             return delivery
         try:
             removed = self._remove(run, store, hooks, delivery)
@@ -231,8 +232,7 @@ class Removing:
             removal=pl.coalesce("done", "removal", pl.lit(Removal.UNREADABLE.value)),
             profile_id=pl.coalesce("found_id", "profile_id"),
         )
-        if not fates.is_empty():
-            write_removals(run.folder.path, fates)
+        write_removals(run.folder.path, fates)
         counts = removals_of(fates["removal"])
         run.manifest = run.manifest.model_copy(update={"removals": counts})
         run.folder.write_manifest(run.manifest)

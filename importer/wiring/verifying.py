@@ -86,7 +86,7 @@ def verify(request: VerifyRequest, hooks: Hooks | None = None, options: SendOpti
         chosen = _chosen(request, reading, delivered)
         cost = _cost(reading, len(chosen), len(delivered))
         if not store.target.emulator and len(chosen):
-            _ask(reading, cost)
+            _ask(reading, cost, _asked_for(request))
         hooks = at_work(hooks, found.folder)
         reading = replace(reading, hooks=hooks)
         result = _look_again(request, reading, chosen, reading.read(chosen))
@@ -180,14 +180,22 @@ def _cost(reading: Reading, rows: int, delivered: int) -> str:
     return f"reading back {rows:,} of {delivered:,} delivered rows costs {cost}"
 
 
-def _ask(reading: Reading, cost: str) -> None:
+def _asked_for(request: VerifyRequest) -> tuple[str, ...]:
+    """Return the options that choose what is read back."""
+    rest = ("--rest",) if request.rest else ()
+    if request.everything or request.sample is None:
+        return ("--all", *rest)
+    return (*(("--sample", str(request.sample)) if request.sample != SAMPLE else ()), *rest)
+
+
+def _ask(reading: Reading, cost: str, chosen: tuple[str, ...]) -> None:
     target, run = reading.store.target, reading.run.folder.path
     agreed(
         reading.hooks.confirm,
         f"Store {target.store_name} ({target.store_id}) on {target.host}: {cost}. Go on?",
         declined="not read back: nobody agreed to billable reads",
-        go_on=f"{run_command(run, 'verify', '--yes')} reads them; a smaller --sample costs less",
-        again=f"{run_command(run, 'verify')} asks again",
+        go_on=f"{run_command(run, 'verify', *chosen, '--yes')} reads them; a smaller --sample costs less",
+        again=f"{run_command(run, 'verify', *chosen)} asks again",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import orjson
@@ -152,3 +152,33 @@ def test_a_file_that_did_not_arrive_leaves_the_name_of_its_import(at: Desk) -> N
     assert ended.code == 5
     assert re.search(r"mem_import_\w+ was made and waits for its file in vain", ended.stderr)
     assert "X-Amz" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("profiles", "get"), 2),
+        (("profiles", "get", "canary"), 2),
+        (("profiles", "list", "--nonsense"), 2),
+        (("profiles", "patch", "mem_profile_01000000000000000000000001"), 2),
+        (("profiles", "patch", "mem_profile_01000000000000000000000001", "Contact.firstName"), 2),
+        (("profiles", "delete", "--from", "nowhere.txt", "--yes"), 2),
+        (("profiles", "get", "mem_profile_01000000000000000000000001", "--api-url", "http://127.0.0.1:9"), 5),
+        (("trait-groups", "get", "Nowhere"), 4),
+    ],
+)
+def test_every_error_is_one_line_of_json_for_programs(at: Desk, arguments: Sequence[str], code: int) -> None:
+    """A wrong option as much as a refusal: message, hint and exit code, and only what is known beside them."""
+    ended = at.run(*arguments, "--json")
+    document = json.loads(ended.stdout)
+    assert (len(ended.stdout.splitlines()), set(document), document["exit_code"]) == (1, {"error", "exit_code"}, code)
+    assert {"message", "hint"} <= set(document["error"]) <= {"message", "hint", "status", "code", "request_id"}
+    assert None not in document["error"].values()
+    assert (ended.code, document["error"]["message"] in ended.stderr.replace("\n", " ")) == (code, True)
+
+
+def test_that_nobody_holds_a_value_is_an_answer(at: Desk) -> None:
+    """Scripts see it by what is printed: nothing, or an empty list."""
+    ended = at.run("profiles", "lookup", "email", "nobody@example.com")
+    assert (ended.code, ended.stdout, "nobody@" in ended.stderr) == (0, "", False)
+    assert at.document("profiles", "lookup", "email", "nobody@example.com")["profile_ids"] == []

@@ -88,6 +88,23 @@ def test_second_values_reach_their_profiles(bench: Workbench) -> None:
     assert verify(VerifyRequest(report.run_id, bench.settings, everything=True), Hooks()).verified["confirmed"] == ROWS
 
 
+def test_a_second_value_that_is_not_there_is_named(bench: Workbench) -> None:
+    """Reading back looks for further values among the identifiers of the profile; no value is in the file."""
+    report = bench.deliver(_source(bench))
+    mail = ["p3@example.com"]
+    (lost,) = [each["id"] for each in bench.emulator.profiles() if each["identifiers"]["email"] == mail]
+    path = f"{bench.emulator.api_url}/v1/Stores/{bench.emulator.store_id}/Profiles/{lost}/Identifiers/phone"
+    params = {"removeAll": "true"}
+    httpx.delete(path, params=params, auth=("any", "any"), trust_env=False).raise_for_status()
+    bench.emulator.wait_idle(IDLE_S)
+    read = verify(VerifyRequest(report.run_id, bench.settings, everything=True), Hooks())
+    assert (read.verified["confirmed"], read.verified["mismatched"]) == (ROWS - 1, 1)
+    assert read.requests["get-identifiers"] == WITH
+    written = (Path(report.folder or "") / "mismatches.csv").read_text(encoding="utf-8-sig")
+    assert [line.split(",")[1::6] for line in written.splitlines()[1:]] == [["3", "Contact.phone+2"]]
+    assert "555" not in written
+
+
 def test_both_values_count_as_identifiers_of_the_row(bench: Workbench) -> None:
     """A landline that is somebody else's mobile would merge two people: both rows are held."""
     report = bench.deliver(_source(bench, "90,q@example.com,4155559999,4155552001,Q"))

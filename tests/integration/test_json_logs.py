@@ -49,11 +49,13 @@ COMMANDS: Final[tuple[tuple[str, ...], ...]] = (
     ("validate", "source.csv", "-m", "mapping.yaml", *JSON),
     ("plan", "source.csv", "-m", "mapping.yaml", "--max-rejected", "100", *JSON, "-v"),
     ("-v", "import", "--plan", "last", "--yes", "--log-format=json", "-v", "--json"),
-    ("resume", "last", "--release", "all", "--yes", *JSON, "-vv"),
+    ("resume", "last", "--yes", *JSON, "-vv"),
     ("verify", "last", "--all", "--yes", *JSON, "-vv"),
     ("retry", "last", "--yes", *JSON),
+    ("sync", "run", "source.sync.yaml", "--first-run", "--override", "rejected", *JSON, "-vv"),
     ("import", "source.csv", "-m", "mapping.yaml", *JSON),
 )
+SYNC: Final = {"version": 1, "source": "source.csv", "mapping": "mapping.yaml", "mode": "full"}
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder = tmp_path_factory.mktemp("logs")
     (folder / "source.csv").write_text(source_of(ROWS), encoding="utf-8")
     (folder / "mapping.yaml").write_bytes(orjson.dumps(MAPPING))
+    (folder / "source.sync.yaml").write_bytes(orjson.dumps(SYNC))
     hostile = Hostile(user=f"{KEY}:{SECRET}")
     with hostile_store() as emulator, interposed(emulator, hostile.script, hostile.rewrite) as between:
         between.marker = MARKER

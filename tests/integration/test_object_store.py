@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from importer.errors import SourceError
@@ -43,7 +45,8 @@ def filled(store: str) -> str:
     system = fs.S3FileSystem(endpoint_override=store.removeprefix("http://"), scheme="http", allow_bucket_creation=True)
     system.create_dir(BUCKET)
     frame = pl.DataFrame({"id": ["1", "2"], "email": ["a@example.com", "b@example.com"]})
-    parquet, arrow = io.BytesIO(), io.BytesIO()
+    parquet, arrow, sheet = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    frame.write_excel(sheet)
     frame.write_parquet(parquet)
     frame.write_ipc(arrow)
     objects = {
@@ -52,9 +55,12 @@ def filled(store: str) -> str:
         "a.parquet": parquet.getvalue(),
         "a.arrow": arrow.getvalue(),
         "a.ndjson": frame.write_ndjson().encode(),
+        "a.csv.gz": gzip.compress(frame.write_csv().encode()),
+        "a.ndjson.zst": pa.compress(frame.write_ndjson().encode(), "zstd", asbytes=True),
+        "a.xlsx": sheet.getvalue(),
     }
     for name, content in objects.items():
-        with system.open_output_stream(f"{BUCKET}/{name}") as out:
+        with system.open_output_stream(f"{BUCKET}/{name}", compression=None) as out:
             out.write(content)
     return store
 
@@ -66,7 +72,9 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["day/a.csv", "a.parquet", "a.arrow", "a.ndjson"])
+@pytest.mark.parametrize(
+    "name", ["day/a.csv", "a.parquet", "a.arrow", "a.ndjson", "a.csv.gz", "a.ndjson.zst", "a.xlsx"]
+)
 def test_every_format_is_read_from_a_private_copy_that_goes(filled: str, spool: Path, name: str) -> None:
     """As the file would be; the copy is readable by its owner alone."""
     source = open_source(f"s3://{BUCKET}/{name}", SourceOptions())

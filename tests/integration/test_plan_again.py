@@ -16,6 +16,8 @@ from importer.core.mapping_seed import seed_for
 from importer.core.report import Report
 from importer.emulator import Emulator, EmulatorSettings, StoreSeed
 from importer.errors import GuardError
+from importer.reports.summary import summary_lines
+from importer.reports.wording import alarms_of
 from importer.state.run_folder import RunFolder
 from importer.wiring.opening import read_mapping
 from importer.wiring.requests import Hooks
@@ -130,6 +132,20 @@ def test_rows_that_no_longer_fit_are_rejected_and_the_others_go(bench: Workbench
     assert report.issues == dict(issues["code"].value_counts().iter_rows())
     assert "planned again, as the store changed" in report.notes[0]
     assert report.constant == {"Account.origin": 2}
+
+
+def test_values_that_are_dropped_anew_are_a_warning(bench: Workbench) -> None:
+    """Rows go without them, so it is said before anything is sent: which trait, how many, and in the question."""
+    lines = [f"{n},p{n}@x.org,n{n},{'AB' if n % 2 else n},{n},gold," for n in range(1, 2003)]
+    planned = plan(bench.request(source(bench, *lines, "9999,,dan,,4,x,")), Hooks())
+    asked: list[str] = []
+    with moved(bench, {"Contact.code": {"dataType": "NUMBER"}}) as other:
+        report = again(other, planned, Hooks(confirm=lambda question: asked.append(question) is None))
+    told = "values that no longer fit are left out, while their rows go: 1,001 of Contact.code (type-mismatch; "
+    assert report.notes[0].endswith(": no row is rejected")
+    assert alarms_of(report) == (report.notes[1],)
+    assert any(line.label == "warning" and told in line.text for line in summary_lines(report))
+    assert told[1:] in asked[0]
 
 
 def test_values_are_cast_from_text_exactly(bench: Workbench) -> None:

@@ -93,6 +93,8 @@ def test_a_decision_is_kept_for_later_runs(synced: Synced) -> None:
     assert synced.runs()[0] == {"accepted": 1}
     assert synced.runs() == ({"unchanged": 1}, 0)
     assert len(synced.bench.stored()) == 10
+    synced.write({"X1": ("p3@example.com", "+12065559000", 7)})
+    assert synced.runs() == ({"accepted": 1}, 1)
 
 
 def test_shared_identifiers_that_the_mapping_allows_go(synced: Synced) -> None:

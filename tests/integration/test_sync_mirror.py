@@ -9,6 +9,7 @@ import pytest
 from importer.core.report import Report
 from importer.core.sync_brakes import Brake
 from importer.errors import SyncFileError
+from importer.reports.summary import summary_lines
 from importer.wiring.requests import Hooks
 from importer.wiring.sync_standing import sync_history
 from importer.wiring.syncing import nothing_done
@@ -38,6 +39,8 @@ def test_exactly_the_removed_keys_go(synced: Synced) -> None:
     (report,) = reports
     assert (report.exit_code, found(report)) == (0, {"unchanged": 17, "accepted": 2})
     assert told(report) == {"candidates": 2, "deleted": 2}
+    assert "2 keys gone from the source: 2 deleted" in [line.text for line in summary_lines(report)]
+    assert "Gone from the source" in (folder_of(report).path / "report.html").read_text(encoding="utf-8")
     assert fates(report) == {"K3": "deleted", "K11": "deleted"}
     assert stat.S_IMODE((folder_of(report).path / "removals.parquet").stat().st_mode) == 0o600
     assert is_mirror(synced, rows)
@@ -86,11 +89,13 @@ def test_rejected_held_and_parked_rows_are_present(synced: Synced) -> None:
     strict = Hooks(progress=At("send", lambda: set_rule(synced.bench, 10)))
     assert deleted(synced, lambda: synced.run(strict)) == []
     set_rule(synced.bench, None)
+    gone = profile_of(synced, "p10@example.com")
+    synced.write(but(rows, "K10"))
     reports: list[Report] = []
-    assert deleted(synced, lambda: reports.append(synced.run())) == []
-    assert found(reports[0]) == {"rejected": 1, "held": 2, "unchanged": 17}
-    assert told(reports[0]) == {}
-    assert set(synced.snapshot()["key"]) == set(rows)
+    assert deleted(synced, lambda: reports.append(synced.run())) == [gone]
+    assert found(reports[0]) == {"rejected": 1, "held": 2, "unchanged": 16}
+    assert told(reports[0]) == {"candidates": 1, "deleted": 1}
+    assert set(synced.snapshot()["key"]) == set(rows) - {"K10"}
 
 
 @pytest.mark.parametrize("line", ["K77,broken", ",p77@example.com,+12065550077,1"])
@@ -151,8 +156,9 @@ def test_too_many_removals_stop_a_run_before_it_sends(synced: Synced) -> None:
     assert reports[0].error is not None
     assert "3 of 20 keys would be removed, 15.0 % (max_removals 2, max_removals_percent 10)" in reports[0].error.message
     assert synced.folder.snapshot.read_bytes() == before
-    dear = synced.but(brakes={"max_operations": 6})
-    assert "operations" in (dear.run().sync or pytest.fail()).brakes
+    dear = synced.but(brakes={"max_operations": 6}).run()
+    assert dear.sync is not None
+    assert "operations" in dear.sync.brakes
     assert told(braked.run(override=[Brake.REMOVALS])) == {"candidates": 3, "deleted": 3}
     assert is_mirror(synced, kept)
 

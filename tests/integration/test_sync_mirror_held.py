@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def synced(bench: Workbench) -> Synced:
     return Synced(bench, MIRROR)
 
 
-def run(synced: Synced, **options: object) -> tuple[Report, list[str]]:
+def run(synced: Synced, **options: Any) -> tuple[Report, list[str]]:
     """Run a mirror; return its report, and which profiles it asked to delete."""
     reports: list[Report] = []
     asked = deleted(synced, lambda: reports.append(synced.run(**options)))
@@ -86,7 +87,9 @@ def test_a_key_that_was_renamed_keeps_its_profile(synced: Synced) -> None:
 def test_what_somebody_else_wrote_to_stays(synced: Synced, traits: dict[str, dict[str, str]]) -> None:
     """It has a trait, a group or an identifier that was never delivered under the key; the others go."""
     rows = mirrored(synced)
-    synced.bench.emulator.seed({"traitGroups": {"Loyalty": {"tier": {"dataType": "STRING"}}}})
+    synced.bench.emulator.seed(
+        {"traitGroups": [{"displayName": "Loyalty", "traits": {"tier": {"dataType": "STRING"}}}]}
+    )
     synced.bench.put([traits])
     kept = profile_of(synced, "p3@example.com")
     synced.write(without(rows, "K3", "K4"))

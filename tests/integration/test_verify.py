@@ -267,7 +267,7 @@ def test_what_is_applied_late_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_the_cost_is_said_and_asked_about_first(bench: Workbench) -> None:
-    """Who says no pays nothing."""
+    """Who says no pays nothing, and the way to go on means the same rows."""
     report = bench.deliver(write_source(bench, *full_rows(30)))
     asked: list[str] = []
 
@@ -275,9 +275,13 @@ def test_the_cost_is_said_and_asked_about_first(bench: Workbench) -> None:
         asked.append(question)
         return False
 
-    with pytest.raises(ConfigError, match="nobody agreed"):
+    with pytest.raises(ConfigError, match="nobody agreed") as caught:
         look(bench, report, Hooks(confirm=refuse), sample=20)
-    (question,) = asked
+    assert "--sample 20" in caught.value.hint
+    with pytest.raises(ConfigError) as caught:
+        look(bench, report, Hooks(confirm=refuse), rest=True)
+    assert "--all --rest" in caught.value.hint
+    question, _ = asked
     assert "20 of 30 delivered rows" in question
     assert "up to 20 billable profile reads" in question
     assert reads(bench) == []

@@ -170,6 +170,31 @@ def test_rows_with_removals_are_no_more_than_accepted(profiles: tuple[str, ...],
     assert len(run.sent(Patch)) == 10 * len(profiles)
 
 
+@pytest.mark.parametrize(("profiles", "state"), [((), BatchState.PROCESSED), (("p1",), BatchState.ACCEPTED)])
+def test_what_was_looked_up_counts_over_a_stop_while_the_operation_is_polled(
+    profiles: tuple[str, ...], state: BatchState
+) -> None:
+    """A resumed run knows which rows had nothing to remove: their batch is processed once its operation is over."""
+    ended = False
+
+    def serve(request: Request, _now_s: float) -> Answer | ApiFailure:
+        match request:
+            case Lookup():
+                return LookedUp(profiles)
+            case Patch():
+                return Patched("RQ2")
+            case SendBulk():
+                return with_operation(request)
+        return OperationSeen("COMPLETED", 0, 0) if ended else OperationSeen("RUNNING")
+
+    run = Run(bulk(1, route=Route.BULK_PATCH), serve, stop_at_s=8.0).go()
+    assert run.state() is BatchState.APPLYING
+    ended = True
+    again = Run((), serve, batches=run.batches, rows=run.rows).go(resumed=True)
+    assert again.state() is state
+    assert again.sent(SendBulk) == []
+
+
 # --- lookups that are never answered ---------------------------------------------------------------------------------
 
 

@@ -150,6 +150,7 @@ def test_words_for_no_value_are_counted_as_they_are_written() -> None:
         ("+cmd|' /C calc'!A0", "formula", Severity.WARNING),
         ("k.A.", "placeholder", Severity.WARNING),
         ("test@test.com", "placeholder", Severity.WARNING),
+        ("no-email@company.example", "placeholder", Severity.WARNING),
         ("0000000000", "placeholder", Severity.WARNING),
         ("\u201cso\u201d", "smart-quotes", Severity.WARNING),
     ],

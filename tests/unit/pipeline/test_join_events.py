@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import permutations
 from threading import Event
 from typing import Any
 
@@ -101,6 +102,17 @@ def test_a_refused_patch_fails_its_row() -> None:
     joined = _joined(refused, _event("traits.upserted", "P11"), clean, _event("traits.upserted", "P12"), rows=rows)
     assert _states(joined) == {1: "processed"}
     assert [(row.position, row.state.value, row.request_id) for row in joined.changes.rows] == [(12, "failed", "P12")]
+
+
+def test_order_and_repetition_change_nothing_about_single_rows() -> None:
+    """Two refusals of one request that disagree about the code come to the same, whichever is read first."""
+    rows = [RowResult(number, RowState.PATCHED, None, "mem_profile_1", request_id=f"P{number}") for number in (11, 12)]
+    errors = [{"error_code": code, "pointer": "#/profiles/0"} for code in (520010, 520043)]
+    lines = [_event("traits.upserted", "P12", "ERROR", error_list=[error]) for error in errors]
+    lines += [_event("traits.upserted", "P11"), _event("traits.upserted.bulk", "RQ1", **CLEAN)]
+    first, *others = [_joined(*order, *order[:2], rows=rows).changes for order in permutations(lines)]
+    assert [(row.position, row.service_code) for row in first.rows] == [(12, 520010)]
+    assert all(changes == first for changes in others)
 
 
 def test_a_stop_ends_the_reading() -> None:

@@ -85,6 +85,10 @@ class FakeStore:
         traits = self.profiles.get(profile_id)
         return None if traits is None else StoredProfile(profile_id, {"C": traits})
 
+    def identifiers_of(self, profile_id: str) -> Mapping[str, tuple[str, ...]]:
+        """Never asked for here: no row has further values."""
+        raise NotImplementedError
+
 
 Row = tuple[str | None, str | None]
 

@@ -183,6 +183,36 @@ class TestExcel:
         assert chunk.line is not None
         assert chunk.line.to_list() == [2, 3, 4]
 
+    def test_a_failed_formula_and_a_time_of_day_are_what_excel_shows(self, tmp_path: Path) -> None:
+        """Not missing, which could clear a stored value; and without the day that Excel counts from."""
+        xlsxwriter = pytest.importorskip("xlsxwriter")
+        with xlsxwriter.Workbook(tmp_path / "book.xlsx") as book:
+            sheet = book.add_worksheet()
+            sheet.write_row(0, 0, ["id", "rate", "opens"])
+            clock = book.add_format({"num_format": "hh:mm"})
+            for row, error in enumerate(("#DIV/0!", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"), 1):
+                sheet.write(row, 0, row)
+                sheet.write_formula(row, 1, "=1/0", None, error)
+                sheet.write(row, 2, 0.5 + row / 1440, clock)
+        found = rows_of(opened(tmp_path / "book.xlsx"))
+        assert found["rate"].to_list() == ["#DIV/0!", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"]
+        assert found["opens"].to_list()[:2] == ["12:01:00", "12:02:00"]
+
+    def test_a_table_below_empty_rows_needs_their_number(self, tmp_path: Path) -> None:
+        """The lines are those of the sheet all the same."""
+        xlsxwriter = pytest.importorskip("xlsxwriter")
+        with xlsxwriter.Workbook(tmp_path / "book.xlsx") as book:
+            sheet = book.add_worksheet()
+            sheet.write_row(3, 2, ["id", "email"])
+            sheet.write_row(4, 2, ["a", CANARY])
+        with pytest.raises(SourceError, match="row 1 of the sheet should be the header") as caught:
+            opened(tmp_path / "book.xlsx").describe()
+        assert "--skip-lines" in caught.value.hint
+        (chunk,) = opened(tmp_path / "book.xlsx", skip_lines=3).chunks()
+        assert chunk.frame.rows() == [("a", CANARY)]
+        assert chunk.line is not None
+        assert chunk.line.to_list() == [5]
+
     def test_a_sheet_that_is_not_there_is_refused_with_those_that_are(self, tmp_path: Path) -> None:
         """By name."""
         with pytest.raises(SourceError, match="no sheet 'Nope'") as caught:

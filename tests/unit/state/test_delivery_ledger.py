@@ -51,6 +51,15 @@ def test_what_was_applied_is_there_after_it_is_opened_again(path: Path) -> None:
         assert ledger.next_batch_id() == 2
 
 
+def test_rows_of_a_batch_whose_operation_is_polled_are_open(path: Path) -> None:
+    """What they were looked up for is wanted until the operation is over, and no longer."""
+    row = RowResult(1, RowState.ABSENT)
+    with SqliteLedger.create(path, {}) as ledger:
+        for state, expected in ((BatchState.APPLYING, [row]), (BatchState.PROCESSED, [])):
+            ledger.apply(Changes((BatchEntry(spec(0, 0, 10, Route.BULK_PATCH), state, 1),), (row,)))
+            assert ledger.open_rows() == expected
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
 def test_the_file_is_private_whatever_the_umask(path: Path, umask: int) -> None:
     """Ledger and its write-ahead log are 0600 from their first moment."""

@@ -169,6 +169,22 @@ def test_a_digest_is_of_rows_removals_and_salt(tmp_path: Path) -> None:
     assert len({digest, *others}) == 6
 
 
+def test_bodies_that_follow_each_other_are_encoded_together(tmp_path: Path) -> None:
+    """The package is asked once for many whole bodies, each of which holds its own rows; a few rows are asked alone."""
+    drawn = [(0, f"p{number}@example.com", None, "x", number) for number in range(3)]
+    package = FakePackage(valid=[pl.DataFrame(drawn, schema=SCHEMA, orient="row")])
+    slots = np.arange(45_000, dtype=np.int64) % 3
+    payloads = PackagePayloads(package, slots, TRAITS, SETS, parts=tmp_path / "parts", salt="")
+    bodies = [payloads.bulk_body(start, start + 1000, frozenset([start])) for start in range(0, 45_000, 1000)]
+    assert package.takes == [20_000, 20_000, 5_000]
+    for start, body in zip(range(0, 45_000, 1000), bodies, strict=True):
+        profiles = json.loads(body)["profiles"]
+        assert len(profiles) == 999
+        assert profiles[0]["traits"]["Contact"]["email"] == f"p{(start + 1) % 3}@example.com"
+    payloads.bulk_body(7, 9)
+    assert package.takes[3:] == [2]
+
+
 @pytest.mark.parametrize("rows", [3, 30_000, 60_000])
 def test_digests_of_ranges_are_those_of_each(tmp_path: Path, rows: int) -> None:
     """Short ranges are read together, never more than a bounded piece at once, and each has the digest of its own."""

@@ -1,0 +1,58 @@
+"""How much work checking a chunk is, counted in calls: that does not depend on the machine, and a slow-down shows."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pytest
+from ruamel.yaml import YAML
+
+from bench.generate_customers import COLUMNS, Recipe, draw_blocks
+from importer.core.check import check_rows
+from tests.support.fakes import checks_of
+
+MAPPING: Final = Path(__file__).parents[3] / "mappings" / "bench-customers.yaml"
+CHUNK_ROWS: Final = 40_000
+MOST_QUERIES: Final = 250
+MOST_CALLS: Final = 40_000
+
+
+@pytest.fixture(scope="module")
+def rows() -> pl.DataFrame:
+    """Generate a chunk of customers without a bad row."""
+    recipe = Recipe(CHUNK_ROWS, seed=7, bad_rate=0.0, shared_rate=0.05, as_csv=True)
+    return next(draw_blocks(recipe)).select(COLUMNS)
+
+
+def work_of(rows: pl.DataFrame) -> tuple[int, int]:
+    """Return how many calls it takes to check these rows, and how many polars queries are among them."""
+    checks, _ = checks_of(YAML(typ="safe", pure=True).load(MAPPING), COLUMNS)
+    blank = pl.repeat(False, rows.height, eager=True)  # noqa: FBT003
+    numbers = pl.int_range(1, rows.height + 1, dtype=pl.UInt64, eager=True)
+    check_rows(checks, rows, numbers, blank)  # number plans are read on first use
+    profile = cProfile.Profile()
+    profile.enable()
+    checked = check_rows(checks, rows, numbers, blank)
+    profile.disable()
+    assert checked.typed.height == rows.height
+    calls = pstats.Stats(profile).stats  # type: ignore[attr-defined] # (calls, ...) by (file, line, name)
+    queries = sum(count for (_, _, name), (count, *_) in calls.items() if "collect" in name and "PyLazyFrame" in name)
+    return sum(count for _, (count, *_) in calls.items()), queries
+
+
+def test_the_calls_of_a_chunk_do_not_grow_with_its_rows(rows: pl.DataFrame) -> None:
+    """Twenty times the rows take about as many calls: nothing on the way of good rows loops over them."""
+    few, _ = work_of(rows.head(2_000))
+    many, _ = work_of(rows)
+    assert many <= 1.2 * few
+
+
+def test_a_chunk_takes_few_queries(rows: pl.DataFrame) -> None:
+    """Each query has a price of its own, whatever its rows: 16 columns with two identifiers take 250 at most."""
+    calls, queries = work_of(rows)
+    assert queries <= MOST_QUERIES
+    assert calls <= MOST_CALLS
