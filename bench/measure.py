@@ -18,12 +18,6 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from importer.core.mapping_seed import seed_for
-from importer.settings import Settings
-from importer.wiring.looking import save_schema
-from importer.wiring.opening import read_mapping
-from importer.wiring.targets import open_emulator
-
 BENCH = Path(__file__).parent
 ROOT = BENCH.parent
 MAPPING = ROOT / "mappings" / "bench-customers.yaml"
@@ -176,8 +170,7 @@ def make_inputs(folder: Path, sizes: set[int]) -> tuple[dict[int, Path], Path]:
         generator = [sys.executable, str(BENCH / "generate_customers.py"), str(path), "--rows", str(size)]
         subprocess.run(generator, check=True, stderr=subprocess.DEVNULL)
     schema = folder / "schema.json"
-    with open_emulator(Settings(runs_dir=str(folder / "runs")), seed=seed_for(read_mapping(MAPPING))) as store:
-        save_schema(store.schema, schema)
+    subprocess.run([sys.executable, str(BENCH / "stages.py"), "schema", "", str(schema)], check=True)
     return files, schema
 
 

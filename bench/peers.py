@@ -195,12 +195,14 @@ def by_dlt(source: str) -> Callable[[], object]:
     def work() -> int:
         size = 0
 
-        @dlt.destination(batch_size=BODY_ROWS, loader_file_format="typed-jsonl", naming_convention="direct")
-        def nowhere(items: list[dict[str, Any]], table: dict[str, Any]) -> None:
+        def take(items: list[dict[str, Any]], table: dict[str, Any]) -> None:
             nonlocal size
             del table
             size += len(json.dumps({"profiles": [item["profile"] for item in items]}, ensure_ascii=False).encode())
 
+        nowhere = dlt.destination(
+            take, name="nowhere", batch_size=BODY_ROWS, loader_file_format="typed-jsonl", naming_convention="direct"
+        )
         with tempfile.TemporaryDirectory() as folder:
             pipeline = dlt.pipeline("bench", pipelines_dir=folder, destination=nowhere)
             profiles = ({"profile": profile} for profile in good_profiles(rows_of(source)))

@@ -1,5 +1,7 @@
 """Run one stage once in this process and print its seconds as JSON: `python bench/stages.py STAGE SOURCE SCHEMA`.
 
+`schema` in place of a stage writes the file SCHEMA: a store that has what the mapping needs.
+
 `measure.py` starts one fresh process for each figure. Imports, the mapping, the store's schema and the source's header
 are read before the clock starts; what a stage needs of earlier stages is made before it starts too.
 """
@@ -20,16 +22,19 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from importer.core.mapping_seed import seed_for
 from importer.core.phones import normalise_phones
 from importer.pipeline.prepare import Sinks, prepare
 from importer.reports.issue_files import IssueSink
 from importer.settings import Settings
 from importer.state.run_folder import RunFolder
-from importer.wiring.opening import opened
+from importer.wiring.looking import save_schema
+from importer.wiring.opening import opened, read_mapping
 from importer.wiring.reopening import load_run
 from importer.wiring.requests import RunRequest
 from importer.wiring.runs import plan, validate
 from importer.wiring.send_order import payloads_of
+from importer.wiring.targets import open_emulator
 
 MAPPING = Path(__file__).parent.parent / "mappings" / "bench-customers.yaml"
 BODY_ROWS = 1000
@@ -145,9 +150,21 @@ COUNTED = ("send", "phones", "national")
 """Stages whose speed is asked for in units a second."""
 
 
+def save_needed_schema(path: Path) -> None:
+    """Write the schema of an emulator's store, for runs without one."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_emulator(Settings(runs_dir=f"{folder}/runs"), seed=seed_for(read_mapping(MAPPING))) as store,
+    ):
+        save_schema(store.schema, path)
+
+
 def main() -> None:
     """Prepare the stage, time it, print what it took and how much it worked on."""
     stage, source, schema = sys.argv[1:]
+    if stage == "schema":
+        save_needed_schema(Path(schema))
+        return
     pa.array(["x"])
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(runs_dir=folder)

@@ -16,7 +16,7 @@ _BRAKES = ("empty", "rows", "rejected", "changes", "removals", "operations")
 
 @click.group("sync")
 def sync_command() -> None:
-    """Keep a store in step with a file or a query: only what changed is sent, and what is gone goes."""
+    """Keep a store in step with a file or a query: what changed is sent, what is gone goes."""
 
 
 @sync_command.command("run")

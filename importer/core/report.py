@@ -171,7 +171,10 @@ class MergeGroups(_Model):
     Attributes:
         groups: Number of groups.
         rows: Rows in them.
+        single: Groups of one row, which would merge profiles of the store; the others merge rows.
         held: Groups held back.
+        held_rows: Rows held with them; what else is held has no group, and nothing releases it.
+        decided: Held groups that somebody decided to hold, now or in an earlier run: only their own number releases them.
         allowed: Groups allowed or released.
         chains: Groups in which no one value is in all of their keys (without key columns: rows).
         hubs: Groups in which one value is in three rows or more.
@@ -182,7 +185,10 @@ class MergeGroups(_Model):
 
     groups: Count = 0
     rows: Count = 0
+    single: Count = 0
     held: Count = 0
+    held_rows: Count = 0
+    decided: Count = 0
     allowed: Count = 0
     chains: Count = 0
     hubs: Count = 0

@@ -53,10 +53,10 @@ def _of_sync(report: Report) -> tuple[str, ...]:
     code = _commonest_error(report)
     explain = f"; see `memory-importer explain {code}`" if code is not None else ""
     again = sum(rows[state.value] for state in (FinalState.UNATTRIBUTED, FinalState.UNKNOWN, FinalState.FAILED))
-    groups = report.merge_groups.held
+    held = _release(report, rows[FinalState.HELD.value])
     steps = (
         (rows[FinalState.REJECTED.value], f"mend the rows of rejected.csv in the source{explain}"),
-        (groups, f"held: {_command(report, 'resume', '--release', 'all')} (groups.parquet); later runs know of it"),
+        (rows[FinalState.HELD.value], f"{held}; later runs know of a release"),
         (again, f"the next run of the sync sends {_rows(again)} again, at their newest value (outcomes.parquet)"),
         (
             rows[FinalState.NOT_SENT.value] if report.exit_code != ExitCode.GUARD else 0,
@@ -106,12 +106,29 @@ def _refused(report: Report, failed: int) -> str | None:
 
 
 def _release(report: Report, held: int) -> str | None:
+    """Say how held rows may go: groups nobody decided about at once, others by their number, the rest not at all."""
     if not held:
         return None
+    groups = report.merge_groups
+    steps = []
+    if groups.held > groups.decided:
+        steps.append(_release_groups(report))
+    if groups.decided:
+        by_number = f"; {_command(report, 'resume', '--release', 'GROUP')} lets one go all the same"
+        kept = f"{_groups(groups.decided)} held by a decision (groups.parquet)"
+        steps.append(f"{kept}{by_number if report.command != 'validate' else ''}")
+    if held > groups.held_rows:
+        alone = "held for no merge, and released by nothing: mend the source (outcomes.parquet says why)"
+        steps.append(f"{_rows(held - groups.held_rows)} {alone}")
+    return "; ".join(steps)
+
+
+def _release_groups(report: Report) -> str:
     if report.command in _SENDS_NOTHING:
-        allowed = "--allow-merges N lets them go; see `memory-importer explain merge-group`"
-        return f"held rows would become one profile (groups.parquet); {allowed}"
-    return f"held: {_command(report, 'resume', '--release', 'all')} (groups.parquet)"
+        allowed = "--allow-merges N, given now, lets them go; see `memory-importer explain merge-group`"
+        return f"held rows would merge profiles (groups.parquet); {allowed}"
+    every = _command(report, "resume", "--release", "all")
+    return f"held: {every} (groups.parquet); --release 3,7 or --release FILE for chosen groups"
 
 
 def _resume(report: Report, left: int) -> str | None:
@@ -171,3 +188,7 @@ def _command(report: Report, verb: str, *options: str) -> str:
 
 def _rows(count: int) -> str:
     return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _groups(count: int) -> str:
+    return f"{count:,} group{'' if count == 1 else 's'}"

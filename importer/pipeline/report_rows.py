@@ -18,17 +18,21 @@ def merge_groups(index: pl.DataFrame, groups: pl.DataFrame, reading: str) -> Mer
 
     Args:
         index: What was decided about the valid rows.
-        groups: One row a group: ``group``, ``kind``, ``decision``, ``chain``, ``hub``, ``profiles``.
+        groups: One row a group: ``group``, ``kind``, ``decision``, ``decided_by``, ``chain``, ``hub``, ``profiles``.
         reading: How the service is taken to treat a row that matches several profiles.
     """
     merges = groups.filter(pl.col("kind") == "merge")
     sizes = index.filter(pl.col("group").is_in(merges["group"].implode()))["group"].value_counts()["count"]
-    held = merges.filter(pl.col("decision") == "held").height
+    held = merges.filter(pl.col("decision") == "held")
+    held_rows = index.filter((pl.col("state") == "held") & pl.col("group").is_in(held["group"].implode())).height
     return MergeGroups(
         groups=merges.height,
         rows=sizes.sum(),
-        held=held,
-        allowed=merges.height - held,
+        single=(sizes == 1).sum(),
+        held=held.height,
+        held_rows=held_rows,
+        decided=held["decided_by"].is_not_null().sum(),
+        allowed=merges.height - held.height,
         chains=merges["chain"].sum(),
         hubs=merges["hub"].sum(),
         largest=tuple(sizes.sort(descending=True).head(_LARGEST)),

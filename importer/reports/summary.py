@@ -220,7 +220,7 @@ def _dangers(report: Report) -> list[Line]:
         if groups.largest:
             shape.append(f"largest {', '.join(f'{size:,}' for size in groups.largest[:_MOST_LISTED])}")
         told = f" ({', '.join(shape)})" if shape else ""
-        text = f"{groups_text(groups.groups, groups.rows)}: {fate}{told}"
+        text = f"{groups_text(groups)}: {fate}{told}"
         lines.append(Line("merges", text, "yellow" if groups.allowed else ""))
     changed = [
         f"{sum(counts.values()):,} {what} ({_named(counts)})"

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from importer.core.replan import DROPPED_NOTE
-from importer.core.report import FinalState, Report
+from importer.core.report import FinalState, MergeGroups, Report
 from importer.core.report_hints import STOPS_NOTE
 from importer.core.sensitive import SENSITIVE_NOTE
 
@@ -41,11 +41,19 @@ def alarms_of(report: Report) -> tuple[str, ...]:
     return tuple(note for note in report.notes if note.startswith(_ALARMS))
 
 
-def groups_text(groups: int, rows: int) -> str:
+def groups_text(groups: MergeGroups) -> str:
     """Say what merge groups come to: ``1 group of 3 rows would become one profile``."""
-    if groups == 1:
-        return f"1 group of {counted(rows, 'row')} would become one profile"
-    return f"{counted(groups, 'group')} of {counted(rows, 'row')} in all would become one profile each"
+    among, rows = groups.groups - groups.single, groups.rows - groups.single
+    parts = []
+    if among == 1:
+        parts.append(f"1 group of {counted(rows, 'row')} would become one profile")
+    elif among or not groups.single:
+        parts.append(f"{counted(among, 'group')} of {counted(rows, 'row')} in all would become one profile each")
+    if groups.single:
+        parts.append(
+            f"{counted(groups.single, 'row')} would{' each' if groups.single > 1 else ''} merge stored profiles"
+        )
+    return ", ".join(parts)
 
 
 def share_text(count: int, total: int) -> str:

@@ -17,10 +17,9 @@ from importer.core.report import ErrorReport, ExitCode, highest_exit_code
 from importer.core.schema import StoreSchema
 from importer.core.sync_counts import Removals
 from importer.core.sync_file import RemovalPolicy, SyncFile
-from importer.core.sync_removals import (
+from importer.core.sync_gone import (
+    GONE_COLUMNS,
     Elsewhere,
-    Removal,
-    candidates_of,
     gone_keys,
     identifier_marks,
     known_fates,
@@ -28,8 +27,8 @@ from importer.core.sync_removals import (
     readable_keys,
     remaining_marks,
     removal_cost,
-    removals_of,
 )
+from importer.core.sync_removals import Removal, candidates_of, removals_of
 from importer.core.union_find import Hashes
 from importer.errors import ImporterError
 from importer.pipeline.paced_reads import Pace
@@ -48,7 +47,6 @@ from importer.wiring.run import Run
 from importer.wiring.targets import OpenTarget
 
 _IDLE_S: Final = 60.0
-_GONE_COLUMNS: Final = ("key", "identifiers", "traits", "profile_id", "due", "delivered_at", "held", "held_at")
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class PlannedRemovals:
     """What a run of a mirror would remove.
 
     Attributes:
-        fates: `importer.core.sync_removals.known_fates` of the keys that are gone.
+        fates: `importer.core.sync_gone.known_fates` of the keys that are gone.
         elsewhere: Identifiers of all who remain.
         sets: Sets of traits by number, as the snapshot has them.
         id_types: The order in which identifiers are looked up.
@@ -107,7 +105,7 @@ def plan_removals(run: Run, inputs: Opened, snapshot: SnapshotFile, sync: SyncFi
     """
     keys, unreadable = _keys_read(run, inputs.plan.null_tokens)
     off = _off(run, sync, keys, unreadable)
-    gone = gone_keys(snapshot.pieces(_GONE_COLUMNS), keys)
+    gone = gone_keys(snapshot.pieces(GONE_COLUMNS), keys)
     if off is not None:
         fates = gone.with_columns(removal=pl.lit(None, dtype=pl.String), is_settled=pl.lit(value=False))
         return PlannedRemovals(fates, Elsewhere(), (), (), off)
@@ -203,7 +201,8 @@ class Removing:
         if store.emulator is not None and asked:
             with suppress(TimeoutError):  # what is not applied by then is looked at again by the next run
                 store.emulator.wait_idle(_IDLE_S)
-        hooks.progress.stage("remove", asked)
+        if asked:
+            hooks.progress.stage("remove", asked)
         certain = planned.fates.filter(pl.col("removal").is_in([Removal.GONE.value, Removal.SHARED.value]))
         with RemovalLog(run.folder.path) as log:
             log.write((line, Removal(said), None) for line, said in certain.select("line", "removal").iter_rows())

@@ -11,10 +11,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from importer.core.cost import Cost
 from importer.core.manifest import Stage, Target
 from importer.core.report import ExitCode, FinalState, Report
-from importer.core.sync_brakes import Extent, Tripped, tripped
+from importer.core.sync_brakes import Tripped
 from importer.core.sync_counts import SyncCounts
 from importer.core.sync_file import Mode, SyncFile
 from importer.core.sync_state import PendingRun, SyncRun, SyncState
@@ -29,8 +28,9 @@ from importer.wiring.opening import Opened, opened
 from importer.wiring.requests import Hooks, SendOptions
 from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.run import Run
-from importer.wiring.runs import cost_now, planned_report, planned_run, rejected_rows
+from importer.wiring.runs import planned_report, planned_run
 from importer.wiring.sending import send
+from importer.wiring.sync_braking import brakes_error, brakes_on
 from importer.wiring.sync_commit import commit, drop_packages
 from importer.wiring.sync_known import Known
 from importer.wiring.sync_opening import Planned, SyncRequest, plan_reading, read_sync_file, settings_for
@@ -126,13 +126,13 @@ class _Session:
         known = Known(inputs, now.snapshot, counts, refused_runs=self.sync.refused_runs)
         run = planned_run(now.plan.request, self.hooks, replace(inputs, earlier=known), COMMAND)
         removals = self._removals(now, inputs, run)
-        held = self._brakes(now, run, counts, removals)
+        held = brakes_on(run, now.plan, now.state, removals, self.request.override)
         if self.request.dry_run:
             return self._dry_report(run, held, removals)
         after = Removing(removals, self.options) if removals is not None else None
         occasion = Occasion(COMMAND, now.started_at, fresh=True, after=after)
         if held:
-            report = refusal_report(run, self.hooks, occasion, _brakes_error(held))
+            report = refusal_report(run, self.hooks, occasion, brakes_error(held))
             drop_packages(self.folder, keep=_kept(self.folder))
             return self._told(report)
         if inputs.store is None:
@@ -165,30 +165,6 @@ class _Session:
             update={"removals": planned.counts(), "notes": (*notes, *run.manifest.notes)}
         )
         return planned
-
-    def _brakes(self, now: _Now, run: Run, counts: SyncCounts, removals: PlannedRemovals | None) -> tuple[Tripped, ...]:
-        """Return the brakes that hold the run, and record them with it."""
-        found = run.manifest.sync or counts
-        rejected, judged = rejected_rows(run)
-        cost = cost_now(run) + (removals.cost if removals is not None else Cost())
-        extent = Extent(
-            rows_read=run.manifest.counts.rows_read,
-            rows_before=now.state.rows_whole if now.plan.whole else None,
-            judged=judged,
-            rejected=rejected,
-            keys_before=found.keys_before,
-            changed=found.changed,
-            removals=removals.newly if removals is not None else 0,
-            operations=cost.billable_at_most,
-        )
-        brakes = self.sync.brakes_of()
-        if not now.plan.whole:
-            brakes = replace(brakes, allow_empty=True)  # no row changed, and that is well
-        held = tripped(extent, brakes, self.request.override)
-        found = found.model_copy(update={"brakes": tuple(one.brake.value for one in held)})
-        run.manifest = run.manifest.model_copy(update={"sync": found})
-        run.folder.write_manifest(run.manifest)
-        return held
 
     def _dry_report(self, run: Run, held: tuple[Tripped, ...], removals: PlannedRemovals | None) -> Report:
         notes = tuple(f"it would stop with exit code 6: {one.cause} (--override {one.brake})" for one in held)
@@ -293,14 +269,6 @@ def _check_store(state: SyncState, target: Target, folder: SyncFolder) -> None:
         f"the sync delivered to store {state.target.store_id} on {state.target.host} so far, and this is"
         f" {target.store_id} on {target.host}; nothing was sent",
         hint=f"name the former store; or forget what was delivered with `sync reset {folder.file}`",
-    )
-
-
-def _brakes_error(held: tuple[Tripped, ...]) -> GuardError:
-    options = " ".join(f"--override {one.brake}" for one in held)
-    return GuardError(
-        f"{'; '.join(one.cause for one in held)}; nothing was sent",
-        hint=f"look at the source; if it is right, run once with {options}",
     )
 
 

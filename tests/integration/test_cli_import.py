@@ -198,6 +198,7 @@ def test_held_groups_go_when_they_are_released(tmp_path: Path, imported: Importe
     groups = pl.read_parquet(run / "groups.parquet").filter(pl.col("kind") == "merge")
     assert groups["row_number"].to_list() == [row for row, state in states(run).items() if state == "held"]
     counts = {"groups": 1, "rows": 3, "held": 1, "allowed": 0, "chains": 1, "hubs": 0, "largest": [3], "profiles": 1}
+    counts |= {"single": 0, "held_rows": 3, "decided": 0}
     assert report["merge_groups"] == counts | {"reading": "merge"}
     assert set(report["routes"]) == {"bulk", "bulk+patch"}
     before = shell.profiles()
@@ -207,7 +208,12 @@ def test_held_groups_go_when_they_are_released(tmp_path: Path, imported: Importe
     wrong = shell.run("resume", "last", "--release", "99999", "--json")
     assert (wrong.code, "no held group" in wrong.report["error"]["message"]) == (2, True)
     released = shell.run("resume", "last", "--release", group, "--json")
-    assert released.report["merge_groups"] == counts | {"held": 0, "allowed": 1, "reading": "merge"}
+    assert released.report["merge_groups"] == counts | {
+        "held": 0,
+        "held_rows": 0,
+        "allowed": 1,
+        "reading": "merge",
+    }
     assert counted(released.report) == {"rejected": 25, "skipped": 3, "combined": 2, "processed": 486}
     assert len(shell.profiles()) == len(before) + 1, "three rows became one profile, as foretold"
 

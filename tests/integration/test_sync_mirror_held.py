@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from importer.core.report import Report
-from importer.core.sync_removals import Candidate, Elsewhere, Removal
+from importer.core.sync_gone import Elsewhere
+from importer.core.sync_removals import Candidate, Removal
 from importer.memory_api.client import MemoryClient
 from importer.pipeline.remove_profiles import RemovingPorts, remove_profiles
 from importer.wiring.clock import CLOCK

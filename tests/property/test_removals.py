@@ -10,23 +10,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.core.snapshot import SNAPSHOT_SCHEMA
-from importer.core.sync_removals import (
+from importer.core.sync_gone import (
     APPLIED_AFTER,
-    DONE,
-    HELD,
     LOOK_AGAIN_AFTER,
-    REMOVALS_SCHEMA,
-    Candidate,
     Elsewhere,
-    Profile,
-    Removal,
-    after_removals,
-    candidates_of,
     gone_keys,
     identifier_marks,
     known_fates,
     newly_gone,
     remaining_marks,
+)
+from importer.core.sync_removals import (
+    DONE,
+    HELD,
+    REMOVALS_SCHEMA,
+    Candidate,
+    Profile,
+    Removal,
+    after_removals,
+    candidates_of,
     removals_of,
 )
 from tests.support.removing import FakeProfiles, removed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from importer.core.delivery import BatchEntry
-from importer.core.engine_messages import CreateImport, Lookup, Patch, Request, SendBulk, Upload
+from importer.core.engine_messages import AddIdentifier, CreateImport, Lookup, Patch, Request, SendBulk, Upload
 from importer.core.lifecycle import CODE_LOOKUP_UNANSWERED, FINAL, BatchState
 from importer.core.route import Route
 from tests.simulation.http import Asked
@@ -72,9 +72,11 @@ class Checks:
             case Upload(batch_id=batch_id):
                 entry = self._durable(batch_id, BatchState.UPLOADING)
                 must(entry.trace.import_id == request.import_id, "ledger", "an upload to an import not on record")
+            case Lookup(position=position) if self.scenario.adding[position]:
+                self._open(position, BatchState.PATCHING)
             case Lookup(position=position):
                 self._its_turn(self._open(position, BatchState.OPENED))
-            case Patch(position=position):
+            case Patch(position=position) | AddIdentifier(position=position):
                 self._open(position, BatchState.PATCHING)
 
     def _durable(self, batch_id: int, state: BatchState) -> BatchEntry:
@@ -113,6 +115,10 @@ class Checks:
         """Check one accepted write."""
         position = self.scenario.position_of.get(write.row, -1)
         must(position >= 0, "I2", f"row {write.row} was sent and is not in the send order")
+        if write.added:
+            must(write.added <= self.scenario.adding[position], "I2", f"row {write.row} has no such further identifier")
+            self.identities.joined(write.added | self.scenario.own[position])
+            return
         if write.profile_id is not None:
             must(set(write.removed) == self.scenario.removing[position], "I6", f"wrong removals for row {write.row}")
             return

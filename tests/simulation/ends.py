@@ -14,7 +14,7 @@ from importer.pipeline.outcomes import outcome_frames
 from importer.state.ledger import SqliteLedger
 from importer.wiring.finishing import delivered_by
 from tests.simulation.papers import SECRETS, check_papers, check_text
-from tests.simulation.profiles import Identities, Profiles, identifiers_of
+from tests.simulation.profiles import Identifier, Identities, Profiles, identifiers_of
 from tests.simulation.trace import must
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def _check_truth(world: World, position: int, state: str, code: str | None) -> N
         must(state == "unknown", "I1", f"row {row} is {state}")
         if code == "removal-not-made":
             must(was_received and scenario.removing[position], "I2", f"row {row} has no removal to miss")
+        if code == "identifier-not-added":
+            must(was_received and scenario.adding[position], "I2", f"row {row} has no further identifier to miss")
 
 
 def _check_in_flight(world: World, books: Books, executor: VirtualExecutor, reason: str) -> None:
@@ -132,6 +134,7 @@ def check_end(world: World) -> None:
     world.trace.met.update(f"row {state} {code or ''}" for state, code in frame.select("state", "code").iter_rows())
     _check_rows(world, frame)
     check_papers(world, delivered)
+    _check_additions(world, outcomes)
     if world.fate.service.in_order:
         _check_store(world)
         _check_removals(world, outcomes)
@@ -175,6 +178,7 @@ def _check_store(world: World) -> None:
             continue
         for profile in wanted.of(identifiers_of(values[write.row])):
             wanted.remove(profile.profile_id, write.removed)
+            wanted.add(profile.profile_id, write.added)
     for row, known in values.items():
         identifiers = identifiers_of(known)
         if {world.checks.identities.root(identifier) for identifier in identifiers} & lost:
@@ -184,6 +188,24 @@ def _check_store(world: World) -> None:
             for found in (world.api.store.profiles.of(identifiers), wanted.of(identifiers))
         )
         must(shown == meant, "I5", f"the profile of row {row} is {shown}, not {meant}")
+
+
+def _check_additions(world: World, outcomes: Outcomes) -> None:
+    """A row that is said to be there has all its further identifiers, on the profile of its own."""
+    scenario = world.fate.scenario
+    added: dict[int, set[Identifier]] = {}
+    for write in world.api.store.writes:
+        added.setdefault(write.row, set()).update(write.added)
+    dropped = {write.row for write in world.api.store.writes if write.is_dropped}
+    for position, further in scenario.adding.items():
+        row = scenario.row_of[position]
+        if not further or outcomes[position][0] not in TAKEN:
+            continue
+        must(
+            further <= added[row], "I2", f"row {row} is {outcomes[position][0]}, and a further identifier was not added"
+        )
+        holders = world.api.store.profiles.of(scenario.own[position] | further)
+        must(row in dropped or len(holders) == 1, "I2", f"the identifiers of row {row} are on {len(holders)} profiles")
 
 
 def _check_removals(world: World, outcomes: Outcomes) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from importer.core.delivery import BatchEntry, Changes, EngineOptions, FailureKind, RowResult
-from importer.core.engine_messages import Event, Lookup, Patch, Refused, Request, SendBulk, WorkerFailed
+from importer.core.engine_messages import AddIdentifier, Event, Lookup, Patch, Refused, Request, SendBulk, WorkerFailed
 from importer.core.lifecycle import BatchState
 from importer.errors import DiskError, StateError
 from importer.pipeline.carrier import Carrier
@@ -242,7 +242,7 @@ class VirtualExecutor:
         self.world.checks.submitting(request)
         clock, network = self.machine.clock, self.world.network
         sent = network.sent
-        network.begin(request.position if isinstance(request, Lookup | Patch) else -1)
+        network.begin(request.position if isinstance(request, Lookup | Patch | AddIdentifier) else -1)
         self.machine.trace.note("request", request)
         event = self.carrier.carry_out(request)
         if not self.machine.is_alive:

@@ -57,7 +57,8 @@ class Write:
         row: Source row it came from.
         values: Values by ``Group.trait``; of a patch none.
         removed: Traits it removes.
-        profile_id: Of a patch.
+        profile_id: Of a patch, and of further identifiers.
+        added: Further identifiers of that profile.
         number: In order of acceptance.
         due_s: When it is applied.
         applied_s: When it was; None while it was not.
@@ -68,6 +69,7 @@ class Write:
     values: Mapping[str, Value]
     removed: tuple[str, ...] = ()
     profile_id: str | None = None
+    added: frozenset[Identifier] = frozenset()
     number: int = 0
     due_s: float = 0.0
     applied_s: float | None = None
@@ -108,7 +110,17 @@ class Profiles:
 
     def put(self, write: Write) -> None:
         """Give a profile its values."""
-        identifiers = identifiers_of(write.values)
+        kept = self._joined(identifiers_of(write.values))
+        kept.traits |= {ref: (value, write.number) for ref, value in write.values.items()}
+        self.remove(kept.profile_id, write.removed)
+
+    def add(self, profile_id: str, identifiers: Iterable[Identifier]) -> None:
+        """Give a profile further identifiers; one that another profile holds merges the two."""
+        self._joined(self._by_id[self.canonical(profile_id)].identifiers.union(identifiers))
+
+    def _joined(self, identifiers: Iterable[Identifier]) -> Profile:
+        """Return the one profile that holds all of these by now."""
+        identifiers = frozenset(identifiers)
         found = sorted({self._owner[identifier] for identifier in identifiers if identifier in self._owner})
         if not found:
             found = [f"mem_profile_{len(self._by_id) + len(self._moved):026d}"]
@@ -121,10 +133,9 @@ class Profiles:
                 if ref not in kept.traits or kept.traits[ref][1] < entry[1]:
                     kept.traits[ref] = entry
             kept.identifiers |= gone.identifiers
-        kept.traits |= {ref: (value, write.number) for ref, value in write.values.items()}
-        self.remove(kept.profile_id, write.removed)
         kept.identifiers |= identifiers
         self._owner |= dict.fromkeys(kept.identifiers, kept.profile_id)
+        return kept
 
     def remove(self, profile_id: str, removed: Iterable[str]) -> None:
         """Take traits away."""
@@ -178,7 +189,7 @@ class Store:
     def _identity(self, write: Write) -> frozenset[Identifier]:
         if write.profile_id is None:
             return identifiers_of(write.values)
-        return frozenset(self.profiles._by_id[self.profiles.canonical(write.profile_id)].identifiers)
+        return write.added.union(self.profiles._by_id[self.profiles.canonical(write.profile_id)].identifiers)
 
     @property
     def kept(self) -> set[int]:
@@ -199,3 +210,4 @@ class Store:
                 self.profiles.put(write)
             else:
                 self.profiles.remove(write.profile_id, write.removed)
+                self.profiles.add(write.profile_id, write.added)

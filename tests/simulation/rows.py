@@ -19,8 +19,10 @@ CANARY: Final = "cnry"
 PHONE_CANARY: Final = "1317958"
 """In every phone number."""
 
-COLUMNS: Final = ("id", "email", "phone", "ref", "points", "tier", "city")
+COLUMNS: Final = ("id", "email", "phone", "ref", "points", "tier", "city", "second", "third")
 CHUNK_ROWS: Final = 16
+FURTHER: Final = ("second", "third")
+"""Columns of further phone numbers; only one of the variants maps them."""
 
 Cells = Mapping[str, str | None]
 
@@ -32,6 +34,7 @@ class Variant:
     keyed: bool
     on_duplicate_key: str
     phone: str
+    further: bool = False
 
     def mapping(self) -> dict[str, Any]:
         """Return the mapping file."""
@@ -43,8 +46,9 @@ class Variant:
                 "phone": "Contact.phone",
                 "ref": "Account.ref",
                 "points": {"to": "Account.points", "type": "number"},
-                "tier": {"to": "Account.tier", "on_missing": "remove"},
+                "tier": {"to": "Account.tier", "on_missing": "keep" if self.further else "remove"},
                 "city": {"to": "Account.city", "on_missing": "keep"},
+                **({name: {"also": "Contact.phone"} for name in FURTHER} if self.further else {}),
             },
             "identity": {"on_duplicate_key": self.on_duplicate_key, "on_shared": {"phone": self.phone}},
         }
@@ -55,6 +59,7 @@ VARIANTS: Final = (
     Variant(keyed=True, on_duplicate_key="all", phone="hold"),
     Variant(keyed=True, on_duplicate_key="reject", phone="drop-value"),
     Variant(keyed=False, on_duplicate_key="last", phone="allow"),
+    Variant(keyed=True, on_duplicate_key="last", phone="allow", further=True),
 )
 REMOVABLE: Final = frozenset({"Account.tier"})
 
@@ -120,6 +125,17 @@ def _row(rng: random.Random, number: int, width: int, *, uniform: bool) -> Cells
         "city": CANARY + "ville" * rng.randrange(1, 12)
         if uniform or rng.random() < 0.8
         else rng.choice([None, 'ñ, "x"']),
+        **_further(random.Random(f"further {number} {width}"), width),
+    }
+
+
+def _further(rng: random.Random, width: int) -> Cells:
+    """Draw further numbers, some of them somebody's first; by dice of their own, so that all else stays as it was."""
+    shares = (0.4, 0.2)
+    numbers = [f"+{PHONE_CANARY}{rng.randrange(rng.choice([width, 9999])):04d}" for _ in FURTHER]
+    return {
+        name: number if rng.random() < share else None
+        for name, number, share in zip(FURTHER, numbers, shares, strict=True)
     }
 
 

@@ -28,6 +28,7 @@ from importer.state.run_folder import RunFolder
 from importer.wiring.run import Run
 from tests.simulation.kept import Kept, KeptPayloads
 from tests.simulation.packaging import STORE_ID, Request, package
+from tests.simulation.profiles import ID_TYPES, Identifier, identifiers_of
 from tests.simulation.rows import REMOVABLE, VARIANTS, Rows, SimulatedSource, make_rows
 
 SEEDS_A_SCENARIO: Final = 20
@@ -95,10 +96,30 @@ class Scenario:
     def removing(self) -> Mapping[int, frozenset[str]]:
         """Traits each position removes, by the flags of its own payload."""
         frame = self.run.package.take(self.order["slot"].to_numpy())
-        flags = {ref: frame[removal_column(ref)].to_list() for ref in REMOVABLE}
+        flags = {ref: frame[removal_column(ref)].to_list() for ref in REMOVABLE if removal_column(ref) in frame.columns}
         return {
             position: frozenset(ref for ref, removed in flags.items() if removed[position])
             for position in range(self.order.height)
+        }
+
+    @cached_property
+    def adding(self) -> Mapping[int, frozenset[Identifier]]:
+        """Further identifiers of each position, by its own payload."""
+        refs = [f"Contact.phone+{number}" for number in (2, 3)]
+        frame = self.run.package.take(self.order["slot"].to_numpy())
+        values = [frame[ref].to_list() if ref in frame.columns else [None] * self.order.height for ref in refs]
+        return {
+            position: frozenset(("phone", value) for value in found if value is not None)
+            for position, found in enumerate(zip(*values, strict=True))
+        }
+
+    @cached_property
+    def own(self) -> Mapping[int, frozenset[Identifier]]:
+        """Identifiers that the body of each position carries, by its own payload."""
+        frame = self.run.package.take(self.order["slot"].to_numpy()).select(list(ID_TYPES))
+        return {
+            position: identifiers_of({ref: value for ref, value in row.items() if value is not None})
+            for position, row in enumerate(frame.iter_rows(named=True))
         }
 
     @cached_property

@@ -34,8 +34,8 @@ class Api:
 
     Attributes:
         nature: What it is like.
-        row_of: Source row of each position, for patches.
-        unpatched: Source rows a patch of which was refused.
+        row_of: Source row of each position, for patches and further identifiers.
+        unpatched: Source rows of which such a request was refused.
     """
 
     nature: Nature
@@ -73,6 +73,8 @@ class Api:
                 return Reply(201, self.imports.create(orjson.loads(asked.body)))
             case "GET", "Imports":
                 return Reply(200, self.imports.listed(asked.query.get("pageToken")))
+            case "POST", _ if path.endswith("/Identifiers"):
+                return self._add(path.removesuffix("/Identifiers"), asked.body, asked.position)
             case "GET", _:
                 return self.imports.seen(path.removeprefix("Imports/"))
             case "PATCH", _:
@@ -107,10 +109,8 @@ class Api:
         return Reply(200, {"normalizedValue": asked["value"], "profiles": [found] if found else []})
 
     def _patch(self, profile_id: str, body: bytes, position: int) -> Reply:
-        canonical = self.store.profiles.canonical(profile_id)
-        if canonical != profile_id:
-            location = f"{STORE_PATH}/Profiles/{canonical}"
-            return Reply(308, b"", {"location": location, "canonical-profile-id": canonical})
+        if (moved := self._moved(profile_id)) is not None:
+            return moved
         row = self.row_of[position]
         removed = flat(orjson.loads(body))
         must(removed and set(removed.values()) == {None}, "I6", "a patch holds more than removals")
@@ -121,6 +121,26 @@ class Api:
             return refusal(*self.rng.choice([(404, 520009), (403, 520008), (400, 520046)]), self.rng)
         self.store.accept(self.clock.now_s, Write(row, {}, tuple(removed), profile_id))
         return Reply(202, {"message": "accepted"})
+
+    def _add(self, profile_id: str, body: bytes, position: int) -> Reply:
+        if (moved := self._moved(profile_id, "/Identifiers")) is not None:
+            return moved
+        row = self.row_of[position]
+        asked = orjson.loads(body)
+        must(row in self.received, "order", f"row {row} was added to before its values were accepted")
+        if self.rng.random() < self.nature.unpatchable:
+            self.unpatched.add(row)
+            return refusal(*self.rng.choice([(404, 520009), (403, 520008), (400, 520046)]), self.rng)
+        added = frozenset({(str(asked["idType"]), str(asked["value"]))})
+        self.store.accept(self.clock.now_s, Write(row, {}, (), profile_id, added))
+        return Reply(202, {"message": "accepted"})
+
+    def _moved(self, profile_id: str, below: str = "") -> Reply | None:
+        canonical = self.store.profiles.canonical(profile_id)
+        if canonical == profile_id:
+            return None
+        location = f"{STORE_PATH}/Profiles/{canonical}{below}"
+        return Reply(308, b"", {"location": location, "canonical-profile-id": canonical})
 
 
 def flat(profile: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import jsonschema_rs
 import pytest
@@ -15,6 +16,7 @@ from importer.core.report import (
     ErrorReport,
     ExitCode,
     FinalState,
+    MergeGroups,
     Report,
     RouteReport,
     SourceReport,
@@ -157,17 +159,50 @@ def test_next_steps_of_an_import() -> None:
             outcomes={"rejected": 1, "failed": 1, "held": 2, "not_sent": 3, "unattributed": 1, "unknown": 1},
             issues={"invalid-email": 1, "too-long": 4, "unlikely-phone": 9},
             files=("rejected.csv",),
+            merge_groups=MergeGroups(groups=1, rows=2, held=1, held_rows=2),
         )
     )
     assert steps == (
         "mend rejected.csv and import it again; see `memory-importer explain too-long`",
         "the service refused 1 row (outcomes.parquet); see `memory-importer explain refused-by-service`; "
         "`memory-importer retry run-1` sends them again once the cause is mended",
-        "held: `memory-importer resume run-1 --release all` (groups.parquet)",
+        "held: `memory-importer resume run-1 --release all` (groups.parquet); "
+        "--release 3,7 or --release FILE for chosen groups",
         "`memory-importer resume run-1` sends the rest",
         "what became of 2 rows is not known: `memory-importer resume run-1 --settle lookup` reads them back, "
         "`memory-importer retry run-1` sends them again",
     )
+
+
+EARLIER: Final = "2 groups held by a decision (groups.parquet)"
+TAKE_BACK: Final = "; `memory-importer resume run-1 --release GROUP` lets one go all the same"
+ALONE: Final = "3 rows held for no merge, and released by nothing: mend the source (outcomes.parquet says why)"
+
+
+@pytest.mark.parametrize(
+    ("command", "groups", "step"),
+    [
+        ("import", MergeGroups(groups=2, rows=3, held=2, held_rows=3, decided=2), EARLIER + TAKE_BACK),
+        ("plan", MergeGroups(groups=2, rows=3, held=2, held_rows=3, decided=2), EARLIER + TAKE_BACK),
+        ("validate", MergeGroups(groups=2, rows=3, held=2, held_rows=3, decided=2), EARLIER),
+        ("import", MergeGroups(), ALONE),
+        ("validate", MergeGroups(groups=1, rows=2, allowed=1), ALONE),
+    ],
+)
+def test_only_what_lets_held_rows_go_is_suggested(command: str, groups: MergeGroups, step: str) -> None:
+    """Groups that a decision holds go by their number alone, rows that are in no held group not at all."""
+    assert next_steps(make_report(command, outcomes={"held": 3}, merge_groups=groups)) == (step,)
+
+
+def test_what_is_held_for_several_reasons_is_said_apart() -> None:
+    """One step, a part for each way out; where nothing is sent, a limit given now."""
+    groups = MergeGroups(groups=3, rows=6, held=3, held_rows=6, decided=2)
+    for command, first in (("plan", "held rows would merge profiles"), ("import", "held: `memory-importer resume")):
+        (step,) = next_steps(make_report(command, outcomes={"held": 9}, merge_groups=groups))
+        assert step.startswith(first)
+        assert ("--allow-merges" in step) == (command == "plan")
+        assert EARLIER + TAKE_BACK in step
+        assert step.endswith(ALONE)
 
 
 def test_the_code_to_explain_is_one_that_rejected_rows() -> None:

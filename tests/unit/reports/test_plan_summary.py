@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from importer.core.report import Allowance, MergeGroups, Operations, Report, Target
 from importer.reports.summary import MAX_LINES, summary_lines
 
@@ -85,3 +87,26 @@ def test_a_month_in_which_nothing_is_billed_is_left_out() -> None:
     none = Allowance(month="2026-11", free=100)
     assert not [line for line in told(planned(allowance=none)) if line.startswith("month")]
     assert not [line for line in told(planned(allowance=None)) if line.startswith("month")]
+
+
+@pytest.mark.parametrize(
+    ("groups", "text"),
+    [
+        (MergeGroups(groups=1, rows=3, held=1), "1 group of 3 rows would become one profile: 1 held, 0 allowed"),
+        (
+            MergeGroups(groups=98, rows=99, single=97, held=98),
+            "1 group of 2 rows would become one profile, 97 rows would each merge stored profiles: 98 held, 0 allowed",
+        ),
+        (MergeGroups(groups=1, rows=1, single=1, held=1), "1 row would merge stored profiles: 1 held, 0 allowed"),
+        (
+            MergeGroups(groups=3, rows=2003, single=1),
+            "2 groups of 2,002 rows in all would become one profile each, 1 row would merge stored profiles: "
+            "0 held, 0 allowed",
+        ),
+    ],
+)
+def test_rows_that_merge_and_rows_that_would_merge_stored_profiles_are_told_apart(
+    groups: MergeGroups, text: str
+) -> None:
+    """A row alone becomes one profile anyway: what `--lookup` found is that it would make one of several."""
+    assert f"merges: {text}" in told(planned(merge_groups=groups))

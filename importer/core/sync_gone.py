@@ -1,0 +1,168 @@
+"""Who is gone from the source of a mirror, and what can be said of that before the store is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from importer.core.cost import Cost
+from importer.core.identity_values import BoolArray, identifier_hash
+from importer.core.packing import KEY_PREFIX, joined_key
+from importer.core.report import FinalState, Skipped
+from importer.core.snapshot import SNAPSHOT_SCHEMA
+from importer.core.sync_removals import Removal
+from importer.core.union_find import Hashes
+
+GONE_COLUMNS: Final = ("key", "identifiers", "traits", "profile_id", "due", "delivered_at", "held", "held_at")
+"""What of a snapshot a removal wants to know."""
+
+GONE_SCHEMA: Final = pl.Schema({"line": pl.Int64()} | {name: SNAPSHOT_SCHEMA[name] for name in GONE_COLUMNS})
+"""Keys that are gone from the source, by line of the snapshot."""
+
+APPLIED_AFTER: Final = timedelta(hours=1)
+"""What was sent so long ago is applied: if nobody has it now, it is not on its way either."""
+
+LOOK_AGAIN_AFTER: Final = timedelta(hours=24)
+"""So long a profile that is held is not looked at again: each look is a billable read, once a day."""
+
+_SEPARATOR: Final = "\x1f"
+
+
+# --- who is gone -----------------------------------------------------------------------------------------------------
+
+
+def readable_keys(rows: pl.DataFrame, null_tokens: Collection[str]) -> tuple[pl.Series, int]:
+    """Return the keys of rows read, and how many rows have none: of those nobody knows who they are.
+
+    Args:
+        rows: `importer.core.packing.ROWS_SCHEMA` and key columns; a blank line is no row.
+        null_tokens: Texts that are no value.
+    """
+    blank = (pl.col("state") == FinalState.SKIPPED.value) & (pl.col("code") == Skipped.BLANK_LINE.value)
+    rows = rows.filter(~blank.fill_null(value=False))
+    keys = joined_key([rows[name] for name in rows.columns if name.startswith(KEY_PREFIX)], null_tokens)
+    return keys.drop_nulls(), keys.null_count()
+
+
+def gone_keys(pieces: Iterable[pl.DataFrame], present: pl.Series) -> pl.DataFrame:
+    """Return the keys of a snapshot that the source does not have any more, `GONE_SCHEMA`.
+
+    Args:
+        pieces: Of the snapshot, in order.
+        present: Keys that were read.
+    """
+    keys = present.unique().to_frame("key")
+    found = [pl.DataFrame(schema=GONE_SCHEMA)]
+    first = 0
+    for piece in pieces:
+        lines = piece.with_row_index("line", first).join(keys, on="key", how="anti", maintain_order="left")
+        found.append(lines.select(pl.col(name).cast(kind) for name, kind in GONE_SCHEMA.items()))
+        first += piece.height
+    return pl.concat(found)
+
+
+class Elsewhere:
+    """Identifiers that somebody has who remains.
+
+    Args:
+        marks: What `identifier_marks` returned, in pieces.
+    """
+
+    def __init__(self, marks: Iterable[Hashes] = ()) -> None:
+        self._marks = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *marks]))
+
+    def among(self, marks: Hashes) -> BoolArray:
+        """Tell which of some identifiers are among them."""
+        if not len(self._marks):
+            return np.zeros(len(marks), dtype=np.bool_)
+        at = np.minimum(np.searchsorted(self._marks, marks), len(self._marks) - 1)
+        found: BoolArray = self._marks[at] == marks
+        return found
+
+    def __contains__(self, identifier: object) -> bool:
+        """Tell whether an `Identifier` is among them."""
+        if not isinstance(identifier, tuple):
+            return False
+        id_type, value = identifier
+        return bool(self.among(identifier_marks(pl.Series([id_type]), pl.Series([value])))[0])
+
+
+def identifier_marks(id_types: pl.Series, values: pl.Series) -> Hashes:
+    """Return a number for each identifier, the same for the same one within this process; values are not null."""
+    text = pl.select(pl.concat_str(id_types.cast(pl.String), pl.lit(_SEPARATOR), values.cast(pl.String))).to_series()
+    return identifier_hash(text)
+
+
+def remaining_marks(pieces: Iterable[pl.DataFrame], gone: pl.Series) -> Iterator[Hashes]:
+    """Yield the identifiers of all lines of a snapshot but some.
+
+    Args:
+        pieces: ``identifiers`` of the snapshot, in order.
+        gone: Lines that are left out.
+    """
+    first = 0
+    for piece in pieces:
+        lines = piece.select("identifiers").with_row_index("line", first)
+        first += piece.height
+        kept = lines.filter(~pl.col("line").is_in(gone.cast(lines.schema["line"]).implode()))
+        values = kept.explode("identifiers", keep_nulls=False, empty_as_null=False).unnest("identifiers")
+        yield identifier_marks(values["id_type"], values["value"])
+
+
+# --- what is known without a request ---------------------------------------------------------------------------------
+
+
+def known_fates(gone: pl.DataFrame, elsewhere: Elsewhere, now: datetime, *, again: bool = False) -> pl.DataFrame:
+    """Say what can be said of keys that are gone before the store is asked.
+
+    Args:
+        gone: `GONE_SCHEMA`.
+        elsewhere: Identifiers of all who remain.
+        now: The time.
+        again: Look also at profiles that were held a short while ago.
+
+    Returns:
+        `gone`, same rows, with ``removal``: a `Removal`, null where the store is to be asked; and ``is_settled``: what
+        was sent is applied.
+    """
+    own = gone.select("line", "identifiers").explode("identifiers", keep_nulls=False, empty_as_null=False)
+    own = own.unnest("identifiers")
+    shared = own.filter(pl.Series(elsewhere.among(identifier_marks(own["id_type"], own["value"])), dtype=pl.Boolean))
+    held = pl.col("held").is_in([Removal.FOREIGN.value, Removal.MERGED.value])
+    waits = held & (pl.col("held_at") > now - LOOK_AGAIN_AFTER) & (not again)
+    early = (pl.col("held") == Removal.EARLY.value) & (pl.col("held_at") <= now - APPLIED_AFTER)
+    applied = ~pl.col("due") & (pl.col("delivered_at") <= now - APPLIED_AFTER)
+    # It was there when it was asked to be deleted, so it is not on its way.
+    asked = pl.col("held") == Removal.DELETE.value
+    return gone.with_columns(
+        removal=pl.when(pl.col("identifiers").list.len() == 0)
+        .then(pl.lit(Removal.GONE.value))
+        .when(pl.col("line").is_in(shared["line"].implode()))
+        .then(pl.lit(Removal.SHARED.value))
+        .when(waits.fill_null(value=False))
+        .then("held"),
+        is_settled=pl.any_horizontal(each.fill_null(value=False) for each in (early, applied, asked)),
+    )
+
+
+def removal_cost(fates: pl.DataFrame) -> Cost:
+    """Return what asking for keys and deleting their profiles costs.
+
+    Args:
+        fates: What `known_fates` returned.
+    """
+    asked = fates.filter(pl.col("removal").is_null())
+    return Cost(
+        deletes=asked.height,
+        lookups_at_least=asked.height,
+        lookups_at_most=int(asked["identifiers"].list.len().sum()),
+    )
+
+
+def newly_gone(gone: pl.DataFrame) -> int:
+    """Count the keys that no run has judged yet: the brake judges what happened since, not what is held for weeks."""
+    return int(gone["held"].is_null().sum())
