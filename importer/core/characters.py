@@ -22,8 +22,6 @@ CONTROL_MESSAGE: Final = "a control character; of these, tab and line breaks alo
 
 _DELETE: Final = 0x7F
 _SPACE: Final = 0x20
-_CONTROL_BYTES: Final = np.array([byte < _SPACE and byte not in b"\t\n\r" for byte in range(256)], dtype=np.bool_)
-
 
 _TWO_UNITS: Final = "[\U00010000-\U0010ffff]"
 
@@ -59,11 +57,15 @@ def text_bytes(text: pl.Series) -> TextBytes:
     lowest, highest = int(data.min()), int(data.max())
     international = highest > _DELETE
     return TextBytes(
-        control=(lowest < _SPACE and bool(_CONTROL_BYTES[data].any()))
-        or (highest >= _DELETE and bool((data == _DELETE).any())),
+        control=(lowest < _SPACE and _has_control(data)) or (highest >= _DELETE and bool((data == _DELETE).any())),
         spaced=(lowest <= _SPACE or international) and _spaced_edges(data, offsets),
         international=international,
     )
+
+
+def _has_control(data: npt.NDArray[np.uint8]) -> bool:
+    in_text = sum(np.count_nonzero(data == byte) for byte in b"\t\n\r")
+    return np.count_nonzero(data < _SPACE) > in_text
 
 
 def _spaced_edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> bool:

@@ -12,10 +12,10 @@ from importer.core import limits
 from importer.core.cast import SCIENTIFIC_MESSAGE, TYPED, change_text, refuse_list
 from importer.core.characters import CONTROL, CONTROL_MESSAGE, INVISIBLE, TextBytes, longer_than
 from importer.core.emails import INVALID_EMAIL, MAX_ADDRESS_BYTES, MAX_LOCAL_BYTES, normalise_identifier
-from importer.core.findings import Cell, nulls
+from importer.core.findings import Cell, nulls, scattered
 from importer.core.fixes_columns import FixPlan
 from importer.core.json_text import json_plain, json_strings
-from importer.core.phones import PhoneIssue, is_placeholder_phone
+from importer.core.phones import PhoneIssue, is_placeholder_number, is_placeholder_phone
 from importer.core.schema import DataType, Normalization, ValidationRule
 from importer.core.transform import TraitPlan, TransformPlan
 
@@ -141,8 +141,11 @@ def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.Data
     normalised = normalise_identifier(written, normalization, _region(trait, text))
     if normalization is Normalization.PHONE:
         # judged by the number where there is one, so that no spelling of it gets another verdict
-        number = normalised["value"].zip_with(normalised["value"].is_not_null(), written)
-        cell.refuse(is_placeholder_phone(number), "denied-value", "a well-known placeholder number")
+        number = normalised["value"]
+        rows = (number.is_null() & written.is_not_null()).arg_true()
+        placeholder = scattered(is_placeholder_phone(written.gather(rows)), rows, len(written))
+        placeholder |= is_placeholder_number(number).fill_null(value=False)
+        cell.refuse(placeholder, "denied-value", "a well-known placeholder number")
     codes = normalised["code"]
     found = codes.drop_nulls().unique().sort().to_list()
     for code in found:

@@ -37,6 +37,7 @@ def _address(letters: str, letters_and_digits: str) -> str:
 
 
 _ASCII: Final = "(?-u)" + _address("a-z", "a-z0-9")
+_BEYOND_ASCII: Final = r"[^\x00-\x7f]"
 _INTERNATIONAL: Final = _address(r"\p{L}", r"\p{L}\p{M}\p{N}")
 # full-width forms look like ASCII and are none: an address typed with them is damage, not another address
 _FULL_WIDTH: Final = r"[\x{FF00}-\x{FFEF}]"
@@ -59,7 +60,7 @@ def normalise_emails(text: pl.Series) -> pl.DataFrame:
         .with_columns(pl.col("email").str.to_lowercase().str.strip_suffix("."))
         .with_columns(good=pl.col("email").str.contains(_ASCII), bytes=pl.col("email").str.len_bytes())
     )
-    doubtful = frame.with_row_index("row").filter(~pl.col("good") & pl.col("email").str.contains(r"[^\x00-\x7f]"))
+    doubtful = frame.with_row_index("row").filter(~pl.col("good")).filter(pl.col("email").str.contains(_BEYOND_ASCII))
     if doubtful.height:
         frame = frame.with_row_index("row").update(_international(doubtful), on="row").drop("row")
     if (frame["bytes"].max() or 0) > MAX_LOCAL_BYTES:  # type: ignore[operator] # the maximum of a u32 column

@@ -137,6 +137,11 @@ def is_placeholder_phone(text: _Text) -> _Text:
     return text.str.replace_many(list(_PUNCTUATION), [""] * len(_PUNCTUATION)).is_in(list(_PLACEHOLDER_DIGITS))
 
 
+def is_placeholder_number(e164: pl.Series) -> pl.Series:
+    """Tell the same of E.164 numbers, which have nothing between their digits."""
+    return e164.is_in([f"+{digits}" for digits in _PLACEHOLDER_DIGITS])
+
+
 def reference_phone(text: str | None, region: str | None) -> tuple[str | None, str | None]:
     """Normalise one phone number with the phonenumbers library; this defines what `normalise_phones` returns.
 

@@ -174,7 +174,7 @@ class MergeGroups(_Model):
         single: Groups of one row, which would merge profiles of the store; the others merge rows.
         held: Groups held back.
         held_rows: Rows held with them; what else is held has no group, and nothing releases it.
-        decided: Held groups that somebody decided to hold, now or in an earlier run: only their own number releases them.
+        decided: Held groups that somebody decided to hold, now or in an earlier run; only its own number releases one.
         allowed: Groups allowed or released.
         chains: Groups in which no one value is in all of their keys (without key columns: rows).
         hubs: Groups in which one value is in three rows or more.

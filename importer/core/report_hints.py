@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from importer.core.issues import CATALOGUE, Severity
 from importer.core.report import ExitCode, FinalState, Report
 from importer.core.suggested import run_command
@@ -38,7 +40,7 @@ def next_steps(report: Report, *, settled: int = 0) -> tuple[str, ...]:
     steps = [
         _mend(report),
         _refused(report, rows[FinalState.FAILED.value]),
-        _release(report, rows[FinalState.HELD.value]),
+        *_release(report, rows[FinalState.HELD.value]),
         _resume(report, rows[FinalState.NOT_SENT.value] + report.skipped.get("limit", 0)),
         _settle(report, unsettled),
         _unlike(report, unsettled),
@@ -53,10 +55,9 @@ def _of_sync(report: Report) -> tuple[str, ...]:
     code = _commonest_error(report)
     explain = f"; see `memory-importer explain {code}`" if code is not None else ""
     again = sum(rows[state.value] for state in (FinalState.UNATTRIBUTED, FinalState.UNKNOWN, FinalState.FAILED))
-    held = _release(report, rows[FinalState.HELD.value])
     steps = (
         (rows[FinalState.REJECTED.value], f"mend the rows of rejected.csv in the source{explain}"),
-        (rows[FinalState.HELD.value], f"{held}; later runs know of a release"),
+        *((1, step) for step in _release(report, rows[FinalState.HELD.value])),
         (again, f"the next run of the sync sends {_rows(again)} again, at their newest value (outcomes.parquet)"),
         (
             rows[FinalState.NOT_SENT.value] if report.exit_code != ExitCode.GUARD else 0,
@@ -105,30 +106,24 @@ def _refused(report: Report, failed: int) -> str | None:
     return f"{said}; {_command(report, 'retry')} sends them again once the cause is mended"
 
 
-def _release(report: Report, held: int) -> str | None:
+def _release(report: Report, held: int) -> Iterator[str]:
     """Say how held rows may go: groups nobody decided about at once, others by their number, the rest not at all."""
-    if not held:
-        return None
     groups = report.merge_groups
-    steps = []
-    if groups.held > groups.decided:
-        steps.append(_release_groups(report))
-    if groups.decided:
-        by_number = f"; {_command(report, 'resume', '--release', 'GROUP')} lets one go all the same"
+    if held and groups.held > groups.decided:
+        yield _release_groups(report)
+    if held and groups.decided:
         kept = f"{_groups(groups.decided)} held by a decision (groups.parquet)"
-        steps.append(f"{kept}{by_number if report.command != 'validate' else ''}")
+        by_number = f": {_command(report, 'resume', '--release', 'GROUP')} lets one go"
+        yield f"{kept}{by_number if report.command != 'validate' else ''}"
     if held > groups.held_rows:
-        alone = "held for no merge, and released by nothing: mend the source (outcomes.parquet says why)"
-        steps.append(f"{_rows(held - groups.held_rows)} {alone}")
-    return "; ".join(steps)
+        yield f"{_rows(held - groups.held_rows)} held for no merge: mend the source, nothing releases them (issues.csv)"
 
 
 def _release_groups(report: Report) -> str:
     if report.command in _SENDS_NOTHING:
         allowed = "--allow-merges N, given now, lets them go; see `memory-importer explain merge-group`"
         return f"held rows would merge profiles (groups.parquet); {allowed}"
-    every = _command(report, "resume", "--release", "all")
-    return f"held: {every} (groups.parquet); --release 3,7 or --release FILE for chosen groups"
+    return f"held: {_command(report, 'resume', '--release', 'all')}, or GROUP,... or FILE"
 
 
 def _resume(report: Report, left: int) -> str | None:

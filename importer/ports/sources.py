@@ -89,6 +89,8 @@ class SourceDescription:
         dialect: Of a text source, None otherwise.
         notes: What was sniffed or dropped, for people.
         unsupported: Columns left out of the frame, and why.
+        naive: Columns of times without a zone, where nobody said which zone they are of.
+        floats: Columns whose type is a decimal number: their text is written here, by no spreadsheet.
     """
 
     kind: str
@@ -97,6 +99,8 @@ class SourceDescription:
     dialect: Dialect | None = None
     notes: tuple[str, ...] = ()
     unsupported: Mapping[str, str] = field(default_factory=dict)
+    naive: tuple[str, ...] = ()
+    floats: tuple[str, ...] = ()
 
 
 MALFORMED_SCHEMA = pl.Schema(

@@ -51,6 +51,8 @@ class ArrowSource:
             columns=columns.names,
             notes=columns.notes(self._options),
             unsupported=columns.unsupported,
+            naive=columns.open_times(self._options),
+            floats=columns.floats,
         )
 
     def chunks(self) -> Iterator[SourceChunk]:

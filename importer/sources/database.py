@@ -115,6 +115,8 @@ class DatabaseSource:
             columns=columns.names,
             notes=columns.notes(self._options),
             unsupported=columns.unsupported,
+            naive=columns.open_times(self._options),
+            floats=columns.floats,
         )
 
     def _read(self) -> Generator[SourceChunk, None, None]:

@@ -70,18 +70,18 @@ class ParquetSource:
             SourceError: a file is damaged, empty, or differs from the first.
         """
         shape = self._shaped()[0]
-        notes = [f"Parquet, {sum(one.row_count for one in self._shaped())} rows by its footer"]
-        notes += [f"column '{name}' is left out: {why}" for name, why in shape.unsupported]
-        if shape.naive and self._options.assume_tz is None:
-            names = ", ".join(f"'{name}'" for name in shape.naive)
-            notes.append(f"times without a zone in {names}; `assume_tz` under `source:` in the mapping names it")
+        rows = sum(one.row_count for one in self._shaped())
+        naive = shape.naive if self._options.assume_tz is None else ()
+        unsupported = dict(shape.unsupported)
         return SourceDescription(
             kind="parquet",
             files=tuple(self._files),
             columns=shape.kept,
             dialect=None,
-            notes=tuple(notes),
-            unsupported=dict(shape.unsupported),
+            notes=(f"Parquet, {rows:,} rows by its footer", *notes_of(unsupported, naive)),
+            unsupported=unsupported,
+            naive=naive,
+            floats=shape.floats,
         )
 
     def chunks(self) -> Iterator[SourceChunk]:
@@ -202,6 +202,7 @@ def _shape(file: SourceFile, *, trim: bool) -> _Shape:
         lists=tuple(is_list(schema.field(position).type) for position in kept),
         unsupported=tuple((name, why) for name, why in zip(names, whys, strict=True) if why is not None),
         naive=tuple(names[position] for position in kept if is_naive_timestamp(schema.field(position).type)),
+        floats=tuple(names[position] for position in kept if pa.types.is_floating(schema.field(position).type)),
         row_count=row_count,
         texts=tuple(name for name in text_columns(schema) if name in kept_names),
     )

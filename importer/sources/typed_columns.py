@@ -14,7 +14,7 @@ from importer.sources.header import check_names
 from importer.sources.render import is_naive_timestamp, reason_unsupported, render_column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
     from importer.ports import SourceOptions
@@ -40,12 +40,14 @@ class TypedColumns:
         names: Those that are kept.
         unsupported: Those that are left out, and why.
         naive: Those that hold times without a zone.
+        floats: Those that hold decimal numbers.
         positions: Of `names`, in the source.
     """
 
     names: tuple[str, ...]
     unsupported: Mapping[str, str]
     naive: tuple[str, ...]
+    floats: tuple[str, ...]
     positions: tuple[int, ...]
 
     @classmethod
@@ -68,16 +70,17 @@ class TypedColumns:
             names=tuple(names[place] for place in positions),
             unsupported={name: why for name, why in zip(names, whys, strict=True) if why is not None},
             naive=tuple(names[place] for place in positions if is_naive_timestamp(schema.field(place).type)),
+            floats=tuple(names[place] for place in positions if pa.types.is_floating(schema.field(place).type)),
             positions=positions,
         )
 
     def notes(self, options: SourceOptions) -> tuple[str, ...]:
         """Say what is left out, and which times have no zone."""
-        notes = [f"column '{name}' is left out: {why}" for name, why in self.unsupported.items()]
-        if self.naive and options.assume_tz is None:
-            names = ", ".join(f"'{name}'" for name in self.naive)
-            notes.append(f"times without a zone in {names}; `assume_tz` under `source:` in the mapping names it")
-        return tuple(notes)
+        return notes_of(self.unsupported, self.open_times(options))
+
+    def open_times(self, options: SourceOptions) -> tuple[str, ...]:
+        """Return the columns whose times have no zone, where the options name none."""
+        return self.naive if options.assume_tz is None else ()
 
     def frame(self, batch: pa.RecordBatch, options: SourceOptions) -> pl.DataFrame:
         """Return a batch's kept columns as text.
@@ -92,6 +95,15 @@ class TypedColumns:
             except pa.ArrowInvalid:
                 raise UnreadableColumnError(name) from None
         return pl.DataFrame(rendered)
+
+
+def notes_of(unsupported: Mapping[str, str], naive: Sequence[str]) -> tuple[str, ...]:
+    """Say which columns are left out and why, and which hold times without a zone."""
+    notes = [f"column '{name}' is left out: {why}" for name, why in unsupported.items()]
+    if naive:
+        names = ", ".join(f"'{name}'" for name in naive)
+        notes.append(f"times without a zone in {names}; `assume_tz` under `source:` in the mapping names it")
+    return tuple(notes)
 
 
 def typed_chunk(file_index: int, frame: pl.DataFrame, first: int) -> SourceChunk:

@@ -12,7 +12,7 @@ from importer.core.sync_state import SyncState
 from importer.errors import GuardError
 from importer.wiring.run import Run
 from importer.wiring.runs import cost_now, rejected_rows
-from importer.wiring.sync_opening import Planned
+from importer.wiring.sync_opening import Planned, has_no_byte
 from importer.wiring.sync_removing import PlannedRemovals
 
 
@@ -49,6 +49,21 @@ def brakes_on(
     run.manifest = run.manifest.model_copy(update={"sync": found})
     run.folder.write_manifest(run.manifest)
     return held
+
+
+def refuse_nothing(plan: Planned, override: Collection[Brake]) -> None:
+    """Judge files without one byte, which could not even be opened, as a table without rows is judged.
+
+    Raises:
+        GuardError: the brake holds.
+        SourceError: no file is of that name.
+    """
+    if not has_no_byte(plan.request):
+        return
+    nothing = Extent(0, None, judged=0, rejected=0, keys_before=0, changed=0, removals=0, operations=0)
+    held = tripped(nothing, plan.sync.brakes_of(), override)
+    if held:
+        raise brakes_error(held)
 
 
 def brakes_error(held: Collection[Tripped]) -> GuardError:

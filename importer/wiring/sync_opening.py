@@ -15,6 +15,7 @@ from importer.core.sync_state import SyncState
 from importer.errors import Problem, SettingsError, SyncFileError
 from importer.ports import SourceOptions
 from importer.settings import Settings
+from importer.sources.files import expand
 from importer.sources.open import is_path
 from importer.state.sync_folder import SyncFolder
 from importer.wiring.opening import read_mapping
@@ -127,6 +128,17 @@ def plan_reading(request: SyncRequest, sync: SyncFile, state: SyncState, folder:
         needs_key=True,
     )
     return Planned(sync, run, reading, whole=not goes_on)
+
+
+def has_no_byte(request: RunRequest) -> bool:
+    """Tell whether all files of a source are there, and there is nothing in them.
+
+    Raises:
+        SourceError: no file is of that name.
+    """
+    if request.source_options.query or not all(map(is_path, request.sources)):
+        return False
+    return all(Path(name).is_file() and not Path(name).stat().st_size for name in expand(request.sources))
 
 
 def settings_for(request: SyncRequest, sync: SyncFile, folder: SyncFolder) -> Settings:

@@ -30,7 +30,7 @@ from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.run import Run
 from importer.wiring.runs import planned_report, planned_run
 from importer.wiring.sending import send
-from importer.wiring.sync_braking import brakes_error, brakes_on
+from importer.wiring.sync_braking import brakes_error, brakes_on, refuse_nothing
 from importer.wiring.sync_commit import commit, drop_packages
 from importer.wiring.sync_known import Known
 from importer.wiring.sync_opening import Planned, SyncRequest, plan_reading, read_sync_file, settings_for
@@ -94,6 +94,7 @@ class _Session:
                 state = self.folder.read_state()
             snapshot = self._snapshot()
             plan = plan_reading(self.request, self.sync, state, self.folder)
+            refuse_nothing(plan, self.request.override)
             with opened(plan.request, self.hooks.stop.wait) as inputs:
                 _check_store(state, inputs.target, self.folder)
                 return self._run(_Now(state, snapshot, plan, started_at), _with_notes(inputs, notes))

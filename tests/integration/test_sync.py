@@ -183,6 +183,17 @@ def test_a_source_that_breaks_moves_nothing(synced: Synced) -> None:
     assert sync_history(synced.file)[-1].exit_code == 2
 
 
+def test_a_file_of_no_bytes_is_braked_as_one_without_rows(synced: Synced) -> None:
+    """An export that failed leaves such files; with a word it is still no table."""
+    begun(synced)
+    synced.source.write_bytes(b"")
+    with pytest.raises(GuardError, match="the source has no rows"):
+        synced.run()
+    assert sync_history(synced.file)[-1].exit_code == 6
+    with pytest.raises(SourceError, match="the file is empty"):
+        synced.run(override=[Brake.EMPTY])
+
+
 def test_one_process_at_a_time(synced: Synced) -> None:
     """The second is refused before it reads or sends anything."""
     synced.write(people(3))

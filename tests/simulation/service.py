@@ -73,12 +73,11 @@ class Api:
                 return Reply(201, self.imports.create(orjson.loads(asked.body)))
             case "GET", "Imports":
                 return Reply(200, self.imports.listed(asked.query.get("pageToken")))
-            case "POST", _ if path.endswith("/Identifiers"):
-                return self._add(path.removesuffix("/Identifiers"), asked.body, asked.position)
             case "GET", _:
                 return self.imports.seen(path.removeprefix("Imports/"))
-            case "PATCH", _:
-                return self._patch(path, asked.body, asked.position)
+            case "PATCH" | "POST", _:
+                profile_id, slash, below = path.partition("/")
+                return self._about_row(profile_id, slash + below, asked)
         raise AssertionError(f"the service has no {asked.method} {asked.path}")
 
     def _bulk(self, body: bytes) -> Reply:
@@ -108,39 +107,32 @@ class Api:
             return refusal(404, 20404, self.rng)
         return Reply(200, {"normalizedValue": asked["value"], "profiles": [found] if found else []})
 
-    def _patch(self, profile_id: str, body: bytes, position: int) -> Reply:
-        if (moved := self._moved(profile_id)) is not None:
-            return moved
-        row = self.row_of[position]
-        removed = flat(orjson.loads(body))
-        must(removed and set(removed.values()) == {None}, "I6", "a patch holds more than removals")
-        must(set(removed) <= REMOVABLE, "I6", "a patch removes what the mapping keeps")
-        must(row in self.received, "order", f"row {row} was patched before its values were accepted")
-        if self.rng.random() < self.nature.unpatchable:
-            self.unpatched.add(row)
-            return refusal(*self.rng.choice([(404, 520009), (403, 520008), (400, 520046)]), self.rng)
-        self.store.accept(self.clock.now_s, Write(row, {}, tuple(removed), profile_id))
-        return Reply(202, {"message": "accepted"})
-
-    def _add(self, profile_id: str, body: bytes, position: int) -> Reply:
-        if (moved := self._moved(profile_id, "/Identifiers")) is not None:
-            return moved
-        row = self.row_of[position]
-        asked = orjson.loads(body)
-        must(row in self.received, "order", f"row {row} was added to before its values were accepted")
-        if self.rng.random() < self.nature.unpatchable:
-            self.unpatched.add(row)
-            return refusal(*self.rng.choice([(404, 520009), (403, 520008), (400, 520046)]), self.rng)
-        added = frozenset({(str(asked["idType"]), str(asked["value"]))})
-        self.store.accept(self.clock.now_s, Write(row, {}, (), profile_id, added))
-        return Reply(202, {"message": "accepted"})
-
-    def _moved(self, profile_id: str, below: str = "") -> Reply | None:
+    def _about_row(self, profile_id: str, below: str, asked: Asked) -> Reply:
+        """Take removals of a row, or a further identifier, for the profile that it was found on."""
         canonical = self.store.profiles.canonical(profile_id)
-        if canonical == profile_id:
-            return None
-        location = f"{STORE_PATH}/Profiles/{canonical}{below}"
-        return Reply(308, b"", {"location": location, "canonical-profile-id": canonical})
+        if canonical != profile_id:
+            location = f"{STORE_PATH}/Profiles/{canonical}{below}"
+            return Reply(308, b"", {"location": location, "canonical-profile-id": canonical})
+        row = self.row_of[asked.position]
+        must(row in self.received, "order", f"row {row} has a request of its own before its values were accepted")
+        write = _addition(row, profile_id, asked.body) if below else _removal(row, profile_id, asked.body)
+        if self.rng.random() < self.nature.unpatchable:
+            self.unpatched.add(row)
+            return refusal(*self.rng.choice([(404, 520009), (403, 520008), (400, 520046)]), self.rng)
+        self.store.accept(self.clock.now_s, write)
+        return Reply(202, {"message": "accepted"})
+
+
+def _removal(row: int, profile_id: str, body: bytes) -> Write:
+    removed = flat(orjson.loads(body))
+    must(removed and set(removed.values()) == {None}, "I6", "a patch holds more than removals")
+    must(set(removed) <= REMOVABLE, "I6", "a patch removes what the mapping keeps")
+    return Write(row, {}, tuple(removed), profile_id)
+
+
+def _addition(row: int, profile_id: str, body: bytes) -> Write:
+    asked = orjson.loads(body)
+    return Write(row, {}, (), profile_id, frozenset({(str(asked["idType"]), str(asked["value"]))}))
 
 
 def flat(profile: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def full_report(**fields: Any) -> Report:
             "import": RouteReport(rows=620, requests=2, parts=2, bytes=90_000, reasons={"enough rows": 620}),
         },
         "requests": {"bulk": 10, "create-import": 2},
-        "merge_groups": MergeGroups(groups=2, rows=5, held=2),
+        "merge_groups": MergeGroups(groups=2, rows=5, held=2, held_rows=5),
         "operations": Operations(at_least=9_620, at_most=9_625),
         "cleared": {"Contact.street": 14},
         "removed": {"Loyalty.points": 7},

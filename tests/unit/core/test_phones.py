@@ -11,6 +11,7 @@ import pytest
 from importer.core.phone_plans import calling_codes, code_plan, numbers_table, region_plan
 from importer.core.phones import (
     PHONES_SCHEMA,
+    is_placeholder_number,
     is_placeholder_phone,
     normalise_phones,
     reference_phone,
@@ -229,3 +230,4 @@ def test_a_placeholder_is_one_in_every_spelling() -> None:
     """With its calling code, with a national prefix or bare; a number that begins with one by chance is not."""
     texts = pl.Series(["+33 1 23 45 67 89", "0123456789", "+33123456789", "+12345678901", "+49301234567"])
     assert is_placeholder_phone(texts).to_list() == [True, True, True, False, False]
+    assert is_placeholder_number(texts).to_list() == [False, False, True, False, False]

@@ -166,8 +166,7 @@ def test_next_steps_of_an_import() -> None:
         "mend rejected.csv and import it again; see `memory-importer explain too-long`",
         "the service refused 1 row (outcomes.parquet); see `memory-importer explain refused-by-service`; "
         "`memory-importer retry run-1` sends them again once the cause is mended",
-        "held: `memory-importer resume run-1 --release all` (groups.parquet); "
-        "--release 3,7 or --release FILE for chosen groups",
+        "held: `memory-importer resume run-1 --release all`, or GROUP,... or FILE",
         "`memory-importer resume run-1` sends the rest",
         "what became of 2 rows is not known: `memory-importer resume run-1 --settle lookup` reads them back, "
         "`memory-importer retry run-1` sends them again",
@@ -175,15 +174,15 @@ def test_next_steps_of_an_import() -> None:
 
 
 EARLIER: Final = "2 groups held by a decision (groups.parquet)"
-TAKE_BACK: Final = "; `memory-importer resume run-1 --release GROUP` lets one go all the same"
-ALONE: Final = "3 rows held for no merge, and released by nothing: mend the source (outcomes.parquet says why)"
+BY_NUMBER: Final = ": `memory-importer resume run-1 --release GROUP` lets one go"
+ALONE: Final = "3 rows held for no merge: mend the source, nothing releases them (issues.csv)"
 
 
 @pytest.mark.parametrize(
     ("command", "groups", "step"),
     [
-        ("import", MergeGroups(groups=2, rows=3, held=2, held_rows=3, decided=2), EARLIER + TAKE_BACK),
-        ("plan", MergeGroups(groups=2, rows=3, held=2, held_rows=3, decided=2), EARLIER + TAKE_BACK),
+        ("import", MergeGroups(groups=2, rows=3, held=2, held_rows=3, decided=2), EARLIER + BY_NUMBER),
+        ("plan", MergeGroups(groups=2, rows=3, held=2, held_rows=3, decided=2), EARLIER + BY_NUMBER),
         ("validate", MergeGroups(groups=2, rows=3, held=2, held_rows=3, decided=2), EARLIER),
         ("import", MergeGroups(), ALONE),
         ("validate", MergeGroups(groups=1, rows=2, allowed=1), ALONE),
@@ -195,14 +194,12 @@ def test_only_what_lets_held_rows_go_is_suggested(command: str, groups: MergeGro
 
 
 def test_what_is_held_for_several_reasons_is_said_apart() -> None:
-    """One step, a part for each way out; where nothing is sent, a limit given now."""
+    """A step for each way out; where nothing is sent, a limit given now."""
     groups = MergeGroups(groups=3, rows=6, held=3, held_rows=6, decided=2)
-    for command, first in (("plan", "held rows would merge profiles"), ("import", "held: `memory-importer resume")):
-        (step,) = next_steps(make_report(command, outcomes={"held": 9}, merge_groups=groups))
-        assert step.startswith(first)
-        assert ("--allow-merges" in step) == (command == "plan")
-        assert EARLIER + TAKE_BACK in step
-        assert step.endswith(ALONE)
+    for command, first in (("plan", "--allow-merges N"), ("import", "--release all")):
+        steps = next_steps(make_report(command, outcomes={"held": 9}, merge_groups=groups))
+        assert first in steps[0]
+        assert steps[1:] == (EARLIER + BY_NUMBER, ALONE)
 
 
 def test_the_code_to_explain_is_one_that_rejected_rows() -> None:
@@ -253,7 +250,8 @@ def test_next_steps_after_nothing_was_sent() -> None:
 def test_next_steps_of_dry_runs() -> None:
     """A dry run offers sending, and never a resume."""
     outcomes = {"planned": 1, "held": 1, "failed": 0, "rejected": 1}
-    plan = next_steps(make_report("plan", outcomes=outcomes))
+    groups = MergeGroups(groups=1, rows=1, held=1, held_rows=1)
+    plan = next_steps(make_report("plan", outcomes=outcomes, merge_groups=groups))
     assert plan[-1] == "`memory-importer import --plan run-1` sends it"
     stops = next_steps(make_report("plan", outcomes=outcomes, notes=("sending it would stop with exit code 6: why",)))
     assert stops[-1].startswith("`memory-importer import --plan run-1` would stop, as the warning says")

@@ -38,7 +38,7 @@ def sample_report(**changes: object) -> Report:
                 "patch": RouteReport(),
             },
             "requests": {"bulk": 1, "import-create": 1, "import-upload": 1, "import-poll": 4},
-            "merge_groups": MergeGroups(groups=1, rows=3, held=1),
+            "merge_groups": MergeGroups(groups=1, rows=3, held=1, held_rows=3),
             "operations": Operations(at_least=463, at_most=470),
             "constant": {"Account.origin": 463},
             "target": Target(store_id="mem_store_01", store_name="Customers", host="127.0.0.1:4010", emulator=True),
