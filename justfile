@@ -50,7 +50,7 @@ smoke:
     if [ "$code" -ne 3 ]; then echo "validate exited with $code, not with 3" >&2; exit 1; fi
     echo "the wheel works on its own"
 
-# time validate and plan against a plain scan
+# time the stages against a plain scan and against what people would write; a quarter of an hour, `--only validate` less
 bench *args:
     {{bin}}python bench/measure.py {{args}}
 

@@ -42,8 +42,9 @@ def init_command(**given: Any) -> None:
 
     Identifiers are marked, what is in doubt is left as a TODO with its
     candidates, columns with sensitive data are left out. No cell value is
-    written, nothing is sent. `mapping check` accepts the file as it is; read
-    it through all the same.
+    written but words for no value and addresses of nobody (noemail@..), nothing
+    is sent. `mapping check` accepts the file as it is; read it through all the
+    same.
     """
     from importer.cli.mapping_calls import call_init  # noqa: PLC0415 - start-up stays quick
 

@@ -34,13 +34,13 @@ def list_groups(given: Mapping[str, Any]) -> None:
     with opened(given) as (hand, _):
         listed = hand.client.trait_groups.list
         found = read_list(hand, given, lambda page: listed(page, traits=given["traits"]), MOST_OTHERS)
-        show_listed(given, found, group_document, _cells, ["group", "version", "traits", "description"])
+        head = ["group", "version", "description", *(["traits"] if given["traits"] else [])]
+        show_listed(given, found, group_document, lambda group: _cells(group)[: len(head)], head)
 
 
 def _cells(group: TraitGroup) -> list[object]:
-    traits = group.traits
-    named = "-" if traits is None else ", ".join(f"{trait.name} {_kind(trait)}" for trait in traits)
-    return [group.name, group.version, named, group.description]
+    traits = ", ".join(f"{trait.name} {_kind(trait)}" for trait in group.traits or ())
+    return [group.name, group.version, group.description, traits]
 
 
 def get_group(given: Mapping[str, Any]) -> None:

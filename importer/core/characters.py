@@ -65,7 +65,7 @@ def text_bytes(text: pl.Series) -> TextBytes:
 
 def _has_control(data: npt.NDArray[np.uint8]) -> bool:
     in_text = sum(np.count_nonzero(data == byte) for byte in b"\t\n\r")
-    return np.count_nonzero(data < _SPACE) > in_text
+    return bool(np.count_nonzero(data < _SPACE) > in_text)
 
 
 def _spaced_edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> bool:

@@ -15,7 +15,9 @@ from importer.core.emails import INVALID_EMAIL, MAX_ADDRESS_BYTES, MAX_LOCAL_BYT
 from importer.core.findings import Cell, nulls, scattered
 from importer.core.fixes_columns import FixPlan
 from importer.core.json_text import json_plain, json_strings
-from importer.core.phones import PhoneIssue, is_placeholder_number, is_placeholder_phone
+from importer.core.phone_placeholders import is_placeholder_number, is_placeholder_phone
+from importer.core.phone_reference import PhoneIssue
+from importer.core.placeholders import is_placeholder_email
 from importer.core.schema import DataType, Normalization, ValidationRule
 from importer.core.transform import TraitPlan, TransformPlan
 
@@ -159,6 +161,9 @@ def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.Data
     cell.refuse(longer_than(cell.value, longest), "too-long", f"an identifier has at most {longest} characters")
     if PhoneIssue.UNLIKELY in found:
         cell.warn(codes == PhoneIssue.UNLIKELY, PhoneIssue.UNLIKELY, _MESSAGES[PhoneIssue.UNLIKELY])
+    if normalization is Normalization.EMAIL:
+        nobody = "an address of nobody's; it is sent as it is"
+        cell.warn(is_placeholder_email(cell.value), "placeholder-email", nobody)
     cell.count(_REPAIR.get(normalization, "normalised"), int((written != cell.value).sum()))
 
 

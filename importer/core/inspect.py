@@ -126,6 +126,8 @@ class ColumnProfile:
         is_list: A list column of Parquet.
         null_words: Words of a known list that mean "no value" (N/A, NULL, -), as they are written, with their counts,
             the most frequent first; these alone may be shown.
+        placeholder_emails: Addresses that are written where there is none (noemail@..., test@test.com), in lower case,
+            with their counts, the most frequent first; they are nobody's.
     """
 
     name: str
@@ -141,6 +143,7 @@ class ColumnProfile:
     findings: tuple[ColumnFinding, ...] = ()
     is_list: bool = False
     null_words: Mapping[str, int] = field(default_factory=dict)
+    placeholder_emails: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def guess(self) -> Guess:
@@ -177,6 +180,7 @@ class SourceProfile:
         malformed_reasons: Reason -> malformed rows.
         unsupported: Columns that cannot be read, and why.
         notes: What was sniffed or dropped, for people.
+        naive: Columns of times without a zone, where nobody said which zone they are of.
     """
 
     kind: str
@@ -193,6 +197,7 @@ class SourceProfile:
     malformed_reasons: Mapping[str, int] = field(default_factory=dict)
     unsupported: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    naive: tuple[str, ...] = ()
 
     def column(self, name: str) -> ColumnProfile:
         """Return a column by name.

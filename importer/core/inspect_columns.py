@@ -13,7 +13,7 @@ import polars as pl
 
 from importer.core.excel import byte_counts, symptoms
 from importer.core.fixes_columns import Evidence
-from importer.core.placeholders import null_words
+from importer.core.placeholders import null_words, placeholder_emails
 
 SAMPLE_VALUES: Final = 10_000
 """Values of a column that its meaning is judged by; they are spread evenly over the source."""
@@ -24,6 +24,7 @@ _SKETCH: Final = 16_384
 _SEED: Final = 0
 _HASHES: Final = 2.0**64
 _MAX_DIGITS: Final = 32
+_MOST_EMAILS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +166,14 @@ class ColumnCounter:
         name: Of the column.
         distinct_bound: Distinct values that are counted exactly.
         sample_size: Values that are kept to judge the meaning by.
+        is_float: The source says that these are decimal numbers: 2e+300 is one, and no damage of a spreadsheet.
     """
 
-    def __init__(self, name: str, distinct_bound: int, sample_size: int = SAMPLE_VALUES) -> None:
+    def __init__(
+        self, name: str, distinct_bound: int, sample_size: int = SAMPLE_VALUES, *, is_float: bool = False
+    ) -> None:
         self.name = name
+        self.is_float = is_float
         self.rows = 0
         self.filled = 0
         self.min_chars = 0
@@ -179,6 +184,7 @@ class ColumnCounter:
         self.evidence = Evidence()
         self.symptoms: dict[str, Seen] = {}
         self.null_words: Counter[str] = Counter()
+        self.placeholder_emails: Counter[str] = Counter()
         self.lengths = DigitLengths()
 
     def add(self, column: pl.Series, rows: Rows) -> None:
@@ -212,14 +218,23 @@ class ColumnCounter:
     def _examine(self, text: pl.Series, rows: Rows) -> None:
         present = byte_counts(text)
         for code, mask in symptoms(text, present).items():
+            if self.is_float and code == "excel-damage":
+                continue
             self.symptoms.setdefault(code, Seen()).add(int(mask.sum()), rows.place(_first(mask)))
             if code == "placeholder":
                 self.null_words.update(null_words(text.filter(mask)))
+                self._count_emails(text.filter(mask))
         if not present[ord("0") : ord("9") + 1].any():
             self.evidence.filled += len(text)
             return
         self.evidence.add(text, _worth_counting(present))
         self.lengths.add(text, rows)
+
+    def _count_emails(self, placeholders: pl.Series) -> None:
+        """Count nobody's addresses; of a great many, those that came first."""
+        for address, count in placeholder_emails(placeholders).items():
+            if address in self.placeholder_emails or len(self.placeholder_emails) < _MOST_EMAILS:
+                self.placeholder_emails[address] += count
 
 
 def _worth_counting(present: npt.NDArray[np.intp]) -> Sequence[str]:

@@ -107,6 +107,7 @@ def _profile_column(
         findings=tuple(findings),
         is_list=counter.is_list,
         null_words=dict(counter.null_words.most_common()),
+        placeholder_emails=dict(counter.placeholder_emails.most_common()),
     )
 
 

@@ -62,7 +62,7 @@ _ENTRIES = (
         _E,
         "Row cannot be read",
         "The line has too few or too many fields, bytes that are not in the file's encoding, a NUL, or a quote that "
-        "never closes.",
+        "never closes; or it is the header once more, as where files were put together.",
         "Mend the line in the source; rejected.csv has the rows that could be read, rejected-malformed.txt the others.",
     ),
     IssueCode(
@@ -212,6 +212,14 @@ _ENTRIES = (
         "Not an e-mail address",
         "The text is not one address of the form name@domain.",
         "Correct the address; one address a cell.",
+    ),
+    IssueCode(
+        "placeholder-email",
+        _W,
+        "E-mail address of nobody",
+        "The address is one that people write where there is none (noemail@..., test@test.com). It is sent as it is, "
+        "and links every row that has it.",
+        "Name it under `identity: {deny: [..]}` in the mapping to leave it out of its rows.",
     ),
     IssueCode(
         "denied-value",

@@ -5,6 +5,7 @@ The same profile and schema always give the same proposal. `importer.core.mappin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -30,6 +31,7 @@ _KEY_SHARE: Final = 0.9
 """Share of distinct values, of all rows, from which a column of identifiers is a key with repeated rows."""
 
 _SHOWN: Final = 3
+_DENIED: Final = 50
 _ALSO: Final = "`also`: a further value of the identifier; a row that has one costs a read and an operation more"
 
 
@@ -110,6 +112,20 @@ class Proposal:
     def mapped(self) -> tuple[ColumnProposal, ...]:
         """What is mapped."""
         return tuple(column for column in self.columns if column.fate is Fate.MAPPED)
+
+    @property
+    def denied(self) -> Mapping[str, int]:
+        """Count the addresses of nobody in columns that may become identifiers: they would link rows of many."""
+        able = {
+            column.column
+            for column in self.columns
+            if column.fate is not Fate.LEFT_OUT and column.target.id_type is not None
+        }
+        found: Counter[str] = Counter()
+        for column in self.profile.columns:
+            if column.name in able:
+                found.update(column.placeholder_emails)
+        return dict(found.most_common(_DENIED))
 
     @property
     def has_identifier(self) -> bool:

@@ -49,6 +49,7 @@ def _lines(proposal: Proposal, *, with_reasons: bool) -> Iterator[str]:
         yield f"# store: {proposal.store_id}"
     yield ""
     yield from _source(proposal)
+    yield from _deny(proposal)
     yield "columns:"
     if not proposal.has_identifier:
         yield from _no_identifier(proposal)
@@ -84,10 +85,36 @@ def _source(proposal: Proposal) -> Iterator[str]:
         yield f"  key: [{_scalar(proposal.key.column)}]"
     for name, value in proposal.read_as.items():
         yield f"  {name}: {_value(value)}"
+    yield from _zone(proposal)
     if proposal.null_tokens:
         yield "  # Cells that hold one of these words count as empty, in every column; take out what is a value to you."
         yield f"  null_tokens: {_value(['', NULL_OF_DUMPS, *proposal.null_tokens])}"
     yield ""
+
+
+def _deny(proposal: Proposal) -> Iterator[str]:
+    """Name addresses that are nobody's."""
+    denied = proposal.denied
+    if denied:
+        yield "identity:"
+        cells = sum(denied.values())
+        found = f"{cells:,} cell{'' if cells == 1 else 's'}"
+        yield f"  # Nobody's addresses, in {found}: they are left out of their rows, with a warning, as they would link"
+        yield "  # rows of different people. Take out what is somebody's."
+        yield f"  deny: {_value(list(denied))}"
+        yield ""
+
+
+def _zone(proposal: Proposal) -> Iterator[str]:
+    """Ask for the zone of times that have none, where some would be sent."""
+    sent = {column.column for column in proposal.columns if column.fate is not Fate.LEFT_OUT}
+    naive = [quoted(name) for name in proposal.profile.naive if name in sent]
+    if naive:
+        named = ", ".join(naive[:_FILES_NAMED])
+        more = len(naive) - _FILES_NAMED
+        others = f" and {more:,} more" if more > 0 else ""
+        yield f"  # TODO: which zone are the times of {named}{others} of? Without one they are sent as they stand."
+        yield "  # assume_tz: Europe/Berlin"
 
 
 def _no_identifier(proposal: Proposal) -> Iterator[str]:

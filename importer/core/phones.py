@@ -1,16 +1,14 @@
-"""Phone numbers to E.164, with one verdict whatever the spelling.
+"""Columns of phone numbers to E.164, with one verdict whatever the spelling.
 
 Two steps: a spelling gives an E.164 candidate (a national number with its region's help), and the candidate alone gives
-the verdict. `reference_phone` says what is right, one text at a time, by the phonenumbers library; `normalise_phones`
-gives the same for whole columns and hands to the reference only the distinct texts it cannot decide itself.
+the verdict. `importer.core.phone_reference` says what is right, one text at a time; `normalise_phones` gives the same
+for whole columns and hands to it only the distinct texts it cannot decide itself.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, TypeVar, cast
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,58 +17,17 @@ import polars as pl
 import pyarrow as pa
 
 from importer.core.digit_patterns import DigitTexts
-from importer.core.phone_plans import RegionPlan, Verdict, code_plan, judge_numbers, region_plan
+from importer.core.phone_plans import Verdict, code_plan, judge_numbers
+from importer.core.phone_reference import AMBIGUOUS_DIGITS, PhoneIssue, reference_phone, unwrap_excel
+from importer.core.phone_regions import RegionPlan, region_plan
 
 PHONES_SCHEMA: Final = pl.Schema({"e164": pl.String, "code": pl.String})
 """What `normalise_phones` returns."""
 
-AMBIGUOUS_DIGITS: Final = (7, 15)
-"""A text without a country is ambiguous if it has so many digits, else it is no phone number."""
-
-MAX_EXTENSION_DIGITS: Final = 6
-"""A longer "extension" is taken for a second number in the cell."""
-
-
-class PhoneIssue(StrEnum):
-    """Issue codes a phone number can get."""
-
-    INVALID = "invalid-phone"
-    AMBIGUOUS = "ambiguous-phone"
-    DAMAGED = "excel-damage"
-    UNLIKELY = "unlikely-phone"
-
-
-_PUNCTUATION: Final = (" ", "(", ")", "-", ".", "/", "+")
 _INTERNATIONAL: Final = r"^[^0-9+]*\+"
 _MIN_DIGITS: Final = 5
 _MOST_BYTES: Final = 60
 _DECIMAL_TAIL: Final = r"\.0+$"
-_APOSTROPHE: Final = r"^'\s*"
-_FORMULA: Final = r'^="\s*([^"]*?)\s*"$'
-
-_FLOAT: Final = re.compile(r"\+?[0-9]{7,}\.0+")
-_SCIENTIFIC: Final = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]{1,3}")
-_START: Final = re.compile(r"[0-9+]")
-_LETTERS: Final = re.compile(r"(?:[^A-Za-z]*[A-Za-z]){3}")
-_KEYPAD_CODE: Final = 1
-
-_REPEATED: Final = tuple(digit * 10 for digit in "012345679")  # +1 888 888 8888 can be a subscriber's
-_PLACEHOLDERS: Final = (
-    *_REPEATED,
-    *("0" * count for count in (7, 8, 9, 11, 12, 13, 14, 15)),
-    *("1" * count for count in (7, 8, 9, 12)),
-    "1234567",
-    "12345678",
-    "123456789",
-    "1234567890",
-    "0123456789",
-    "9876543210",
-)
-_PLACEHOLDER_DIGITS: Final = (
-    *_PLACEHOLDERS,
-    *(f"{code}{digits}" for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE for digits in _PLACEHOLDERS),
-)
-
 # codes by small number while columns are worked on
 _FINE, _INVALID, _UNLIKELY, _AMBIGUOUS, _DAMAGED = range(5)
 _CODES: Final = pl.Series(
@@ -103,108 +60,9 @@ _DIGITS_OF_CODE: Final = np.array([0, *(len(str(code)) for code in range(1, 1000
 _Rows = npt.NDArray[np.intp]
 
 
-def unwrap_excel(text: pl.Expr) -> pl.Expr:
-    """Strip what spreadsheets put around a text to keep it text: a leading apostrophe, or ``="..."``.
-
-    Args:
-        text: String; null stays null.
-
-    Example:
-        >>> texts = pl.DataFrame({"t": ["'+1317", '="+1317"', "+1317"]})
-        >>> texts.select(unwrap_excel(pl.col("t")))["t"].to_list()
-        ['+1317', '+1317', '+1317']
-    """
-    return text.str.replace(_APOSTROPHE, "").str.replace(_FORMULA, "$1")
-
-
 def flags(series: pl.Series) -> npt.NDArray[np.bool_]:
     """Return a Boolean series without nulls as an array."""
     return series.to_numpy()
-
-
-_Text = TypeVar("_Text", pl.Expr, pl.Series)
-
-
-def is_placeholder_phone(text: _Text) -> _Text:
-    """Tell whether a phone number is a well-known placeholder (0000000000, 1234567890 and their like).
-
-    Compared by digits alone, with any calling code or none. The list is short and exact: a number that merely looks
-    invented is not on it.
-
-    Args:
-        text: String column or expression, as it was written or E.164; null gives null.
-    """
-    return text.str.replace_many(list(_PUNCTUATION), [""] * len(_PUNCTUATION)).is_in(list(_PLACEHOLDER_DIGITS))
-
-
-def is_placeholder_number(e164: pl.Series) -> pl.Series:
-    """Tell the same of E.164 numbers, which have nothing between their digits."""
-    return e164.is_in([f"+{digits}" for digits in _PLACEHOLDER_DIGITS])
-
-
-def reference_phone(text: str | None, region: str | None) -> tuple[str | None, str | None]:
-    """Normalise one phone number with the phonenumbers library; this defines what `normalise_phones` returns.
-
-    Beyond the library: a text that begins with ``+`` is read without the region; digits of other scripts are invalid;
-    letters stand for digits only in numbers of calling code 1, where a word added to a number makes it too long; a
-    number whose E.164 form would itself be read as another number is invalid.
-
-    Args:
-        text: Trimmed; None gives (None, None).
-        region: ISO 3166 alpha-2 in upper case, one the library knows, or None.
-
-    Returns:
-        E.164 or None, and an issue code or None. Only ``unlikely-phone`` comes with a number.
-    """
-    if text is None:
-        return None, None
-    text = re.sub(_FORMULA, r"\1", re.sub(_APOSTROPHE, "", text))
-    if _SCIENTIFIC.fullmatch(text):
-        return None, PhoneIssue.DAMAGED
-    start = _START.search(text)
-    if start is None or _has_foreign_digits(text) or _FLOAT.fullmatch(text):
-        return None, PhoneIssue.INVALID
-    international = start.group() == "+"
-    if region is None and not international:
-        fewest, most = AMBIGUOUS_DIGITS
-        count = len(re.findall(r"[0-9]", text))
-        return None, PhoneIssue.AMBIGUOUS if fewest <= count <= most else PhoneIssue.INVALID
-    number = _parse(text, None if international else region)
-    if number is None or _has_second_meaning(number, text[start.start() :]):
-        return None, PhoneIssue.INVALID
-    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return e164, None if phonenumbers.is_valid_number(number) else PhoneIssue.UNLIKELY
-
-
-def _has_foreign_digits(text: str) -> bool:
-    """Tell whether a text has decimal digits other than 0-9, or full-width signs."""
-    return not text.isascii() and any(
-        (char.isdecimal() and not char.isascii()) or "\uff01" <= char <= "\uff5e" for char in text
-    )
-
-
-def _parse(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
-    """Parse a text; None where the library reads no number of a possible length."""
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        return None
-    reason = phonenumbers.is_possible_number_with_reason(number)
-    return number if reason == phonenumbers.ValidationResult.IS_POSSIBLE else None
-
-
-def _has_second_meaning(number: phonenumbers.PhoneNumber, text: str) -> bool:
-    """Tell whether what was read is less, more or other than the number that was written."""
-    if number.extension is not None and len(number.extension) > MAX_EXTENSION_DIGITS:
-        return True
-    if number.country_code != _KEYPAD_CODE and _LETTERS.match(text):
-        digits = re.sub(r"[\W_]+$", "", text)
-        if phonenumbers.is_alpha_number(digits):
-            return True
-    again = _parse(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), None)
-    return again is None or phonenumbers.national_significant_number(again) != phonenumbers.national_significant_number(
-        number
-    )
 
 
 def normalise_phones(text: pl.Series, region: pl.Series | str | None) -> pl.DataFrame:

@@ -49,17 +49,17 @@ class Via(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a row goes its way."""
+    """Why a row goes its way, to be read behind a number of rows."""
 
-    UNIFORM = "enough rows fill the same traits"
+    UNIFORM = "with the same traits as enough others"
     FORCED = "asked for by --via"
-    FEW_ALIKE = "too few rows fill the same traits"
-    ARRAY = "has an array, which a CSV cell cannot hold"
-    CHARACTERS = "has characters the CSV flow does not carry"
-    COLUMNS = "more than 100 columns"
-    MERGE_GROUP = "belongs to an allowed merge group"
-    REMOVAL = "removes a trait, which Bulk cannot"
-    FURTHER = "has a further value of an identifier, which is added to its profile"
+    FEW_ALIKE = "with the same traits as too few others"
+    ARRAY = "with an array (no CSV cell holds one)"
+    CHARACTERS = "with characters the CSV flow does not carry"
+    COLUMNS = "with more than 100 columns"
+    MERGE_GROUP = "of an allowed merge group"
+    REMOVAL = "with a trait to remove (Bulk cannot)"
+    FURTHER = "with a further value of an identifier (added to its profile)"
     AGAIN = "sent again"
     BEFORE = "sent before it was planned again"
 

@@ -35,8 +35,42 @@ _SEPARATOR: Final = "\x1f"
 # --- who is gone -----------------------------------------------------------------------------------------------------
 
 
-def readable_keys(rows: pl.DataFrame, null_tokens: Collection[str]) -> tuple[pl.Series, int]:
-    """Return the keys of rows read, and how many rows have none: of those nobody knows who they are.
+class Marks:
+    """Numbers that stand for texts, to ask which of others are among them: eight bytes each, and no copy of all.
+
+    Args:
+        pieces: What `identifier_hash` returned, in pieces of any order; 0 stands for nothing.
+    """
+
+    def __init__(self, pieces: Iterable[Hashes] = ()) -> None:
+        self._pieces = [np.sort(piece) for piece in pieces if len(piece)]
+
+    def __bool__(self) -> bool:
+        """Tell whether there is any."""
+        return bool(self._pieces)
+
+    def among(self, marks: Hashes) -> BoolArray:
+        """Tell which of some others are among them."""
+        found: BoolArray = np.zeros(len(marks), dtype=np.bool_)
+        for piece in self._pieces:
+            at = np.minimum(np.searchsorted(piece, marks), len(piece) - 1)
+            found |= piece[at] == marks
+        return found
+
+
+class Elsewhere(Marks):
+    """Identifiers that somebody has who remains, by what `identifier_marks` returns."""
+
+    def __contains__(self, identifier: object) -> bool:
+        """Tell whether an `importer.core.sync_removals.Identifier` is among them."""
+        if not isinstance(identifier, tuple):
+            return False
+        id_type, value = identifier
+        return bool(self.among(identifier_marks(pl.Series([id_type]), pl.Series([value])))[0])
+
+
+def readable_keys(rows: pl.DataFrame, null_tokens: Collection[str]) -> tuple[Hashes, int]:
+    """Return the keys of rows read, hashed, and how many rows have none: of those nobody knows who they are.
 
     Args:
         rows: `importer.core.packing.ROWS_SCHEMA` and key columns; a blank line is no row.
@@ -45,50 +79,26 @@ def readable_keys(rows: pl.DataFrame, null_tokens: Collection[str]) -> tuple[pl.
     blank = (pl.col("state") == FinalState.SKIPPED.value) & (pl.col("code") == Skipped.BLANK_LINE.value)
     rows = rows.filter(~blank.fill_null(value=False))
     keys = joined_key([rows[name] for name in rows.columns if name.startswith(KEY_PREFIX)], null_tokens)
-    return keys.drop_nulls(), keys.null_count()
+    return identifier_hash(keys.drop_nulls()), keys.null_count()
 
 
-def gone_keys(pieces: Iterable[pl.DataFrame], present: pl.Series) -> pl.DataFrame:
+def gone_keys(pieces: Iterable[pl.DataFrame], present: Marks) -> pl.DataFrame:
     """Return the keys of a snapshot that the source does not have any more, `GONE_SCHEMA`.
+
+    Two keys of one hash are taken for one: then one that is gone counts as present, and stays.
 
     Args:
         pieces: Of the snapshot, in order.
         present: Keys that were read.
     """
-    keys = present.unique().to_frame("key")
     found = [pl.DataFrame(schema=GONE_SCHEMA)]
     first = 0
     for piece in pieces:
-        lines = piece.with_row_index("line", first).join(keys, on="key", how="anti", maintain_order="left")
+        is_gone = pl.Series(~present.among(identifier_hash(piece["key"])))
+        lines = piece.with_row_index("line", first).filter(is_gone)
         found.append(lines.select(pl.col(name).cast(kind) for name, kind in GONE_SCHEMA.items()))
         first += piece.height
     return pl.concat(found)
-
-
-class Elsewhere:
-    """Identifiers that somebody has who remains.
-
-    Args:
-        marks: What `identifier_marks` returned, in pieces.
-    """
-
-    def __init__(self, marks: Iterable[Hashes] = ()) -> None:
-        self._marks = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *marks]))
-
-    def among(self, marks: Hashes) -> BoolArray:
-        """Tell which of some identifiers are among them."""
-        if not len(self._marks):
-            return np.zeros(len(marks), dtype=np.bool_)
-        at = np.minimum(np.searchsorted(self._marks, marks), len(self._marks) - 1)
-        found: BoolArray = self._marks[at] == marks
-        return found
-
-    def __contains__(self, identifier: object) -> bool:
-        """Tell whether an `Identifier` is among them."""
-        if not isinstance(identifier, tuple):
-            return False
-        id_type, value = identifier
-        return bool(self.among(identifier_marks(pl.Series([id_type]), pl.Series([value])))[0])
 
 
 def identifier_marks(id_types: pl.Series, values: pl.Series) -> Hashes:

@@ -52,7 +52,6 @@ class PendingRun(_Frozen):
         run_id: Of its folder.
         reading: What it read and how; see `importer.core.sync_file.SyncFile.reading`.
         cursor: Highest value that its rows had; None without a cursor.
-        is_part: Rows were left out by `--limit`: the cursor must not pass them.
         refused_runs: See the sync file.
         whole: See `SyncCounts`.
     """
@@ -61,7 +60,6 @@ class PendingRun(_Frozen):
     run_id: str
     reading: str
     cursor: str | None = None
-    is_part: bool = False
     refused_runs: Count = 3
     whole: bool = True
 

@@ -81,7 +81,8 @@ def inspect_source(
     width = max(1, len(description.columns))
     bound = max(_DISTINCT_AT_LEAST, min(_DISTINCT_OF_ONE, _DISTINCT_IN_ALL // width))
     sampled = max(_SAMPLED_AT_LEAST, min(SAMPLE_VALUES, _SAMPLED_IN_ALL // width))
-    counters = {name: ColumnCounter(name, bound, sampled) for name in description.columns}
+    floats = frozenset(description.floats)
+    counters = {name: ColumnCounter(name, bound, sampled, is_float=name in floats) for name in description.columns}
     read = _Read()
     progress.stage("look at columns", sample_rows)
     for chunk in _chunks(source, sample_rows, read, progress, stop):
@@ -197,5 +198,6 @@ def _profile(
         compression=dialect.compression if dialect is not None else None,
         malformed_reasons=dict(sorted(read.reasons.items())),
         unsupported=dict(description.unsupported),
+        naive=description.naive,
         notes=(*description.notes, _FOOTER) if read.has_footer() else description.notes,
     )

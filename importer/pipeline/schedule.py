@@ -162,7 +162,10 @@ def _refuse_unimportable(routed: Routed) -> None:
     if not bad.any():
         return
     numbers, counts = np.unique(routed.reason[bad], return_counts=True)
-    why = "; ".join(f"{count} rows: {_refusal(REASONS[number])}" for number, count in zip(numbers, counts, strict=True))
+    why = "; ".join(
+        f"{count:,} row{'' if count == 1 else 's'} {_refusal(REASONS[number])}"
+        for number, count in zip(numbers, counts, strict=True)
+    )
     raise ConfigError(
         f"--via import: not every row can go by import ({why})",
         hint="use --via auto, or --via bulk",
@@ -170,7 +173,7 @@ def _refuse_unimportable(routed: Routed) -> None:
 
 
 def _refusal(reason: Reason) -> str:
-    return "fewer than the columns an import needs" if reason is Reason.FEW_ALIKE else reason.value
+    return "with fewer columns than an import needs" if reason is Reason.FEW_ALIKE else reason.value
 
 
 def _with_positions(index: pl.DataFrame, line: npt.NDArray[np.int64], position: npt.NDArray[np.int64]) -> pl.DataFrame:

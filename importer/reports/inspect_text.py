@@ -14,6 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from importer.core.excel import DOCTOR
 from importer.core.inspect import ColumnFinding, ColumnProfile, Meaning, SourceProfile
 from importer.core.issues import Severity
+from importer.core.source_notes import left_out_note
 from importer.reports.inspect_json import repairs_of, shown_examples
 from importer.reports.plain_text import printable
 from importer.reports.wording import counted, share_text
@@ -77,7 +78,7 @@ def _head(profile: SourceProfile) -> Iterator[str]:
         yield _labelled("key", f"none for certain; {_named(nearly)} is nearly unique and filled")
     else:
         yield _labelled("key", "no column has a value on every row that occurs only once")
-    left_out = (f"column '{name}' is left out: {why}" for name, why in profile.unsupported.items())
+    left_out = (left_out_note(name, why) for name, why in profile.unsupported.items())
     # Typed sources have noted the same.
     notes = dict.fromkeys([*(note for note in profile.notes if not note.startswith(_NOTED)), *left_out])
     for note in notes:

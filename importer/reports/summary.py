@@ -12,6 +12,7 @@ from typing import Final
 from importer.core.cost import allowance_text, range_text
 from importer.core.issues import CATALOGUE, Severity
 from importer.core.report import NOT_FINE, FinalState, Report, RouteReport, Target
+from importer.core.source_notes import is_left_out_note
 from importer.reports.live_lines import live_lines, standing
 from importer.reports.plain_text import printable
 from importer.reports.wording import STATE_MEANING, alarms_of, counted, groups_text, run_seconds, share_text, size_text
@@ -247,9 +248,10 @@ def _changes(report: Report) -> list[Line]:
 
 
 def _notes(report: Report, most: int) -> list[Line]:
-    """Show the first notes, those that are warnings before the others."""
+    """Show the first notes: those that are warnings, then those of the run, then the columns that cannot be read."""
     alarms = alarms_of(report)
-    ordered = [*alarms, *(note for note in report.notes if note not in alarms)]
+    left_out = filter(is_left_out_note, report.source.notes if report.source is not None else ())
+    ordered = [*alarms, *(note for note in report.notes if note not in alarms), *left_out]
     if not ordered:
         return []
     more = f" (and {len(ordered) - most} more in report.json)" if len(ordered) > most else ""

@@ -9,6 +9,7 @@ from importer.core.replan import DROPPED_NOTE
 from importer.core.report import FinalState, MergeGroups, Report
 from importer.core.report_hints import STOPS_NOTE
 from importer.core.sensitive import SENSITIVE_NOTE
+from importer.core.source_notes import NAIVE_NOTE
 
 STATE_MEANING: Final = {
     FinalState.REJECTED: "an error was found; not sent",
@@ -26,7 +27,7 @@ STATE_MEANING: Final = {
 }
 """What became of the rows of a state; why rows are skipped is counted by itself."""
 
-_ALARMS: Final = (SENSITIVE_NOTE, STOPS_NOTE, DROPPED_NOTE)
+_ALARMS: Final = (SENSITIVE_NOTE, STOPS_NOTE, DROPPED_NOTE, NAIVE_NOTE)
 """How notes begin that are no mere facts."""
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _FEWEST_SWALLOWED = 2
 _RUNAWAY_LINES = 100
+_FEWEST_OF_HEADER = 2
 _QUOTE = '"'
 
 
@@ -69,12 +70,29 @@ def find_faults(
         extra = columns[-1].to_pylist() if columns[-1].null_count < len(columns[-1]) else []
         rows = [row for row, cell in enumerate(extra) if cell]
         note(rows, "too-many-fields", "a value in the last column, which has no name")
+    note(_headers_again(frame), "repeated-header", "the header again, as where files were put together")
     return [Fault(row, *causes[row], cells=_cells(columns, row)) for row in sorted(causes)]
 
 
 def _rows_where(frame: pl.DataFrame, condition: pl.Expr) -> list[int]:
     hit = frame.select(pl.any_horizontal(condition).fill_null(value=False)).to_series()
     return hit.arg_true().to_list()
+
+
+def _headers_again(frame: pl.DataFrame) -> list[int]:
+    """Find rows of which every cell is its column's name; of a single column that may be a value."""
+    if frame.width < _FEWEST_OF_HEADER:
+        return []
+    found = _like_name(frame.to_series(0)).arg_true()
+    if not len(found):
+        return []
+    alike = [_like_name(column) for column in frame[found]]
+    return found.filter(pl.DataFrame(alike).select(pl.all_horizontal(pl.all())).to_series()).to_list()
+
+
+def _like_name(column: pl.Series) -> pl.Series:
+    # A file that was put behind another one may have brought its byte order mark.
+    return (column.str.strip_chars("\ufeff \t") == column.name).fill_null(value=False)
 
 
 def _cells(columns: Sequence[pa.Array], row: int) -> tuple[str | None, ...]:

@@ -21,6 +21,7 @@ from importer.sources.parquet_size import pieces_of, reason_too_dense, swollen_c
 from importer.sources.readahead import read_ahead
 from importer.sources.render import is_list, is_naive_timestamp, reason_unsupported, render_column
 from importer.sources.sniff import Doubt
+from importer.sources.typed_columns import notes_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -44,6 +45,7 @@ class _Shape:
     lists: tuple[bool, ...]
     unsupported: tuple[tuple[str, str], ...]
     naive: tuple[str, ...]
+    floats: tuple[str, ...]
     row_count: int
     texts: tuple[str, ...]
 

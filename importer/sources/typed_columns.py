@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from importer.core.source_notes import left_out_note
 from importer.ports import MALFORMED_SCHEMA, SourceChunk
 from importer.sources.header import check_names
 from importer.sources.render import is_naive_timestamp, reason_unsupported, render_column
@@ -99,7 +100,7 @@ class TypedColumns:
 
 def notes_of(unsupported: Mapping[str, str], naive: Sequence[str]) -> tuple[str, ...]:
     """Say which columns are left out and why, and which hold times without a zone."""
-    notes = [f"column '{name}' is left out: {why}" for name, why in unsupported.items()]
+    notes = [left_out_note(name, why) for name, why in unsupported.items()]
     if naive:
         names = ", ".join(f"'{name}'" for name in naive)
         notes.append(f"times without a zone in {names}; `assume_tz` under `source:` in the mapping names it")

@@ -88,5 +88,6 @@ def read_removals(folder: Path) -> pl.DataFrame:
     except (ValueError, TypeError, pl.exceptions.PolarsError) as exc:
         raise StateError(
             f"{path} is damaged",
-            hint="nobody knows which profiles it removed: forget what was delivered (`sync reset`)",
+            hint="put a copy of the sync's state folder back; or delete it: profiles of keys that are still gone are"
+            " looked up again",
         ) from exc

@@ -15,6 +15,7 @@ from importer.core.mapping_seed import seed_for
 from importer.core.mapping_tree import MAX_BYTES
 from importer.core.mapping_yaml import parse_mapping
 from importer.core.schema import StoreSchema
+from importer.core.source_notes import naive_notes
 from importer.core.transform import RoutingPolicy, TransformPlan
 from importer.errors import SettingsError
 from importer.ports import Source, SourceDescription, SourceOptions
@@ -118,7 +119,8 @@ def opened(request: RunRequest, wait: Wait = PATIENCE) -> Iterator[Opened]:
             f"the store's pattern of {ref} cannot be checked here; the service checks it (pattern-not-checked)"
             for ref in sorted(checks.unchecked)
         )
-        notes = (*(store.notes if store is not None else ()), *plan.notes, *unchecked)
+        naive = naive_notes(plan, description.naive)
+        notes = (*(store.notes if store is not None else ()), *naive, *plan.notes, *unchecked)
         yield Opened(source, description, options, mapping, plan, checks, schema, target, store, notes)
 
 

@@ -50,7 +50,7 @@ def commit(folder: SyncFolder, state: SyncState) -> SyncState:
         snapshot = folder.open_snapshot()
         if snapshot is None or snapshot.meta.run < pending.number:
             snapshot = _moved(folder, snapshot, run, pending)
-        moves = not pending.is_part and not _waiting(snapshot, pending) and not _held(run)
+        moves = not _waiting(snapshot, pending) and not _left(run)
         state = state.ended(run.manifest.counts.rows_read, moves=moves)
         folder.write_state(state)
     drop_packages(folder, keep=pending.run_id)
@@ -90,10 +90,12 @@ def _waiting(snapshot: SnapshotFile, pending: PendingRun) -> int:
     return sum(piece.filter(waits).height for piece in snapshot.pieces(["due", "refused", "seen"]))
 
 
-def _held(run: Run) -> int:
-    """Count the rows that somebody must decide about."""
-    held = pl.col("state").cast(pl.String) == FinalState.HELD.value
-    return run.index.filter(held & (pl.col("code") != PARKED).fill_null(value=True)).height
+def _left(run: Run) -> int:
+    """Count the rows that somebody must decide about, and those that `--limit` left out."""
+    state = pl.col("state").cast(pl.String)
+    held = (state == FinalState.HELD.value) & (pl.col("code") != PARKED).fill_null(value=True)
+    out = state.is_in(["send", "sequence"]) & (pl.col("position") < 0)
+    return run.index.filter(held | out).height
 
 
 def drop_packages(folder: SyncFolder, *, keep: str | None) -> None:

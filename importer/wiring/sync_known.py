@@ -16,6 +16,7 @@ from importer.core.sync_counts import SyncCounts
 from importer.core.sync_index import foreign_hits, hold_strange, owners_of, rows_in_question
 from importer.pipeline.prepare import Prepared
 from importer.pipeline.sync_payloads import payloads_of_run
+from importer.reports.progress import ProgressSink
 from importer.state.package import read_frame, write_frame
 from importer.state.snapshot_file import SnapshotFile
 from importer.wiring.opening import Opened
@@ -34,11 +35,21 @@ class Known:
         inputs: Schema of the store, and the mapping's policies.
         snapshot: None before the first run.
         counts: Mode and number of the run; what it finds is added.
+        progress: Told when rows are compared.
         refused_runs: See the sync file.
     """
 
-    def __init__(self, inputs: Opened, snapshot: SnapshotFile | None, counts: SyncCounts, *, refused_runs: int) -> None:
+    def __init__(
+        self,
+        inputs: Opened,
+        snapshot: SnapshotFile | None,
+        counts: SyncCounts,
+        progress: ProgressSink,
+        *,
+        refused_runs: int,
+    ) -> None:
         self._inputs = inputs
+        self._progress = progress
         self._snapshot = snapshot
         self._counts = counts
         self._refused_runs = refused_runs
@@ -58,12 +69,14 @@ class Known:
 
     def settle(self, run: Run) -> None:
         """Take rows out of what is sent that say what was delivered last, or that are parked; count keys."""
+        self._progress.stage("compare", run.index.height)
         payloads = payloads_of_run(run.index, run.package, run.manifest.wire_traits())
         keys = key_fingerprints(payloads)
         verdicts = judge_keys(keys, self._before(), refused_runs=self._refused_runs)
         run.index = settle_known(run.index, payloads, verdicts)
         run.groups = open_groups(run.groups, run.index)
         write_frame(run.folder.package / KEYS_FILE, sent_keys(keys, verdicts))
+        self._progress.advance(run.index.height)
         found = counted(verdicts)
         counts = self._counts.model_copy(
             update={

@@ -20,6 +20,7 @@ from importer.core.sync_file import RemovalPolicy, SyncFile
 from importer.core.sync_gone import (
     GONE_COLUMNS,
     Elsewhere,
+    Marks,
     gone_keys,
     identifier_marks,
     known_fates,
@@ -84,8 +85,10 @@ class PlannedRemovals:
     def notes(self) -> tuple[str, ...]:
         """Say what is not removed and why, or what a run would ask."""
         keys = counted(self.fates.height, "key")
+        if self.fates.is_empty():
+            return ()
         if self.off is not None:
-            return (f"nothing is removed: {self.off} ({keys} of the last runs not seen in this one)",)
+            return (f"nothing is removed: {self.off}; {keys} of earlier runs not seen in this one",)
         cost = self.cost
         if not cost.deletes:
             return ()
@@ -116,16 +119,16 @@ def plan_removals(run: Run, inputs: Opened, snapshot: SnapshotFile, sync: SyncFi
     return PlannedRemovals(fates, elsewhere, snapshot.meta.traits, _in_order(inputs.schema))
 
 
-def _keys_read(run: Run, null_tokens: frozenset[str]) -> tuple[pl.Series, int]:
-    keys, unreadable = [pl.Series(dtype=pl.String)], 0
+def _keys_read(run: Run, null_tokens: frozenset[str]) -> tuple[Marks, int]:
+    keys, unreadable = [], 0
     for frame in run.package.rows_frames():
         found, without = readable_keys(frame, null_tokens)
         keys.append(found)
         unreadable += without
-    return pl.concat(keys), unreadable
+    return Marks(keys), unreadable
 
 
-def _off(run: Run, sync: SyncFile, keys: pl.Series, unreadable: int) -> str | None:
+def _off(run: Run, sync: SyncFile, keys: Marks, unreadable: int) -> str | None:
     """Say why a run removes nothing."""
     if sync.removal is not None and sync.removal.policy is RemovalPolicy.NONE:
         return "`removal: {policy: none}` says so"
@@ -133,7 +136,7 @@ def _off(run: Run, sync: SyncFile, keys: pl.Series, unreadable: int) -> str | No
         return "--limit was given"
     if unreadable:
         return f"{counted(unreadable, 'row')} could not be read or had no key: nobody knows whose they are"
-    if run.manifest.counts.rows_read and keys.is_empty():
+    if run.manifest.counts.rows_read and not keys:
         return "no row of the source has a key"
     return None
 

@@ -124,7 +124,7 @@ class _Session:
             inputs = replace(inputs, source=watched)
         number = 0 if self.request.dry_run else now.state.number + 1
         counts = SyncCounts(mode=self.sync.mode.value, number=number, whole=now.plan.whole)
-        known = Known(inputs, now.snapshot, counts, refused_runs=self.sync.refused_runs)
+        known = Known(inputs, now.snapshot, counts, self.hooks.progress, refused_runs=self.sync.refused_runs)
         run = planned_run(now.plan.request, self.hooks, replace(inputs, earlier=known), COMMAND)
         removals = self._removals(now, inputs, run)
         held = brakes_on(run, now.plan, now.state, removals, self.request.override)
@@ -144,7 +144,6 @@ class _Session:
             run_id=run.folder.run_id,
             reading=now.plan.reading,
             cursor=highest.text if highest is not None else None,
-            is_part=self.request.limit is not None,
             refused_runs=self.sync.refused_runs,
             whole=now.plan.whole,
         )
@@ -179,7 +178,14 @@ class _Session:
     def _end_pending(self, state: SyncState, pending: PendingRun) -> Report | None:
         """Go on with a run that may have sent something, and commit it; return its report where it stops again."""
         folder = RunFolder(self.folder.runs / pending.run_id)
-        stage = folder.read_manifest().stage
+        try:
+            stage = folder.read_manifest().stage
+        except StateError as error:
+            error.hint = (
+                f"run {pending.run_id} may have sent what the snapshot does not know: put its folder back; or forget"
+                f" what was delivered (`memory-importer sync reset {self.folder.file}`), and send everything again"
+            )
+            raise
         if stage is Stage.PLANNED:
             # Nothing left it: the run that begins now reads newer values.
             self.folder.write_state(state.model_copy(update={"pending": None}))
@@ -188,7 +194,7 @@ class _Session:
             report = self._resumed(folder)
             if report is not None:
                 return report
-        commit(self.folder, state)
+        commit(self.folder, self.folder.read_state())
         return None
 
     def _resumed(self, folder: RunFolder) -> Report | None:
@@ -198,7 +204,10 @@ class _Session:
             report = resume(again, self.hooks, self.options)
         except GuardError:
             return None  # the store moved on: what is open is due, and is read again
-        return report if report.exit_code in _STOPS else None
+        if report.exit_code in _STOPS:
+            return report
+        self._told(report)
+        return None
 
     # --- the history -------------------------------------------------------------------------------------------------
 
@@ -207,7 +216,7 @@ class _Session:
         if not self.request.dry_run:
             keys = report.sync
             told = SyncRun(
-                number=keys.number if keys is not None else 0,
+                number=keys.number if keys is not None and not keys.brakes else 0,
                 run_id=report.run_id,
                 started_at=report.started_at,
                 finished_at=report.finished_at or CLOCK.utc_now_iso(),
@@ -254,7 +263,7 @@ def _kept(folder: SyncFolder) -> str | None:
     state = folder.read_state()
     if state.pending is not None:
         return state.pending.run_id
-    sent = (run.run_id for run in reversed(state.runs) if run.keys is not None and run.keys.number == state.number)
+    sent = (run.run_id for run in reversed(state.runs) if run.number and run.number == state.number)
     return next(sent, None)
 
 

@@ -150,7 +150,7 @@ def test_more_traits_than_an_import_has_columns_go_by_bulk(count: int, route: st
         report = importer.plan(bench.request(tmp_path / "wide.csv"))
     assert {name: found.rows for name, found in report.routes.items() if found.rows} == {route: 1}
     if route == "bulk":
-        assert report.routes[route].reasons == {"more than 100 columns": 1}
+        assert report.routes[route].reasons == {"with more than 100 columns": 1}
 
 
 def protecting(seen: Seen) -> Reply | None:

@@ -186,7 +186,9 @@ def test_trait_groups_by_hand(at: Desk) -> None:
     assert ([trait["name"] for trait in group["traits"]], group["version"]) == (["b", "c"], 3)
     listed = {each["name"]: each for each in at.lines("trait-groups", "list", "--traits")}
     assert [trait["name"] for trait in listed["Tier"]["traits"]] == ["b", "c"]
-    assert "levels" in at.done("trait-groups", "list")
+    shown = at.done("trait-groups", "list")
+    assert ("levels" in shown, "traits" in shown) == (True, False)
+    assert "b NUMBER, c ARRAY" in at.done("trait-groups", "list", "--traits")
     assert at.run("trait-groups", "create", "Tier", "--trait", "x").code == 2
 
 

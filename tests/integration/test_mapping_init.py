@@ -50,7 +50,7 @@ def test_the_sample_goes_from_init_to_validate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_exports_as_people_have_them_get_a_mapping_that_is_accepted(name: str, tmp_path: Path) -> None:
-    """Every kind gets an identifier, a key and few errors as it stands, and no cell value stands in the file."""
+    """Every kind gets an identifier, a key and few errors as it stands, and shows no cell value but nobody's addresses."""
     make, encoding = EXPORTS[name]
     source = tmp_path / "export.csv"
     make(source)
@@ -60,7 +60,8 @@ def test_exports_as_people_have_them_get_a_mapping_that_is_accepted(name: str, t
     assert mapping.source.key is not None
     assert mapping.source.encoding == encoding
     for profile in proposed.proposal.profile.columns:
-        assert not [example for example in profile.examples if len(example) > 9 and example in proposed.text]
+        shown = [example for example in profile.examples if len(example) > 9 and example in proposed.text]
+        assert {*shown} <= {*proposed.proposal.denied}
     (tmp_path / "m.yaml").write_text(proposed.text, encoding="utf-8")
     settings = Settings(runs_dir=str(tmp_path / "runs"))
     report = validate(RunRequest((str(source),), tmp_path / "m.yaml", settings, emulator=True))
@@ -80,6 +81,27 @@ def test_words_for_no_value_become_null_tokens(tmp_path: Path) -> None:
     assert mapping.columns["Seen"][0].format == "%d.%m.%Y %H:%M"
     assert "postalCode" not in text
     assert (mapping.columns["Branch"][0].to, mapping.columns["Branch"][0].type) == ("Account.branch", None)
+
+
+def test_addresses_of_nobody_are_denied(tmp_path: Path) -> None:
+    """They are named with their number, in lower case, and a source without any gets no list."""
+    lines = [f"{n},p{n}@example.com,n{n}" for n in range(50)]
+    lines += ["50,noemail@shop.example,x", "51,NoEmail@shop.example,y", "52,test@test.com,z"]
+    source = tmp_path / "s.csv"
+    source.write_text("\n".join(["customer_id,email,name", *lines, ""]), "utf-8")
+    text = propose(InitRequest((str(source),), Settings())).text
+    assert "Nobody's addresses, in 3 cells" in text
+    mapping = parse_mapping(text.encode(), "m")
+    assert mapping.identity.deny == ("noemail@shop.example", "test@test.com")
+    assert "deny" not in propose(InitRequest((str(_without(source, "noemail", "test@")),), Settings())).text
+
+
+def _without(source: Path, *words: str) -> Path:
+    """Write a source again without the lines that hold a word."""
+    kept = [line for line in source.read_text("utf-8").splitlines() if not any(w in line.lower() for w in words)]
+    path = source.with_name("clean.csv")
+    path.write_text("\n".join([*kept, ""]), "utf-8")
+    return path
 
 
 def test_a_store_is_matched_by_its_traits(tmp_path: Path) -> None:

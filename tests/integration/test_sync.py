@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 
 from importer.core.sync_brakes import Brake
-from importer.errors import ConfigError, GuardError, LockedError, SourceError
+from importer.errors import ConfigError, GuardError, LockedError, SourceError, StateError
 from importer.wiring.requests import Hooks
 from importer.wiring.sync_commit import commit
 from importer.wiring.sync_standing import sync_history, sync_reset, sync_status
@@ -259,8 +260,49 @@ def test_an_interrupted_sync_is_ended_first(bench: Workbench) -> None:
     report = sync.run()
     assert found(report) == {"unchanged": 29, "accepted": 1}
     assert any("made an end of first" in note for note in report.notes)
+    assert [(run.number, run.exit_code) for run in sync.state.runs] == [(1, 130), (1, 0), (2, 0)]
     assert sync.stored() == by_email(rows)
     assert sync.runs() == ({"unchanged": 30}, 0)
+
+
+def test_a_run_that_is_gone_before_it_is_committed_is_missed(synced: Synced) -> None:
+    """What it sent is known to nobody, so nothing is compared with what was before it."""
+    begun(synced)
+    states = []
+    synced.run(Hooks(progress=At("send", lambda: states.append(synced.state))))
+    shutil.rmtree(synced.folder.runs / states[0].pending.run_id)
+    synced.folder.write_state(states[0])
+    with pytest.raises(StateError) as refused:
+        synced.run()
+    assert "sync reset" in refused.value.hint
+
+
+def test_a_damaged_snapshot_is_not_believed(synced: Synced) -> None:
+    """Nothing is sent; the error names the file and the ways out."""
+    begun(synced)
+    content = bytearray(synced.folder.snapshot.read_bytes())
+    content[100] ^= 0xFF
+    synced.folder.snapshot.write_bytes(content)
+    writes = len(synced.bench.writes())
+    with pytest.raises(StateError, match=r"snapshot\.parquet cannot be used: damaged") as refused:
+        synced.run()
+    assert "sync reset" in refused.value.hint
+    assert len(synced.bench.writes()) == writes
+
+
+def test_a_run_that_cannot_be_ended_is_read_again(bench: Workbench) -> None:
+    """The store's rules moved while it was stopped, so its rows are checked and sent anew."""
+    sync = Synced(bench, {"brakes": LOOSE})
+    rows = people(12)
+    sync.write(rows)
+    hooks = Hooks()
+    sync.run(replace(hooks, progress=At("send", hooks.stop.set)), first_run=True)
+    set_rule(bench, 1000)
+    report = sync.run()
+    assert found(report) == {"accepted": 12}
+    assert sync.stored() == by_email(rows)
+    assert [run.exit_code for run in sync.state.runs] == [130, 0]
+    assert sync.runs() == ({"unchanged": 12}, 0)
 
 
 def test_a_run_that_was_not_committed_is_committed_once(synced: Synced) -> None:

@@ -99,6 +99,15 @@ def test_a_cursor_waits_for_rows_that_are_due(bench: Workbench, people_table: Po
     assert sync.runs() == ({"unchanged": 1}, 0)
 
 
+def test_a_cursor_waits_for_rows_that_a_limit_left_out(bench: Workbench, people_table: Postgres) -> None:
+    """They are asked for again; a limit that leaves nothing out holds nothing up."""
+    sync = reading(bench, **CURSOR)
+    assert sync.runs(first_run=True, limit=400)[1] == 400
+    assert sync.state.cursor is None
+    assert sync.runs(limit=600) == ({"unchanged": 400, "accepted": 600}, 600)
+    assert sync.runs() == ({"unchanged": 11}, 0)
+
+
 def test_a_cursor_begins_anew_where_the_mapping_changed(bench: Workbench, people_table: Postgres) -> None:
     """A payload may be another without its row being so: all rows are asked for, what is unchanged costs nothing."""
     sync = reading(bench, **CURSOR)

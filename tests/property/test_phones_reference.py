@@ -7,7 +7,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importer.core.phones import normalise_phones, reference_phone
+from importer.core.phone_reference import reference_phone
+from importer.core.phones import normalise_phones
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 _PUNCTUATION = ["", "", "", "", " ", "-", ".", "/", "(", ")", " (", "  "]

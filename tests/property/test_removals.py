@@ -9,11 +9,13 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from importer.core.identity_values import identifier_hash
 from importer.core.snapshot import SNAPSHOT_SCHEMA
 from importer.core.sync_gone import (
     APPLIED_AFTER,
     LOOK_AGAIN_AFTER,
     Elsewhere,
+    Marks,
     gone_keys,
     identifier_marks,
     known_fates,
@@ -60,12 +62,20 @@ def keys(draw: st.DrawFn) -> Candidate:
 def oracle(key: Candidate, store: dict[str, Profile], remaining: frozenset[tuple[str, str]]) -> Removal:
     """Say what the rules say."""
     own = set(key.identifiers)
-    holders = [one for one in store.values() if own & one.identifiers]
-    if len(holders) > 1:
-        return Removal.MERGED
-    if not holders:
+    holders = [[one for one in store.values() if each in one.identifiers] for each in key.identifiers]
+    named = next((found for found in holders if found), [])
+    if not named:
         return Removal.GONE if key.is_settled else Removal.EARLY
-    (profile,) = holders
+    profile = named[0]
+    # Where an idType need not be unique, others may have a value that its profile has as well: they are others.
+    elsewhere = [
+        one
+        for each, found in zip(key.identifiers, holders, strict=True)
+        for one in found
+        if each not in profile.identifiers
+    ]
+    if len(named) > 1 or elsewhere:
+        return Removal.MERGED
     if key.profile_id not in (None, profile.profile_id):
         return Removal.MERGED
     if remaining & (own | profile.identifiers):
@@ -139,7 +149,7 @@ def test_keys_that_are_gone_are_found_and_judged(
     """Pieces of a snapshot and the keys read say the same as a plain look at all of it."""
     frame = frame_of(snapshot)
     pieces = [frame.slice(start, 3) for start in range(0, frame.height, 3)]
-    gone = gone_keys(pieces, pl.Series(sorted(present), dtype=pl.String))
+    gone = gone_keys(pieces, Marks([identifier_hash(pl.Series([key])) for key in present]))
     expected = {line["key"]: line for line in snapshot if line["key"] not in present}
     assert set(gone["key"]) == expected.keys()
     assert gone["key"].to_list() == frame["key"].gather(gone["line"]).to_list()

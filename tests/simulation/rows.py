@@ -130,7 +130,7 @@ def _row(rng: random.Random, number: int, width: int, *, uniform: bool) -> Cells
 
 
 def _further(rng: random.Random, width: int) -> Cells:
-    """Draw further numbers, some of them somebody's first; by dice of their own, so that all else stays as it was."""
+    """Draw further numbers, some of them somebody's first; no other cell depends on them."""
     shares = (0.4, 0.2)
     numbers = [f"+{PHONE_CANARY}{rng.randrange(rng.choice([width, 9999])):04d}" for _ in FURTHER]
     return {

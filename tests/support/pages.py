@@ -114,7 +114,7 @@ def full_report(**fields: Any) -> Report:
     given: dict[str, Any] = {
         "command": "import",
         "routes": {
-            "bulk": RouteReport(rows=9_000, requests=9, bytes=4_000_000, reasons={"has an array": 9_000}),
+            "bulk": RouteReport(rows=9_000, requests=9, bytes=4_000_000, reasons={"with an array": 9_000}),
             "import": RouteReport(rows=620, requests=2, parts=2, bytes=90_000, reasons={"enough rows": 620}),
         },
         "requests": {"bulk": 10, "create-import": 2},

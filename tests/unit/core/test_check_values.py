@@ -52,6 +52,17 @@ def test_tabs_and_line_breaks_are_text() -> None:
     assert codes(PLAIN, "a\tb", "a\nb", "a\r\nb") == [None, None, None]
 
 
+def test_addresses_of_nobody_are_a_warning() -> None:
+    """They link the rows of many people; they go as they are until the mapping's deny list names them."""
+    email = replace(PLAIN, id_type="email", normalization=Normalization.EMAIL)
+    nobodys = ("noemail@example.com", "NO-EMAIL@shop.org", "test@test.com", "na@na.na", "no_mail@x.io")
+    checked = check(email, *nobodys, "norma@example.com", "testa@test.com", "no.emailer@x.io", None)
+    assert checked.issues.select("row_number", "code", "severity").rows() == [
+        (row, "placeholder-email", "warning") for row in range(len(nobodys))
+    ]
+    assert checked.typed["G.t"].to_list()[: len(nobodys)] == [address.lower() for address in nobodys]
+
+
 @pytest.mark.parametrize(
     "char", ["\u00ad", "\u200b", "\u200d", "\u061c", "\u202e", "\u2066", "\u2060", "\u180e", "\ufeff"]
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.core.fingerprint import FINGERPRINT_VERSION, payload_fingerprints
@@ -72,6 +72,7 @@ def test_further_values_are_a_set() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.integers(), st.lists(st.text(max_size=5) | st.none(), min_size=3, max_size=3))
 def test_neither_order_nor_traits_without_values_count(seed: int, texts: list[str | None]) -> None:
     """A mapping may be written in another order, and name a trait that no row has."""

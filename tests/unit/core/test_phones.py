@@ -8,15 +8,11 @@ import phonenumbers
 import polars as pl
 import pytest
 
-from importer.core.phone_plans import calling_codes, code_plan, numbers_table, region_plan
-from importer.core.phones import (
-    PHONES_SCHEMA,
-    is_placeholder_number,
-    is_placeholder_phone,
-    normalise_phones,
-    reference_phone,
-    unwrap_excel,
-)
+from importer.core.phone_placeholders import is_placeholder_number, is_placeholder_phone
+from importer.core.phone_plans import calling_codes, code_plan, numbers_table
+from importer.core.phone_reference import reference_phone, unwrap_excel
+from importer.core.phone_regions import region_plan
+from importer.core.phones import PHONES_SCHEMA, normalise_phones
 
 CASES = [
     # text, region, e164, code
@@ -147,7 +143,7 @@ def forget_plans() -> None:
 
 def test_plans_that_do_not_run_go_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a future metadata needs look-around the library decides, with the same answers."""
-    monkeypatch.setattr("importer.core.phone_plans._is_read", lambda _: False)
+    monkeypatch.setattr("importer.core.phone_regions._is_read", lambda _: False)
     forget_plans()
     try:
         texts = pl.Series(["+4930123456", "030 123456"])

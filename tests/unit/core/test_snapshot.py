@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.core.snapshot import (
@@ -116,6 +116,7 @@ histories = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(histories)
 def test_a_snapshot_is_what_a_plain_history_says(history: list[dict[str, tuple[Result, str, str]]]) -> None:
     """Delivered payload, identifiers, refusals and what is due, key by key, run by run."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.core.sync_cursor import Cursor, CursorError, CursorKind, cursor_of, highest, lagging, later
@@ -81,6 +81,7 @@ moments = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29))  # noqa: DTZ00
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(moments, zones), min_size=1, max_size=6))
 def test_moments_are_ordered_as_python_does(pairs: list[tuple[datetime, timezone]]) -> None:
     """Whatever their zones."""
@@ -90,6 +91,7 @@ def test_moments_are_ordered_as_python_does(pairs: list[tuple[datetime, timezone
     assert datetime.fromisoformat(found.text) == max(map(datetime.fromisoformat, texts))
 
 
+@settings(deadline=None)
 @given(moments, st.integers(0, 10**6))
 def test_a_lag_is_what_python_subtracts(moment: datetime, lag_s: int) -> None:
     """To the microsecond, and never below the first moment there is."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.core.forecast import StoreRules
@@ -97,6 +97,7 @@ values = st.sampled_from("abcd")
 rows_strategy = st.dictionaries(st.sampled_from(["email", "phone"]), values, min_size=1)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from("KLMN"), rows_strategy, max_size=4),
     st.sampled_from("KLMNX"),

@@ -65,9 +65,9 @@ def test_rows_alike_go_by_import_and_the_rest_by_bulk() -> None:
     assert made.order["line"].to_list() == [0, 2, 4, 1, 3]
     assert made.index["position"].to_list() == [0, 3, 1, 4, 2]
     assert {route: counts.reasons for route, counts in made.routes.items()} == {
-        "import": {"enough rows fill the same traits": 3},
-        "bulk": {"has an array, which a CSV cell cannot hold": 1},
-        "bulk+patch": {"removes a trait, which Bulk cannot": 1},
+        "import": {"with the same traits as enough others": 3},
+        "bulk": {"with an array (no CSV cell holds one)": 1},
+        "bulk+patch": {"with a trait to remove (Bulk cannot)": 1},
     }
     assert [(counts.rows, counts.batches) for counts in made.routes.values()] == [(1, 1), (3, 1), (1, 1)]
 
@@ -76,7 +76,7 @@ def test_values_the_csv_flow_does_not_carry_keep_their_rows_from_it() -> None:
     """Only values are asked of the package, and only of rows that could go by import."""
     made = schedule({}, {}, {}, notes=["plain", "it's", "also plain"])
     assert shape(made) == [("import", 0, 2, 0), ("bulk", 2, 3, 0)]
-    assert made.routes["bulk"].reasons == {"has characters the CSV flow does not carry": 1}
+    assert made.routes["bulk"].reasons == {"with characters the CSV flow does not carry": 1}
 
 
 def test_too_few_rows_alike_go_by_bulk() -> None:
@@ -118,7 +118,7 @@ def test_rows_of_a_group_go_by_bulk_in_waves() -> None:
     group = {"state": "sequence", "group": 1}
     made = schedule(group | {"wave": 1}, {}, group | {"wave": 2}, {}, group | {"wave": 3, "set": 2})
     assert shape(made) == [("import", 0, 2, 0), ("bulk", 2, 3, 1), ("bulk", 3, 4, 2), ("bulk+patch", 4, 5, 3)]
-    assert made.routes["bulk"].reasons == {"belongs to an allowed merge group": 2}
+    assert made.routes["bulk"].reasons == {"of an allowed merge group": 2}
 
 
 def test_forced_bulk_takes_all_rows() -> None:
@@ -142,9 +142,9 @@ def test_forced_import_is_refused_with_counted_reasons() -> None:
     with pytest.raises(ConfigError) as refusal:
         schedule({}, {"set": 1}, {}, {"set": 1}, group, notes=["it's", "x", "fine", "x", "x"], via=Via.IMPORT)
     text = str(refusal.value)
-    assert "2 rows: has an array" in text
-    assert "1 rows: has characters" in text
-    assert "1 rows: belongs to an allowed merge group" in text
+    assert "2 rows with an array (no CSV cell holds one)" in text
+    assert "1 row with characters" in text
+    assert "1 row of an allowed merge group" in text
     assert "fine" not in text
     assert refusal.value.hint
 

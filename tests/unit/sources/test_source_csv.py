@@ -53,6 +53,14 @@ def test_a_file_of_malformed_rows_only_is_read(write: Write) -> None:
     assert [row[0] for row in malformed_of(write("a,b\n1\n2\n3\n"), delimiter=",")] == [1, 2, 3]
 
 
+def test_a_header_in_the_middle_is_one_malformed_row(write: Write) -> None:
+    """Files put together bring their headers, perhaps with a byte order mark; where one cell differs it is data."""
+    path = write("id,name\n1,x\nid,name\n2,name\nid,y\n\ufeffid, name\n3,z\n")
+    assert [row[:3] for row in malformed_of(path)] == [(2, 3, "repeated-header"), (5, 6, "repeated-header")]
+    assert [row[2:] for row in rows_of(path)] == [("1", "x"), ("2", "name"), ("id", "y"), ("3", "z")]
+    assert rows_of(write("name\nx\nname\n"))[-1][2] == "name", "of a single column it may be a value"
+
+
 def test_backslash_quotes_get_a_hint(write: Write) -> None:
     """A row broken by a backslash before a quote says how quotes are written."""
     (chunk,) = chunks_of(write('a,b\n1,"say \\"hi\\", ok"\n2,3\n'))

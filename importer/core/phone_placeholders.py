@@ -1,0 +1,45 @@
+"""Phone numbers that people type where they have none."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import phonenumbers
+import polars as pl
+
+_PUNCTUATION: Final = (" ", "(", ")", "-", ".", "/", "+")
+_REPEATED: Final = tuple(digit * 10 for digit in "012345679")  # +1 888 888 8888 can be a subscriber's
+_PLACEHOLDERS: Final = (
+    *_REPEATED,
+    *("0" * count for count in (7, 8, 9, 11, 12, 13, 14, 15)),
+    *("1" * count for count in (7, 8, 9, 12)),
+    "1234567",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "0123456789",
+    "9876543210",
+)
+_PLACEHOLDER_DIGITS: Final = (
+    *_PLACEHOLDERS,
+    *(f"{code}{digits}" for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE for digits in _PLACEHOLDERS),
+)
+
+_Text = TypeVar("_Text", pl.Expr, pl.Series)
+
+
+def is_placeholder_phone(text: _Text) -> _Text:
+    """Tell whether a phone number is a well-known placeholder (0000000000, 1234567890 and their like).
+
+    Compared by digits alone, with any calling code or none. The list is short and exact: a number that merely looks
+    invented is not on it.
+
+    Args:
+        text: String column or expression, as it was written or E.164; null gives null.
+    """
+    return text.str.replace_many(list(_PUNCTUATION), [""] * len(_PUNCTUATION)).is_in(list(_PLACEHOLDER_DIGITS))
+
+
+def is_placeholder_number(e164: pl.Series) -> pl.Series:
+    """Tell the same of E.164 numbers, which have nothing between their digits."""
+    return e164.is_in([f"+{digits}" for digits in _PLACEHOLDER_DIGITS])
