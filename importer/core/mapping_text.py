@@ -93,15 +93,14 @@ def _source(proposal: Proposal) -> Iterator[str]:
 
 
 def _deny(proposal: Proposal) -> Iterator[str]:
-    """Name addresses that are nobody's."""
+    """Name addresses that are nobody's, to be left out of their rows by whoever agrees that they are."""
     denied = proposal.denied
     if denied:
-        yield "identity:"
         cells = sum(denied.values())
         found = f"{cells:,} cell{'' if cells == 1 else 's'}"
-        yield f"  # Nobody's addresses, in {found}: they are left out of their rows, with a warning, as they would link"
-        yield "  # rows of different people. Take out what is somebody's."
-        yield f"  deny: {_value(list(denied))}"
+        yield f"# TODO: addresses that look like nobody's, in {found}. They would link rows of different people; take"
+        yield "# the # away to leave them out, each with a warning. A row with no other identifier is then rejected."
+        yield f"# identity: {{deny: {_value(list(denied))}}}"
         yield ""
 
 

@@ -121,8 +121,9 @@ def _release(report: Report, held: int) -> Iterator[str]:
 
 def _release_groups(report: Report) -> str:
     if report.command in _SENDS_NOTHING:
-        allowed = "--allow-merges N, given now, lets them go; see `memory-importer explain merge-group`"
-        return f"held rows would merge profiles (groups.parquet); {allowed}"
+        how = "plan again" if report.command == "plan" else "import"
+        why = "see `memory-importer explain merge-group`"
+        return f"held rows would merge profiles (groups.parquet): {how} with --allow-merges N to let them go; {why}"
     return f"held: {_command(report, 'resume', '--release', 'all')}, or GROUP,... or FILE"
 
 

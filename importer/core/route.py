@@ -51,9 +51,9 @@ class Via(StrEnum):
 class Reason(StrEnum):
     """Why a row goes its way, to be read behind a number of rows."""
 
-    UNIFORM = "with the same traits as enough others"
+    UNIFORM = "whose traits enough rows fill"
     FORCED = "asked for by --via"
-    FEW_ALIKE = "with the same traits as too few others"
+    FEW_ALIKE = "whose traits too few rows fill"
     ARRAY = "with an array (no CSV cell holds one)"
     CHARACTERS = "with characters the CSV flow does not carry"
     COLUMNS = "with more than 100 columns"

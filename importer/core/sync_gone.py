@@ -39,7 +39,7 @@ class Marks:
     """Numbers that stand for texts, to ask which of others are among them: eight bytes each, and no copy of all.
 
     Args:
-        pieces: What `identifier_hash` returned, in pieces of any order; 0 stands for nothing.
+        pieces: What `identifier_hash` returned. One is quicker to ask for many marks; several are not copied.
     """
 
     def __init__(self, pieces: Iterable[Hashes] = ()) -> None:

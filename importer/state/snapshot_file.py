@@ -106,7 +106,9 @@ def _readable(path: Path) -> Iterator[None]:
     except (pa.ArrowException, pl.exceptions.PolarsError, ValidationError, ValueError) as exc:
         raise _unusable(path, f"damaged ({type(exc).__name__})") from exc
     except OSError as exc:
-        raise _unusable(path, exc.strerror or "not readable") from exc
+        # Without a number it is the reader's word for a page that is not what was written.
+        why = exc.strerror if exc.errno else None
+        raise _unusable(path, why or "damaged (a checksum differs)") from exc
 
 
 def _unusable(path: Path, why: str) -> StateError:

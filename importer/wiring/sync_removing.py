@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from importer.core.cost import Cost
@@ -120,12 +121,12 @@ def plan_removals(run: Run, inputs: Opened, snapshot: SnapshotFile, sync: SyncFi
 
 
 def _keys_read(run: Run, null_tokens: frozenset[str]) -> tuple[Marks, int]:
-    keys, unreadable = [], 0
+    keys, unreadable = [np.empty(0, dtype=np.uint64)], 0
     for frame in run.package.rows_frames():
         found, without = readable_keys(frame, null_tokens)
         keys.append(found)
         unreadable += without
-    return Marks(keys), unreadable
+    return Marks([np.concatenate(keys)]), unreadable
 
 
 def _off(run: Run, sync: SyncFile, keys: Marks, unreadable: int) -> str | None:

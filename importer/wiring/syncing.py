@@ -150,7 +150,8 @@ class _Session:
         self.folder.write_state(now.state.begun(pending, inputs.target))
         folder = run.folder
         report = send(run, inputs.store, self.hooks, self.options, occasion)
-        del run, known  # committing reads what it needs anew, and holds a whole snapshot's worth of keys
+        # Committing reads what it needs anew, and holds a whole snapshot's worth of keys.
+        del run, known, removals, after, occasion
         if folder.read_manifest().stage is Stage.FINISHED:
             commit(self.folder, self.folder.read_state())
         return self._told(report)

@@ -84,7 +84,9 @@ REFUSALS: Final = {
     ),
     "no such run": Refusal(("resume", "20200101"), "no run of that name", "memory-importer status"),
     "no such run to show": Refusal(("status", "last"), "no run of that name", "memory-importer status"),
-    "route refused": Refusal(("import", *CUSTOMERS_RUN, "--emulator", "--via", "import"), "with an array", "--via auto"),
+    "route refused": Refusal(
+        ("import", *CUSTOMERS_RUN, "--emulator", "--via", "import"), "with an array", "--via auto"
+    ),
 }
 
 

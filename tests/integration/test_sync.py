@@ -270,6 +270,7 @@ def test_a_run_that_is_gone_before_it_is_committed_is_missed(synced: Synced) -> 
     begun(synced)
     states = []
     synced.run(Hooks(progress=At("send", lambda: states.append(synced.state))))
+    assert states[0].pending is not None
     shutil.rmtree(synced.folder.runs / states[0].pending.run_id)
     synced.folder.write_state(states[0])
     with pytest.raises(StateError) as refused:

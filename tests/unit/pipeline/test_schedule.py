@@ -65,7 +65,7 @@ def test_rows_alike_go_by_import_and_the_rest_by_bulk() -> None:
     assert made.order["line"].to_list() == [0, 2, 4, 1, 3]
     assert made.index["position"].to_list() == [0, 3, 1, 4, 2]
     assert {route: counts.reasons for route, counts in made.routes.items()} == {
-        "import": {"with the same traits as enough others": 3},
+        "import": {"whose traits enough rows fill": 3},
         "bulk": {"with an array (no CSV cell holds one)": 1},
         "bulk+patch": {"with a trait to remove (Bulk cannot)": 1},
     }
