@@ -43,6 +43,7 @@ def test_steps_of_a_report_name_its_folder() -> None:
             "started_at": "2026-11-22T10:00:00Z",
             "folder": "my runs/r-1",
             "outcomes": {"held": 1, "failed": 2, "unknown": 1, "not_sent": 3},
+            "merge_groups": {"groups": 1, "rows": 1, "held": 1, "held_rows": 1},
         }
     )
     commands = [part for step in next_steps(report) for part in step.split("`")[1::2] if "explain" not in part]
