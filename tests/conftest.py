@@ -34,9 +34,9 @@ def clean_environment() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """Run one PostgreSQL for all tests of this process; each test makes tables of its own."""
-    with running(tmp_path_factory.mktemp("database")) as server:
+    with running() as server:
         yield server
 
 

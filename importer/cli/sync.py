@@ -26,7 +26,7 @@ def sync_command() -> None:
 @click.option(
     "--full-refresh",
     is_flag=True,
-    help="Ask for all rows, whatever the cursor; unchanged ones are not sent. "
+    help="Ask for all rows, whatever the cursor; unchanged ones are not sent, parked ones are. "
     "A mirror looks again at profiles that it held within the last day.",
 )
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Send only the first N rows that would go.")

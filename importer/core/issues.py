@@ -261,7 +261,8 @@ _ENTRIES = (
         "Row was refused in several runs of a sync",
         "The service refused this very row in as many runs as the sync file's `refused_runs` says; it is not sent "
         "again until it changes.",
-        "See what the service said in the outcomes of the run that sent it last; correct the row in the source. "
+        "See what the service said in the outcomes of the run that sent it last; correct the row in the source. If the "
+        "cause was the store's, and is mended: `sync run FILE --full-refresh` sends it once more. "
         "`sync history FILE` lists the runs.",
     ),
     # text damage

@@ -54,10 +54,15 @@ def _of_sync(report: Report) -> tuple[str, ...]:
     rows = report.outcomes
     code = _commonest_error(report)
     explain = f"; see `memory-importer explain {code}`" if code is not None else ""
+    parked = report.sync.parked if report.sync is not None else 0
     again = sum(rows[state.value] for state in (FinalState.UNATTRIBUTED, FinalState.UNKNOWN, FinalState.FAILED))
     steps = (
         (rows[FinalState.REJECTED.value], f"mend the rows of rejected.csv in the source{explain}"),
-        *((1, step) for step in _release(report, rows[FinalState.HELD.value])),
+        *((1, step) for step in _release(report, rows[FinalState.HELD.value] - parked)),
+        (
+            parked,
+            "parked rows wait until they change in the source; where the store was mended, `--full-refresh` sends them",
+        ),
         (again, f"the next run of the sync sends {_rows(again)} again, at their newest value (outcomes.parquet)"),
         (
             rows[FinalState.NOT_SENT.value] if report.exit_code != ExitCode.GUARD else 0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -11,7 +10,7 @@ import pyarrow as pa
 from importer.errors import SourceError
 from importer.ports import SourceDescription
 from importer.sources.csv_file import column_difference
-from importer.sources.files import check_unchanged, fingerprint_of, hash_file, shown
+from importer.sources.files import check_unchanged, fingerprint_of, shown
 from importer.sources.readahead import read_ahead
 from importer.sources.sniff import Doubt
 from importer.sources.typed_columns import TypedColumns, UnreadableColumnError, typed_chunk
@@ -72,9 +71,6 @@ class ArrowSource:
             SourceError: a file cannot be read.
             SourceChangedError: a file changed since it was opened.
         """
-        for index, file in enumerate(self._files):
-            if file.sha256 is None:
-                self._files[index] = replace(file, sha256=hash_file(file))
         return fingerprint_of(self._files)
 
     def _checked(self) -> TypedColumns:

@@ -11,7 +11,7 @@ from importer.ports import Dialect, SourceDescription
 from importer.sources.assemble import Assembler
 from importer.sources.csv_pass import CsvPass, FilePlan, ReadLimits
 from importer.sources.decode import BAD_BYTES, UNDECODABLE, open_bytes, read_up_to
-from importer.sources.files import check_unchanged, fingerprint_of, hash_file, shown
+from importer.sources.files import check_unchanged, fingerprint_of, shown
 from importer.sources.header import find_layout, looks_like_data
 from importer.sources.readahead import read_ahead
 from importer.sources.sniff import Doubt, check_utf8, choose_encoding, refuse_other_formats, refuse_other_text
@@ -94,9 +94,6 @@ class CsvSource:
             SourceError: a file cannot be read.
             SourceChangedError: a file changed since it was opened.
         """
-        for index, file in enumerate(self._files):
-            if file.sha256 is None:
-                self._files[index] = replace(file, sha256=hash_file(file))
         return fingerprint_of(self._files)
 
     def _planned(self) -> tuple[FilePlan, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,7 +11,7 @@ import polars as pl
 from importer.errors import SourceError
 from importer.ports import MALFORMED_SCHEMA, SourceChunk, SourceDescription
 from importer.sources.csv_file import column_difference
-from importer.sources.files import check_unchanged, fingerprint_of, hash_file, shown
+from importer.sources.files import check_unchanged, fingerprint_of, shown
 from importer.sources.header import check_names
 from importer.sources.sniff import Doubt
 
@@ -84,9 +83,6 @@ class ExcelSource:
             SourceError: a file cannot be read.
             SourceChangedError: a file changed since it was opened.
         """
-        for index, file in enumerate(self._files):
-            if file.sha256 is None:
-                self._files[index] = replace(file, sha256=hash_file(file))
         return fingerprint_of(self._files)
 
     def _read(self) -> list[pl.DataFrame]:

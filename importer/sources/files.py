@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,9 +145,19 @@ def hash_file(file: SourceFile) -> str:
     return digest.hexdigest()
 
 
-def fingerprint_of(files: Sequence[SourceFile]) -> str:
-    """Return one hash over content and size of all files, in order; names do not count."""
+def fingerprint_of(files: list[SourceFile]) -> str:
+    """Return one hash over content and size of files, in order; names do not count.
+
+    Args:
+        files: One that was not hashed yet is read, and replaced by one with its hash.
+
+    Raises:
+        SourceError: one cannot be read.
+        SourceChangedError: one is not the file it was.
+    """
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.size_bytes}:{file.sha256}\n".encode())
+    for index, file in enumerate(files):
+        if file.sha256 is None:
+            files[index] = replace(file, sha256=hash_file(file))
+        digest.update(f"{file.size_bytes}:{files[index].sha256}\n".encode())
     return digest.hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,7 +12,7 @@ import polars as pl
 from importer.errors import SourceError
 from importer.ports import MALFORMED_SCHEMA, SourceChunk, SourceDescription
 from importer.sources.decode import open_bytes, read_up_to
-from importer.sources.files import check_unchanged, fingerprint_of, hash_file, shown
+from importer.sources.files import check_unchanged, fingerprint_of, shown
 from importer.sources.header import check_names
 from importer.sources.readahead import read_ahead
 from importer.sources.sniff import Doubt
@@ -100,9 +100,6 @@ class NdjsonSource:
             SourceError: a file cannot be read.
             SourceChangedError: a file changed since it was opened.
         """
-        for index, file in enumerate(self._files):
-            if file.sha256 is None:
-                self._files[index] = replace(file, sha256=hash_file(file))
         return fingerprint_of(self._files)
 
     def _known(self) -> dict[str, bool]:

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from importer.errors import SourceError
-from importer.ports import MALFORMED_SCHEMA, SourceChunk, SourceDescription
+from importer.ports import SourceDescription
 from importer.sources.csv_file import column_difference
-from importer.sources.files import check_unchanged, fingerprint_of, hash_file, shown
+from importer.sources.files import check_unchanged, fingerprint_of, shown
 from importer.sources.header import check_names
 from importer.sources.parquet_size import pieces_of, reason_too_dense, swollen_columns, text_columns
 from importer.sources.readahead import read_ahead
 from importer.sources.render import is_list, is_naive_timestamp, reason_unsupported, render_column
 from importer.sources.sniff import Doubt
-from importer.sources.typed_columns import notes_of
+from importer.sources.typed_columns import notes_of, typed_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from importer.ports import SourceFile, SourceOptions
+    from importer.ports import SourceChunk, SourceFile, SourceOptions
 
 _BATCH_ROWS = 40_000
 _BATCH_CELLS = 1_000_000
@@ -103,9 +102,6 @@ class ParquetSource:
             SourceError: a file cannot be read.
             SourceChangedError: a file changed since it was opened.
         """
-        for index, file in enumerate(self._files):
-            if file.sha256 is None:
-                self._files[index] = replace(file, sha256=hash_file(file))
         return fingerprint_of(self._files)
 
     def _read_files(self) -> Generator[SourceChunk, None, None]:
@@ -116,7 +112,7 @@ class ParquetSource:
             for frame in self._frames(file, shape, unpacked):
                 unpacked += int(frame.estimated_size())
                 self._check_size(file, unpacked)
-                yield _chunk(index, frame, first)
+                yield typed_chunk(index, frame, first)
                 first += frame.height
             check_unchanged(file)
 
@@ -166,18 +162,6 @@ def _opened(file: SourceFile, texts: tuple[str, ...], batch_rows: int) -> Iterat
         swollen = swollen_columns(content, texts, batch_rows)
     with pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES, read_dictionary=swollen) as content:
         yield content
-
-
-def _chunk(file_index: int, frame: pl.DataFrame, first: int) -> SourceChunk:
-    numbers = np.arange(first, first + frame.height, dtype=np.uint64)
-    return SourceChunk(
-        file_index=file_index,
-        frame=frame,
-        row_number=pl.Series("row_number", numbers, dtype=pl.UInt64),
-        line=None,
-        blank=pl.Series("blank", np.zeros(frame.height, np.bool_)),
-        malformed=pl.DataFrame(schema=MALFORMED_SCHEMA),
-    )
 
 
 def _shape(file: SourceFile, *, trim: bool) -> _Shape:

@@ -34,7 +34,7 @@ class SyncRequest:
         settings: Credentials, and the store where the file names none; the runs folder is the sync's own.
         emulator: Use the local service.
         dry_run: Say what would be done; nothing is sent, and nothing moves.
-        full_refresh: Ask for all rows, whatever the cursor.
+        full_refresh: Ask for all rows, whatever the cursor, and send those again that are parked.
         first_run: There is no snapshot, and that is right.
         limit: Send at most so many rows.
         override: Brakes that this run may pass.

@@ -37,6 +37,7 @@ from importer.wiring.sync_opening import Planned, SyncRequest, plan_reading, rea
 from importer.wiring.sync_removing import PlannedRemovals, Removing, plan_removals
 
 COMMAND: Final = "sync"
+_ENDLESS: Final = 2**32 - 1
 
 _STOPS: Final = frozenset({ExitCode.STOPPED, ExitCode.STATE, ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.BUG})
 """How a run ends that the next one goes on with first."""
@@ -124,7 +125,9 @@ class _Session:
             inputs = replace(inputs, source=watched)
         number = 0 if self.request.dry_run else now.state.number + 1
         counts = SyncCounts(mode=self.sync.mode.value, number=number, whole=now.plan.whole)
-        known = Known(inputs, now.snapshot, counts, self.hooks.progress, refused_runs=self.sync.refused_runs)
+        # Whoever asks for everything may have mended the store: what is parked is tried once more.
+        patience = _ENDLESS if self.request.full_refresh else self.sync.refused_runs
+        known = Known(inputs, now.snapshot, counts, self.hooks.progress, refused_runs=patience)
         run = planned_run(now.plan.request, self.hooks, replace(inputs, earlier=known), COMMAND)
         removals = self._removals(now, inputs, run)
         held = brakes_on(run, now.plan, now.state, removals, self.request.override)

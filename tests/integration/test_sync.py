@@ -323,3 +323,16 @@ def test_a_run_that_was_not_committed_is_committed_once(synced: Synced) -> None:
         assert synced.snapshot().equals(after)
         assert synced.state.pending is None
     assert synced.runs() == ({"unchanged": 40}, 0)
+
+
+def test_a_full_refresh_tries_parked_rows_once_more(synced: Synced) -> None:
+    """Where the store refused them and was mended they go; else they stay parked."""
+    sync = synced.but(refused_runs=1)
+    rows = begun(sync)
+    rows["K1"] = person(1, points=50)
+    sync.write(rows)
+    assert strictly(sync, 10) == {"unchanged": 39, "failed": 1}
+    assert strictly(sync, 10, full_refresh=True) == {"unchanged": 39, "failed": 1}
+    assert sync.runs() == ({"unchanged": 39, "held": 1}, 0)
+    assert sync.runs(full_refresh=True) == ({"unchanged": 39, "accepted": 1}, 1)
+    assert sync.stored() == by_email(rows)

