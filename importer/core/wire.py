@@ -17,8 +17,8 @@ from importer.core.json_text import escape_expr, needs_escape, quoted
 from importer.core.schema import DataType
 from importer.core.transform import NullIntent, TransformPlan
 
-ENCODER_VERSION: Final = 1
-"""Moves whenever the same typed rows would give other bytes."""
+ENCODER_VERSION: Final = 2
+"""Moves whenever the same typed rows would give other bytes, or another digest."""
 
 REMOVAL_CELL: Final = "\\N"
 """Import cell that removes the stored trait (source: product documentation, CSV import)."""

@@ -115,7 +115,13 @@ def end_of(report: Report) -> dict[str, object]:
         "operations": {"at_least": report.operations.at_least, "at_most": report.operations.at_most},
         "store": report.target and report.target.store_id,
         "folder": report.folder,
+        **_of_sync(report),
     }
+
+
+def _of_sync(report: Report) -> dict[str, object]:
+    parts = {"sync": report.sync, "removals": report.removals}
+    return {name: part.model_dump(mode="json") for name, part in parts.items() if part is not None}
 
 
 def logged_ledger(ledger: Ledger) -> Ledger:

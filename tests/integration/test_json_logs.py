@@ -92,6 +92,15 @@ def test_every_line_is_an_event_and_the_last_one_says_how_it_ended(told: Told) -
     assert "resume" in refused["hint"]
 
 
+def test_the_end_of_a_sync_counts_its_keys(told: Told) -> None:
+    """Who reads nothing but the log knows what was new, what is parked and which brakes held."""
+    last = {ended[:2]: told.events(place)[-1] for place, ended in enumerate(COMMANDS)}
+    counts = last["sync", "run"]["sync"]
+    assert (counts["number"], counts["mode"], counts["parked"], counts["brakes"]) == (1, "full", 0, [])
+    assert counts["new"] > 0
+    assert not any("sync" in end for command, end in last.items() if command[0] != "sync")
+
+
 def test_each_v_says_more(told: Told) -> None:
     """Stages without one, batches with one, requests with two, wherever they stand."""
     kinds = [{event["event"] for event in told.events(place)} for place in range(3)]
