@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tests.support.cli import CUSTOMERS, CUSTOMERS_MAPPING, Shell, served
+from tests.support.here import run_here
 
 FILE = "crm.sync.yaml"
 
@@ -57,3 +58,35 @@ def test_editors_are_told_what_a_sync_file_may_hold(tmp_path: Path) -> None:
     """`sync schema` prints a JSON Schema."""
     schema = json.loads(Shell(tmp_path).run("sync", "schema").stdout)
     assert schema["properties"]["mode"]["description"]
+
+
+def test_what_a_run_is_told_reaches_it(tmp_path: Path) -> None:
+    """A dry run sends nothing, a limited one the first rows, a refresh what is parked; no work has an exit code."""
+    with served(tmp_path) as (emulator, shell):
+        (tmp_path / "c.csv").write_text("id,email,points\n" + "".join(f"K{n},p{n}@example.com,1\n" for n in range(9)))
+        mapping = {
+            "version": 1,
+            "source": {"key": ["id"]},
+            "columns": {"email": "Contact.email", "points": {"to": "Loyalty.points", "type": "number"}},
+        }
+        (tmp_path / "m.yaml").write_text(json.dumps(mapping))
+        sync = {"version": 1, "source": "c.csv", "mapping": "m.yaml", "mode": "full", "refused_runs": 1}
+        (tmp_path / FILE).write_text(json.dumps(sync))
+
+        def run(*options: str) -> tuple[int, dict[str, int]]:
+            ended = run_here(tmp_path, "sync", "run", FILE, "--json", *options, environment=shell.environment)
+            report = json.loads(ended.stdout)
+            return ended.code, {state: count for state, count in report["outcomes"].items() if count}
+
+        assert run("--dry-run") == (0, {"planned": 9})
+        assert not emulator.profiles()
+        assert run("--first-run", "--limit", "4") == (0, {"skipped": 5, "processed": 4})
+        assert run("--skip-exit-code", "99") == (0, {"unchanged": 4, "processed": 5})
+        assert run("--skip-exit-code", "99") == (99, {"unchanged": 9})
+        (tmp_path / "c.csv").write_text("id,email,points\nK1,p1@example.com,2\n")
+        assert run() == (6, {"not_sent": 1})
+        emulator.switch_on({"fault": "400", "operations": ["UpdateProfilesBulk"]})
+        assert run("--override", "rows")[1] == {"failed": 1}
+        emulator.switch_off()
+        assert run("--override", "rows") == (3, {"held": 1})
+        assert run("--override", "rows", "--full-refresh") == (0, {"processed": 1})
