@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+FEWEST_REJECTED: Final = 10
+"""Fewer rejected rows never brake: of a window of four rows, one is a quarter."""
 
 
 class Brake(StrEnum):
@@ -115,7 +119,7 @@ def _rows(extent: Extent, brakes: Brakes) -> str:
 
 
 def _rejected(extent: Extent, brakes: Brakes) -> str:
-    if extent.rejected <= extent.judged * brakes.max_rejected_percent / 100:
+    if extent.rejected < FEWEST_REJECTED or extent.rejected <= extent.judged * brakes.max_rejected_percent / 100:
         return ""
     return (
         f"{extent.rejected:,} of {extent.judged:,} rows are rejected, {_share(extent.rejected, extent.judged)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -61,11 +61,13 @@ def cursor_of(text: str) -> Cursor:
     return found
 
 
-def highest(values: pl.Series) -> Cursor | None:
-    """Return the highest of the values; None where all are null.
+def highest(values: pl.Series, *, now: datetime | None = None) -> Cursor | None:
+    """Return the highest of the values; None where all are null, or ahead of time.
 
     Args:
         values: String; an empty one counts as null.
+        now: Moments that are clearly later do not count: one slip of the pen in a source would keep every row that
+            changes until then from being read. All count if None.
 
     Raises:
         CursorError: some are neither a number nor an ISO 8601 moment, or they are of two kinds.
@@ -84,8 +86,18 @@ def highest(values: pl.Series) -> Cursor | None:
         placed = texts.to_frame("text").with_columns(place=_place_expr(pl.col("text"), kind))
     except pl.exceptions.PolarsError:
         raise CursorError("it has values that are no moment of any calendar") from None
+    if now is not None and kind is not CursorKind.NUMBER:
+        placed = placed.filter(pl.col("place") <= _latest(kind, now))
+    if placed.is_empty():
+        return None
     top = placed.sort("place", "text").row(-1, named=True)
     return Cursor(top["text"], kind, int(top["place"]))
+
+
+def _latest(kind: CursorKind, now: datetime) -> int:
+    """Return the place of the latest moment that a value may have by now."""
+    slack = timedelta(minutes=5) if kind is CursorKind.AWARE else timedelta(days=1)  # clocks differ; zones, too
+    return ((now.astimezone(UTC) + slack) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def later(one: Cursor | None, other: Cursor | None) -> Cursor | None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from importer.core.engine_split import SYSTEMIC_ROWS
 from importer.core.report import FinalState
 from importer.core.snapshot import RESULT_SCHEMA, Result, TraitSets
 from importer.core.sync_changes import is_repeated
@@ -40,6 +41,21 @@ def row_results(keys: pl.Series, states: pl.Series, lines: pl.Series) -> pl.Data
     rank = states.replace_strict(ranks, default=0, return_dtype=pl.UInt8)
     frame = pl.DataFrame({"key": keys, "rank": rank, "line": lines}).cast(ROWS_SCHEMA)
     return frame.filter(pl.col("key").is_not_null()).with_columns(line=pl.when(pl.col("rank") > 0).then("line"))
+
+
+def excused(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows without refusals that say nothing about them: the service took none and refused many.
+
+    Such rows stay due, and no refusal is counted; they would be parked for what somebody else did.
+
+    Args:
+        rows: `ROWS_SCHEMA`.
+    """
+    refused, delivered = (_RANK.index(result) for result in (Result.REFUSED, Result.DELIVERED))
+    is_refused = rows["rank"] == refused
+    if int(is_refused.sum()) < SYSTEMIC_ROWS or (rows["rank"] == delivered).any():
+        return rows
+    return rows.with_columns(rank=pl.when(is_refused).then(_RANK.index(Result.OPEN)).otherwise("rank").cast(pl.UInt8))
 
 
 def key_results(rows: pl.DataFrame) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from importer.core.entries import as_text
 from importer.core.sync_cursor import Cursor, CursorError, highest, later
@@ -16,11 +17,13 @@ class CursorSource:
     Args:
         source: What is read.
         column: Name of the column.
+        now: Moments that are clearly later are passed over.
     """
 
-    def __init__(self, source: Source, column: str) -> None:
+    def __init__(self, source: Source, column: str, now: datetime) -> None:
         self._source = source
         self._column = column
+        self._now = now
         self._passes: list[Cursor | None] = []
 
     @property
@@ -53,8 +56,9 @@ class CursorSource:
         """
         found: Cursor | None = None
         for chunk in self._source.chunks():
+            values = as_text(chunk.frame[self._column]).str.strip_chars()
             try:
-                found = later(found, highest(as_text(chunk.frame[self._column]).str.strip_chars()))
+                found = later(found, highest(values, now=self._now))
             except CursorError as error:
                 raise SourceError(
                     f"column '{self._column}' cannot be a cursor: {error}", hint="cast it in the query"

@@ -15,7 +15,7 @@ from importer.core.packing import KEY_PREFIX, KEY_TEXT, key_text_expr
 from importer.core.report import FinalState
 from importer.core.snapshot import SNAPSHOT_SCHEMA, TraitSets
 from importer.core.sync_changes import PAYLOADS_SCHEMA, payload_lines
-from importer.core.sync_results import ROWS_SCHEMA, key_results, row_results, trait_numbers, with_payloads
+from importer.core.sync_results import ROWS_SCHEMA, excused, key_results, row_results, trait_numbers, with_payloads
 from importer.core.wire import WireTrait
 from importer.pipeline.outcomes import Delivered, outcome_frames
 from importer.ports import PackageAccess
@@ -79,7 +79,7 @@ def results_of_run(sent: Sent) -> pl.DataFrame:
         keys = frame.select(key_text_expr([name for name in frame.columns if name.startswith(KEY_PREFIX)])).to_series()
         pieces.append(row_results(keys, frame["state"], line.zip_with(line >= 0, pl.Series([None], dtype=pl.Int64))))
         start += frame.height
-    return pl.concat(pieces).sort("key", maintain_order=True)
+    return excused(pl.concat(pieces)).sort("key", maintain_order=True)
 
 
 def results_in_step(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from importer.core.manifest import Stage, Target
@@ -119,7 +120,8 @@ class _Session:
 
     def _run(self, now: _Now, inputs: Opened) -> Report:
         cursor = self.sync.cursor
-        watched = CursorSource(inputs.source, cursor.column) if cursor is not None else None
+        began = datetime.fromisoformat(now.started_at)
+        watched = CursorSource(inputs.source, cursor.column, began) if cursor is not None else None
         if watched is not None:
             watched.describe()
             inputs = replace(inputs, source=watched)

@@ -164,7 +164,7 @@ def test_brakes_stop_a_run_before_it_sends(synced: Synced) -> None:
 
 def test_many_rejected_rows_and_dear_runs_are_braked(synced: Synced) -> None:
     """Both have a brake of their own, and what was braked leaves no package."""
-    synced.write([(key, ("none", "x", 1)) for key in people(5)] + list(people(5).items()))
+    synced.write([(key, ("none", "x", 1)) for key in people(10)] + list(people(10).items()))
     report = synced.run(first_run=True)
     assert (report.exit_code, report.sync and report.sync.brakes) == (6, ("rejected",))
     synced.write(people(50))

@@ -31,7 +31,7 @@ def people_table(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterato
         "DROP TABLE IF EXISTS synced",
         "CREATE TABLE synced AS SELECT 'K' || g AS id, 'p' || g || '@example.com' AS email, "
         "'+1206' || lpad(g::text, 7, '0') AS phone, g AS points, "
-        "TIMESTAMPTZ '2026-01-01 00:00:00Z' + g * INTERVAL '1 minute' AS updated_at FROM generate_series(1, 1000) g",
+        "TIMESTAMPTZ '2024-01-01 00:00:00Z' + g * INTERVAL '1 minute' AS updated_at FROM generate_series(1, 1000) g",
     )
     monkeypatch.setenv("SYNC_WAREHOUSE", postgres.uri)
     yield postgres

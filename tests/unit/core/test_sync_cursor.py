@@ -31,6 +31,23 @@ def test_the_highest_value(values: list[str | None], expected: str) -> None:
     assert found.text == expected
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["2026-03-01T11:00:00Z", "2999-12-31T00:00:00Z"], "2026-03-01T11:00:00Z"),
+        (["2026-03-01T12:04:00Z", "2026-03-01T12:06:00Z"], "2026-03-01T12:04:00Z"),
+        (["2026-03-02 11:00:00", "2026-03-02 13:00:00"], "2026-03-02 11:00:00"),
+        (["2026-03-02", "2026-03-03"], "2026-03-02"),
+        (["2999-12-31"], None),
+        (["5", "99999999999999999999"], "99999999999999999999"),
+    ],
+)
+def test_a_moment_that_is_clearly_ahead_does_not_count(values: list[str], expected: str | None) -> None:
+    """One mistyped year must not keep all that changes until then from being read; clocks and zones may differ."""
+    found = highest(pl.Series(values), now=datetime(2026, 3, 1, 12, tzinfo=UTC))
+    assert (found.text if found is not None else None) == expected
+
+
 def test_no_value_has_no_highest() -> None:
     """An empty answer leaves the cursor where it is."""
     assert highest(pl.Series([None, ""], dtype=pl.String)) is None
