@@ -37,12 +37,12 @@ def test_of_a_table_exactly_the_deleted_rows_go(bench: Workbench, table: Postgre
     table.execute("DELETE FROM mirrored WHERE points % 100 = 0", "UPDATE mirrored SET points = 999 WHERE points < 4")
     assert set(deleted(sync, lambda: told(sync.run()))) == gone
     assert len(sync.stored()) == 297
-    table.execute("CREATE TABLE kept AS SELECT * FROM mirrored", "DELETE FROM mirrored")
+    table.execute("CREATE TABLE kept_mirrored AS SELECT * FROM mirrored", "DELETE FROM mirrored")
     before = sync.folder.snapshot.read_bytes()
     assert deleted(sync, lambda: None if sync.run().exit_code == 6 else pytest.fail("it ran")) == []
     table.execute("DROP TABLE mirrored")
     with pytest.raises(SourceError):
         sync.run()
     assert sync.folder.snapshot.read_bytes() == before
-    table.execute("ALTER TABLE kept RENAME TO mirrored")
+    table.execute("ALTER TABLE kept_mirrored RENAME TO mirrored")
     assert sync.runs() == ({"unchanged": 297}, 0)

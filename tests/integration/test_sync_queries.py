@@ -70,9 +70,9 @@ def test_a_cursor_asks_for_what_changed(bench: Workbench, people_table: Postgres
 def test_a_window_without_rows_is_fine(bench: Workbench, people_table: Postgres) -> None:
     """Nothing changed; an empty table at a first run is a brake."""
     sync = reading(bench, **CURSOR)
-    people_table.execute("CREATE TABLE kept AS SELECT * FROM synced", "DELETE FROM synced")
+    people_table.execute("CREATE TABLE kept_synced AS SELECT * FROM synced", "DELETE FROM synced")
     assert sync.run(first_run=True).exit_code == 6
-    people_table.execute("INSERT INTO synced SELECT * FROM kept", "DROP TABLE kept")
+    people_table.execute("INSERT INTO synced SELECT * FROM kept_synced", "DROP TABLE kept_synced")
     sync.run(first_run=True)
     cursor = sync.state.cursor
     people_table.execute("DELETE FROM synced WHERE points > 900")

@@ -62,6 +62,7 @@ def test_faults_are_switched_by_an_endpoint_of_their_own(emulator: Emulator, cli
         added = admin.post(FAULTS, json={"fault": "503", "operations": BULK, "count": 1})
         other = admin.post(FAULTS, json={"fault": "drop", "every": 9})
         statuses = [put(client).status_code for _ in range(2)]
+        emulator.wait_idle(LIMIT_S)  # what is accepted is seen by the second switch when it is applied
         shown = admin.get(FAULTS).json()["faults"]
         assert (added.status_code, added.json()["hits"]) == (201, 0)
         assert statuses == [503, 202]
