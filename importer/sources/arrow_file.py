@@ -76,21 +76,23 @@ class ArrowSource:
     def _checked(self) -> TypedColumns:
         if self._columns is None:
             shapes = []
-            rows = 0
+            has_rows = False
             for file in self._files:
                 with _opened(file) as reader:
                     shapes.append(_columns(file, reader.schema, self._options))
-                    rows += sum(
-                        reader.get_batch(number).num_rows for number in range(min(1, reader.num_record_batches))
+                    has_rows = has_rows or any(
+                        _batch(file, reader, number).num_rows for number in range(reader.num_record_batches)
                     )
             for file, shape in zip(self._files, shapes, strict=True):
                 difference = column_difference(shapes[0].names, shape.names)
+                if not difference and shapes[0].lists != shape.lists:
+                    difference = "a list column in one is none in the other"
                 if difference:
                     raise SourceError(
                         f"{shown(file.name)}: differs from {shown(self._files[0].name)}: {difference}",
                         hint="import files of one kind together",
                     )
-            if not rows and not self._options.allow_empty:
+            if not has_rows and not self._options.allow_empty:
                 raise SourceError(
                     f"{shown(self._files[0].name)}: columns and no rows", hint="check the export, or --allow-empty"
                 )

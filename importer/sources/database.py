@@ -50,7 +50,7 @@ class DatabaseSource:
         self._place = place
         self._options = options
         self._description: SourceDescription | None = None
-        self._columns = TypedColumns((), {}, (), (), ())
+        self._columns = TypedColumns((), {}, (), (), (), ())
         self._fingerprint = ""
         self._open: tuple[pa.RecordBatchReader, ExitStack] | None = None
         self._close = weakref.finalize(self, lambda: None)

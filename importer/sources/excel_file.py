@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,6 +26,8 @@ ZIP_MARK: Final = b"PK\x03\x04"
 _TIME_OF_DAY: Final = r"^1899-12-3[01] (\d\d:\d\d:\d\d(?:\.\d+)?)$"
 _MIDNIGHT: Final = r"^(\d{4}-\d\d-\d\d) 00:00:00$"
 _MOMENT: Final = r"^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)$"
+_FREE_BYTES: Final = 64 * 1024 * 1024
+_RATIO_CAP: Final = 200
 _CHUNK_ROWS: Final = 40_000
 _ERROR: Final = re.compile(r"Error\((\w+)\)")
 _ERRORS: Final = {
@@ -113,6 +116,7 @@ def _sheet(file: SourceFile, options: SourceOptions) -> tuple[pl.DataFrame, str]
             hint="pip install 'memory-importer[excel]'",
         ) from None
     check_unchanged(file)
+    _refuse_bomb(file, options.max_decompressed_bytes)
     try:
         book = fastexcel.read_excel(file.path)
         sheets = list(book.sheet_names)
@@ -146,6 +150,20 @@ def _with_errors(cells: pl.DataFrame, failed: Sequence[Any]) -> pl.DataFrame:
         rows, texts = [row for row, _ in found], [text for _, text in found]
         columns[column] = columns[column].scatter(rows, texts)
     return pl.DataFrame(columns)
+
+
+def _refuse_bomb(file: SourceFile, cap_bytes: int) -> None:
+    """Refuse a book that unpacks to far more than it is, by its own table of contents: it is read as a whole."""
+    try:
+        with zipfile.ZipFile(file.path) as content:
+            unpacked = sum(member.file_size for member in content.infolist())
+    except (zipfile.BadZipFile, OSError, NotImplementedError):
+        return  # what it is instead is said by whoever opens it
+    if unpacked > min(cap_bytes, max(_FREE_BYTES, _RATIO_CAP * file.size_bytes)):
+        raise SourceError(
+            f"{shown(file.name)}: unpacks to more than {_RATIO_CAP} times its size, or than a sheet may be",
+            hint="export it as CSV if it is genuine",
+        )
 
 
 def _table(file: SourceFile, cells: pl.DataFrame, options: SourceOptions) -> pl.DataFrame:

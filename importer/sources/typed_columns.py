@@ -12,7 +12,7 @@ import pyarrow as pa
 from importer.core.source_notes import left_out_note
 from importer.ports import MALFORMED_SCHEMA, SourceChunk
 from importer.sources.header import check_names
-from importer.sources.render import is_naive_timestamp, reason_unsupported, render_column
+from importer.sources.render import is_list, is_naive_timestamp, reason_unsupported, render_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +42,7 @@ class TypedColumns:
         unsupported: Those that are left out, and why.
         naive: Those that hold times without a zone.
         floats: Those that hold decimal numbers.
+        lists: Those that hold lists.
         positions: Of `names`, in the source.
     """
 
@@ -49,6 +50,7 @@ class TypedColumns:
     unsupported: Mapping[str, str]
     naive: tuple[str, ...]
     floats: tuple[str, ...]
+    lists: tuple[str, ...]
     positions: tuple[int, ...]
 
     @classmethod
@@ -72,6 +74,7 @@ class TypedColumns:
             unsupported={name: why for name, why in zip(names, whys, strict=True) if why is not None},
             naive=tuple(names[place] for place in positions if is_naive_timestamp(schema.field(place).type)),
             floats=tuple(names[place] for place in positions if pa.types.is_floating(schema.field(place).type)),
+            lists=tuple(names[place] for place in positions if is_list(schema.field(place).type)),
             positions=positions,
         )
 

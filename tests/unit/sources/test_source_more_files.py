@@ -147,6 +147,22 @@ class TestArrow:
         with pytest.raises(SourceError, match="column 'id'"):
             rows_of(opened(path))
 
+    def test_rows_may_begin_behind_an_empty_batch(self, tmp_path: Path) -> None:
+        """Writers flush empty batches; the file has rows all the same."""
+        path = tmp_path / "a.arrow"
+        schema = pa.schema([("id", pa.string())])
+        with pa.ipc.new_file(path, schema) as out:
+            for ids in ([], ["1"], [], ["2"]):
+                out.write_batch(pa.record_batch([pa.array(ids, pa.string())], schema=schema))
+        assert rows_of(opened(path))["id"].to_list() == ["1", "2"]
+
+    def test_a_list_column_is_none_in_another_file(self, tmp_path: Path) -> None:
+        """Files of one source are alike."""
+        pl.DataFrame({"id": ["1"]}).write_ipc(tmp_path / "a.arrow")
+        pl.DataFrame({"id": [["1"]]}).write_ipc(tmp_path / "b.arrow")
+        with pytest.raises(SourceError, match="a list column in one"):
+            open_source([str(tmp_path / "a.arrow"), str(tmp_path / "b.arrow")], SourceOptions()).describe()
+
     def test_no_rows_need_to_be_allowed(self, tmp_path: Path) -> None:
         """As of every source."""
         path = tmp_path / "a.arrow"
@@ -218,6 +234,14 @@ class TestExcel:
         with pytest.raises(SourceError, match="no sheet 'Nope'") as caught:
             opened(self.book(tmp_path / "book.xlsx"), sheet="Nope").describe()
         assert "'People'" in caught.value.hint
+
+    def test_a_bomb_is_refused_before_it_is_unpacked(self, tmp_path: Path) -> None:
+        """A sheet of 100 MB of one letter takes 100 KB on the disk."""
+        path = self.book(tmp_path / "book.xlsx")
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as content:
+            content.writestr("xl/worksheets/sheet9.xml", b"x" * (100 * 1024 * 1024))
+        with pytest.raises(SourceError, match="unpacks to more than 200 times"):
+            opened(path).describe()
 
     def test_a_zip_that_is_no_book_is_refused(self, tmp_path: Path) -> None:
         """Whatever its name says."""
