@@ -29,7 +29,7 @@ from importer.errors import (
 from importer.files import DISK_ERRORS
 
 if TYPE_CHECKING:
-    from importer.core.report import ErrorReport
+    from importer.core.report_parts import ErrorReport
 
 
 def exit_code_for(error: ImporterError) -> int:
@@ -166,7 +166,8 @@ def _fail(
     log_json: Callable[[], bool],
     by_hand: Callable[[], bool],
 ) -> NoReturn:
-    from importer.core.report import ErrorReport, empty_report  # noqa: PLC0415 - start-up stays quick
+    from importer.core.report import empty_report  # noqa: PLC0415 - start-up stays quick
+    from importer.core.report_parts import ErrorReport  # noqa: PLC0415 - start-up stays quick
 
     error = ErrorReport(message=message, hint=hint, problems=problems)
     if as_json():

@@ -17,7 +17,7 @@ from importer.cli.asking import ask
 from importer.cli.by_hand import emit, explain, opened
 from importer.cli.exits import exit_code_for, show_error
 from importer.cli.signals import Signals
-from importer.core.report import ErrorReport
+from importer.core.report_parts import ErrorReport
 from importer.errors import ConfigError, SettingsError
 from importer.files import open_private
 from importer.reports.progress import NoProgress, ProgressSink, open_progress

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from importer.core.report import Allowance
+from importer.core.report_parts import Allowance
 
 FREE_OPERATIONS: Final = 100_000
 """Operations of a month that are not billed, an account."""

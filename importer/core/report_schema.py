@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from importer.core.report import ErrorReport, FinalState, Report
+from importer.core.report import FinalState, Report
+from importer.core.report_parts import ErrorReport
 
 SCHEMA_ID: Final = "https://json-schema.org/draft/2020-12/schema"
 

@@ -14,7 +14,8 @@ from importer.core.cost import DELETE_PROFILE, GET_IDENTIFIERS, GET_PROFILE, Cos
 from importer.core.delivery import RequestKind
 from importer.core.filled import FilledSet
 from importer.core.manifest import RouteCounts
-from importer.core.report import FinalState, Operations
+from importer.core.report import FinalState
+from importer.core.report_parts import Operations
 from importer.core.route import Route
 from importer.core.stored_lookup import StoredLookup
 from importer.core.wire import WireTrait

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from importer.core.read_back import Verified
-from importer.core.report import MergeGroups
+from importer.core.report_parts import MergeGroups
 
 _LARGEST: Final = 5
 

@@ -19,7 +19,8 @@ from typing import Any, Final
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from importer.core.cost import allowance_text
-from importer.core.report import Report, RouteReport
+from importer.core.report import Report
+from importer.core.report_parts import RouteReport
 from importer.core.suggested import run_command
 from importer.files import write_whole
 from importer.reports.html_bar import outcome_segments

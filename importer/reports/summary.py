@@ -11,7 +11,8 @@ from typing import Final
 
 from importer.core.cost import allowance_text, range_text
 from importer.core.issues import CATALOGUE, Severity
-from importer.core.report import NOT_FINE, FinalState, Report, RouteReport, Target
+from importer.core.report import NOT_FINE, FinalState, Report
+from importer.core.report_parts import RouteReport, Target
 from importer.core.source_notes import is_left_out_note
 from importer.reports.live_lines import live_lines, standing
 from importer.reports.plain_text import printable

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from importer.core.replan import DROPPED_NOTE
-from importer.core.report import FinalState, MergeGroups, Report
+from importer.core.report import FinalState, Report
 from importer.core.report_hints import STOPS_NOTE
+from importer.core.report_parts import MergeGroups
 from importer.core.sensitive import SENSITIVE_NOTE
 from importer.core.source_notes import NAIVE_NOTE
 

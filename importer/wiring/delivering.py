@@ -12,7 +12,8 @@ from importer.core.delivery import BatchSpec, EngineOptions
 from importer.core.lifecycle import FINAL, BatchState, FinishReason
 from importer.core.manifest import Stage
 from importer.core.pacing import Pacer
-from importer.core.report import ErrorReport, ExitCode, FinalState, Report, highest_exit_code
+from importer.core.report import ExitCode, FinalState, Report, highest_exit_code
+from importer.core.report_parts import ErrorReport
 from importer.errors import (
     ApiError,
     DiskError,

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from importer.core.manifest import RunManifest, Stage
+from importer.core.manifest import RunManifest
 from importer.core.report import FinalState, Report
-from importer.core.suggested import run_command
 from importer.errors import ConfigError, RunInterrupted, SettingsError
 from importer.pipeline.join_events import EventJoin, Joined
 from importer.reports.wording import counted
@@ -19,7 +18,7 @@ from importer.settings import Settings
 from importer.state.lock import RunLock
 from importer.wiring.at_work import at_work
 from importer.wiring.clock import CLOCK
-from importer.wiring.finding import Found, find_sent_run
+from importer.wiring.finding import Found, find_sent_run, with_package
 from importer.wiring.finishing import Ending, delivered_by, finish
 from importer.wiring.reopening import load_run
 from importer.wiring.requests import Hooks
@@ -113,19 +112,13 @@ def _joinable(found: Found) -> Run:
     Raises:
         ConfigError: it was not, or has it no more.
     """
-    folder, manifest = found.folder, found.folder.read_manifest()
-    if manifest.stage in (Stage.PACKAGING, Stage.PLANNED):
-        raise ConfigError(
-            f"nothing of run {folder.run_id} was sent, so no log tells of it",
-            hint=f"{run_command(folder.path, 'resume')} sends it",
-        )
-    if not folder.package.exists():
-        raise ConfigError(
-            f"run {folder.run_id} has no package any more, so its outcomes cannot be written anew: it was purged, or "
-            "it went 7 days after a run that left nothing to do",
-            hint="outcomes.parquet has the request, operation and import ID of every row; join the log with that",
-        )
-    return load_run(folder)
+    with_package(
+        found,
+        unsent="no log tells of it",
+        gone="its outcomes cannot be written anew",
+        instead="outcomes.parquet has the request, operation and import ID of every row; join the log with that",
+    )
+    return load_run(found.folder)
 
 
 def _refuse_no_log(joined: Joined, log: str) -> None:

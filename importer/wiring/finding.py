@@ -48,6 +48,32 @@ def find_sent_run(settings: Settings, name: str) -> Found:
     return _found(settings, name, lambda manifest: manifest.stage in (Stage.SENDING, Stage.FINISHED), "that was sent")
 
 
+def with_package(found: Found, *, unsent: str, gone: str, instead: str) -> None:
+    """Check that a run was sent and still has its package.
+
+    Args:
+        found: The run.
+        unsent: What follows where nothing was sent.
+        gone: What follows where there is no package any more.
+        instead: What to do then.
+
+    Raises:
+        ConfigError: it was not, or has it no more.
+    """
+    folder = found.folder
+    if folder.read_manifest().stage in (Stage.PACKAGING, Stage.PLANNED):
+        raise ConfigError(
+            f"nothing of run {folder.run_id} was sent, so {unsent}",
+            hint=f"{run_command(folder.path, 'resume')} sends it",
+        )
+    if not folder.package.exists():
+        raise ConfigError(
+            f"run {folder.run_id} has no package any more, so {gone}: it was purged, or it went 7 days after a run "
+            "that left nothing to do",
+            hint=instead,
+        )
+
+
 def find_planned_run(settings: Settings, name: str) -> Found:
     """The same; ``last`` is the newest run that is planned and of which nothing was sent.
 

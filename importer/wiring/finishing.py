@@ -13,21 +13,9 @@ import polars as pl
 from importer.core.cost import Cost
 from importer.core.manifest import RunManifest
 from importer.core.read_back import Verified
-from importer.core.report import (
-    DeliveryTimes,
-    ErrorReport,
-    ExitCode,
-    FinalState,
-    MappingReport,
-    Report,
-    RouteReport,
-    SourceReport,
-    Target,
-    exit_code_of,
-    highest_exit_code,
-    reconcile,
-)
+from importer.core.report import ExitCode, FinalState, Report, exit_code_of, highest_exit_code, reconcile
 from importer.core.report_hints import next_steps
+from importer.core.report_parts import DeliveryTimes, ErrorReport, MappingReport, RouteReport, SourceReport, Target
 from importer.errors import ImporterError
 from importer.pipeline.cost import Made, cost_left, operations_of
 from importer.pipeline.outcomes import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from importer.core.cost import Billed, Cost, allowance, month_of, too_dear
 from importer.core.manifest import RunManifest
-from importer.core.report import Allowance
+from importer.core.report_parts import Allowance
 from importer.core.suggested import run_command
 from importer.errors import GuardError, StateError
 from importer.state.billed import ledger_stamp, remember, tallies

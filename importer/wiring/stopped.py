@@ -9,7 +9,7 @@ from typing import Final
 from importer.core.delivery import ApiFailure, FailureKind
 from importer.core.lifecycle import FinishReason
 from importer.core.mapping_checks import quoted
-from importer.core.report import ErrorReport
+from importer.core.report_parts import ErrorReport
 from importer.core.suggested import run_command
 from importer.errors import StateError
 from importer.pipeline.deliver import DeliveryResult

@@ -14,7 +14,8 @@ import polars as pl
 from importer.core.cost import Cost
 from importer.core.forecast import StoreRules
 from importer.core.lifecycle import FinishReason
-from importer.core.report import ErrorReport, ExitCode, highest_exit_code
+from importer.core.report import ExitCode, highest_exit_code
+from importer.core.report_parts import ErrorReport
 from importer.core.schema import StoreSchema
 from importer.core.sync_counts import Removals
 from importer.core.sync_file import RemovalPolicy, SyncFile

@@ -12,10 +12,11 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.lifecycle import FinishReason
-from importer.core.manifest import RunManifest, Stage
+from importer.core.manifest import RunManifest
 from importer.core.pacing import Pacer
 from importer.core.read_back import Verified, sample_positions
-from importer.core.report import ErrorReport, ExitCode, FinalState, Report
+from importer.core.report import ExitCode, FinalState, Report
+from importer.core.report_parts import ErrorReport
 from importer.core.suggested import run_command
 from importer.errors import ConfigError, RetryableApiError
 from importer.pipeline.read_back import ReadBack
@@ -24,7 +25,7 @@ from importer.state.lock import RunLock
 from importer.wiring.asking import agreed
 from importer.wiring.at_work import at_work
 from importer.wiring.clock import CLOCK
-from importer.wiring.finding import Found, find_sent_run
+from importer.wiring.finding import Found, find_sent_run, with_package
 from importer.wiring.finishing import Ending, finish
 from importer.wiring.reading_back import Reading, add_requests, reads_text
 from importer.wiring.reopening import load_run, open_store
@@ -146,19 +147,13 @@ def _comparable(found: Found) -> RunManifest:
     Raises:
         ConfigError: it was not, or has it no more.
     """
-    folder, manifest = found.folder, found.folder.read_manifest()
-    if manifest.stage in (Stage.PACKAGING, Stage.PLANNED):
-        raise ConfigError(
-            f"nothing of run {folder.run_id} was sent, so there is nothing to read back",
-            hint=f"{run_command(folder.path, 'resume')} sends it",
-        )
-    if not folder.package.exists():
-        raise ConfigError(
-            f"run {folder.run_id} has no package any more, so nobody knows what its rows should be: it was purged, "
-            "or it went 7 days after a run that left nothing to do",
-            hint="import the same source again and verify that run",
-        )
-    return manifest
+    with_package(
+        found,
+        unsent="there is nothing to read back",
+        gone="nobody knows what its rows should be",
+        instead="import the same source again and verify that run",
+    )
+    return found.folder.read_manifest()
 
 
 def _chosen(request: VerifyRequest, reading: Reading, delivered: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from importer.core.report import Allowance, Report
+from importer.core.report import Report
+from importer.core.report_parts import Allowance
 from importer.emulator import EmulatorSettings
 from importer.state.run_folder import RunFolder
 from importer.wiring.month import keep_operations

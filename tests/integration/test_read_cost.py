@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from importer.core.cost import Cost
-from importer.core.report import Allowance, Report
+from importer.core.report import Report
+from importer.core.report_parts import Allowance
 from importer.wiring.month import allowance_now
 from importer.wiring.requests import Hooks, SendOptions
 from importer.wiring.runs import plan, validate

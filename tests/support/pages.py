@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from importer.core.report import MappingReport, MergeGroups, Operations, Report, RouteReport, SourceReport, Target
+from importer.core.report import Report
 from importer.core.report import full_outcomes as states
+from importer.core.report_parts import MappingReport, MergeGroups, Operations, RouteReport, SourceReport, Target
 from importer.reports.html_page import write_page
 from importer.reports.issue_files import IssueSink
 from importer.reports.outcome_files import write_groups

@@ -13,13 +13,9 @@ from pydantic import ValidationError
 
 from importer.core.report import (
     NOT_FINE,
-    ErrorReport,
     ExitCode,
     FinalState,
-    MergeGroups,
     Report,
-    RouteReport,
-    SourceReport,
     empty_report,
     exit_code_of,
     full_outcomes,
@@ -27,6 +23,7 @@ from importer.core.report import (
     reconcile,
 )
 from importer.core.report_hints import next_steps
+from importer.core.report_parts import ErrorReport, MergeGroups, RouteReport, SourceReport
 from importer.core.report_schema import report_json_schema
 
 STATES = [state.value for state in FinalState]

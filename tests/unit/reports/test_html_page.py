@@ -13,7 +13,8 @@ from typing import Final
 
 import pytest
 
-from importer.core.report import ErrorReport, MappingReport, Report, SourceReport, Target
+from importer.core.report import Report
+from importer.core.report_parts import ErrorReport, MappingReport, SourceReport, Target
 from importer.reports.html_groups import GroupOverview
 from importer.reports.html_issues import IssueOverview
 from importer.reports.html_page import page_text

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.core.report import ExitCode, FinalState, Report, SourceReport
+from importer.core.report import ExitCode, FinalState, Report
+from importer.core.report_parts import SourceReport
 from importer.reports.html_bar import outcome_segments, segment_widths
 from importer.reports.html_text import duration, listing, moment, pieces, shown
 from importer.reports.html_words import caveats, headline, title, verdict

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from importer.core.report import Allowance, MergeGroups, Operations, Report, Target
+from importer.core.report import Report
+from importer.core.report_parts import Allowance, MergeGroups, Operations, Target
 from importer.reports.summary import MAX_LINES, summary_lines
 
 ALLOWANCE = Allowance(month="2026-11", free=100, used_at_least=90, used_at_most=95, coming_at_least=20)

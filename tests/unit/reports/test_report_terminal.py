@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from importer.core.issues import CATALOGUE
-from importer.core.report import ErrorReport, FinalState, MergeGroups, Operations, Report, RouteReport, Target
+from importer.core.report import FinalState, Report
 from importer.core.report_hints import next_steps
+from importer.core.report_parts import ErrorReport, MergeGroups, Operations, RouteReport, Target
 from importer.reports.progress import LiveProgress, NoProgress, PlainProgress, ProgressSink, open_progress
 from importer.reports.summary import MAX_LINES, summary_lines
 from importer.reports.terminal import describe_code, list_codes, nearest_codes, render_error, render_summary
