@@ -6,6 +6,7 @@ STRING -> String, NUMBER -> Int32, BOOLEAN -> Boolean, ARRAY -> String holding t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
@@ -13,7 +14,7 @@ import polars as pl
 
 from importer.core import limits
 from importer.core.characters import CONTROL, CONTROL_MESSAGE, utf16_units
-from importer.core.findings import Cell, nulls, scattered
+from importer.core.findings import Cell, kept, nulls, scattered
 from importer.core.json_text import (
     ARRAY_OF_BOOLEANS,
     ARRAY_OF_INTEGERS,
@@ -23,6 +24,7 @@ from importer.core.json_text import (
     json_plain,
     json_strings,
 )
+from importer.core.plain_dates import plain_dates
 from importer.core.schema import DataType
 from importer.core.transform import LetterCase, Parse, TraitPlan
 
@@ -103,7 +105,7 @@ def _odd_numbers(cell: Cell, rows: pl.Series) -> pl.Series:
     message = "expected a whole number written with digits only"
     cell.refuse(scattered(~whole, rows, height), "type-mismatch", message)
     plain = text.str.replace(r"\.0+$", "").str.strip_prefix("+")
-    digits = plain.zip_with(whole, nulls(pl.String, len(plain))).cast(pl.Int32, strict=False)
+    digits = kept(plain, whole).cast(pl.Int32, strict=False)
     message = f"expected {limits.NUMBER_MIN} to {limits.NUMBER_MAX}"
     cell.refuse(scattered(digits.is_null(), rows, height), "out-of-range", message)
     cell.count("number-format", len(digits) - digits.null_count())
@@ -112,10 +114,21 @@ def _odd_numbers(cell: Cell, rows: pl.Series) -> pl.Series:
 
 def _cast_boolean(trait: TraitPlan, cell: Cell) -> None:
     words = {word.lower(): True for word in trait.true_values} | {word.lower(): False for word in trait.false_values}
-    truth = cell.value.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+    truth = _truth(cell.value, words)
     allowed = ", ".join([*trait.true_values, *trait.false_values])
     cell.refuse(truth.is_null() & cell.value.is_not_null(), "type-mismatch", f"expected one of: {allowed}")
     cell.value = truth
+
+
+def _truth(text: pl.Series, words: Mapping[str, bool]) -> pl.Series:
+    """Look words up in lower case; only what is not written so is changed."""
+    good = text.is_in([word for word, meant in words.items() if meant])
+    truth = kept(good, text.is_in(list(words)))
+    rows = (truth.is_null() & text.is_not_null()).arg_true()
+    if not rows.len():
+        return truth
+    lower = text.gather(rows).str.to_lowercase()
+    return truth.scatter(rows, lower.replace_strict(words, default=None, return_dtype=pl.Boolean))
 
 
 def _cast_moment(trait: TraitPlan, cell: Cell) -> None:
@@ -129,9 +142,16 @@ def _cast_moment(trait: TraitPlan, cell: Cell) -> None:
 
 
 def _date_text(text: pl.Series, moment_format: str | None) -> pl.Series:
+    plain = plain_dates(text) if moment_format is None else plain_dates(text, moment_format)
+    if plain is None:
+        return _any_date_text(text, moment_format)
+    rows = (plain.is_null() & text.is_not_null()).arg_true()
+    return plain.scatter(rows, _any_date_text(text.gather(rows), moment_format)) if rows.len() else plain
+
+
+def _any_date_text(text: pl.Series, moment_format: str | None) -> pl.Series:
     if moment_format is None:
-        good = text.str.contains(_ISO_DATE) & text.str.to_date("%Y-%m-%d", strict=False).is_not_null()
-        return text.zip_with(good, nulls(pl.String, len(text)))
+        return kept(text, text.str.contains(_ISO_DATE) & text.str.to_date("%Y-%m-%d", strict=False).is_not_null())
     day = text.str.to_date(moment_format, strict=False)
     return _in_our_time(day, day).dt.strftime("%Y-%m-%d")
 
@@ -139,7 +159,7 @@ def _date_text(text: pl.Series, moment_format: str | None) -> pl.Series:
 def _in_our_time(moment: pl.Series, day: pl.Series) -> pl.Series:
     """Make moments null whose year has not four digits: `%Y` reads "85" as the year 85."""
     good = day.is_between(_FIRST_DAY, _LAST_DAY)
-    return moment.zip_with(good.fill_null(value=False), nulls(moment.dtype, len(moment)))
+    return kept(moment, good)
 
 
 def _datetime_text(text: pl.Series, moment_format: str | None) -> pl.Series:
@@ -211,7 +231,7 @@ def _cast_json(cell: Cell) -> None:
 
 
 def _set_arrays(cell: Cell, value: pl.Series) -> None:
-    cell.value = value.zip_with(cell.value.is_not_null(), nulls(pl.String, len(value)))
+    cell.value = kept(value, cell.value.is_not_null())
 
 
 def _item_texts(cell: Cell, items: pl.Series, rows: pl.Series) -> pl.Series:

@@ -22,6 +22,7 @@ CONTROL_MESSAGE: Final = "a control character; of these, tab and line breaks alo
 
 _DELETE: Final = 0x7F
 _SPACE: Final = 0x20
+_VISIBLE: Final = np.uint8(_SPACE + 1)
 
 _TWO_UNITS: Final = "[\U00010000-\U0010ffff]"
 
@@ -51,9 +52,20 @@ def text_bytes(text: pl.Series) -> TextBytes:
     _, offsets_buffer, data_buffer = text.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
     offsets = np.frombuffer(offsets_buffer, dtype=np.int64, count=len(text) + 1) if len(text) else np.zeros(1, np.int64)
     size = int(offsets[-1])
-    if size == 0:
+    return bytes_held(
+        np.frombuffer(data_buffer, dtype=np.uint8, count=size) if size else np.empty(0, np.uint8), offsets
+    )
+
+
+def bytes_held(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> TextBytes:
+    """Look at the bytes of texts that stand one behind the other.
+
+    Args:
+        data: u8, of all texts.
+        offsets: Where each text begins in it, and where the last one ends: one more than texts.
+    """
+    if not data.size:
         return TextBytes(control=False, spaced=False, international=False)
-    data = np.frombuffer(data_buffer, dtype=np.uint8, count=size)
     lowest, highest = int(data.min()), int(data.max())
     international = highest > _DELETE
     return TextBytes(
@@ -69,10 +81,19 @@ def _has_control(data: npt.NDArray[np.uint8]) -> bool:
 
 
 def _spaced_edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> bool:
-    filled = np.flatnonzero(np.diff(offsets))
-    edges = data[np.concatenate([offsets[filled], offsets[filled + 1] - 1])]
-    # white space beyond ASCII takes several bytes, none of them ASCII
-    return bool(((edges <= _SPACE) | (edges > _DELETE)).any())
+    starts, ends = offsets[:-1], offsets[1:]
+    filled = starts != ends
+    if not filled.all():
+        starts, ends = starts[filled], ends[filled]
+    # white space beyond ASCII takes several bytes, none of them ASCII; smaller ones wrap around
+    return any(bool((data[places] - _VISIBLE > _DELETE - _VISIBLE).any()) for places in (starts, ends - 1))
+
+
+def has_invisible(text: pl.Series) -> pl.Series:
+    """Tell which texts have a character of `INVISIBLE`: all of those are beyond ASCII."""
+    rows = (text.str.len_bytes() != text.str.len_chars()).arg_true()
+    found = pl.repeat(False, len(text), eager=True)  # noqa: FBT003
+    return found.scatter(rows, text.gather(rows).str.contains(INVISIBLE))
 
 
 def utf16_units(text: pl.Expr) -> pl.Expr:
@@ -82,9 +103,10 @@ def utf16_units(text: pl.Expr) -> pl.Expr:
 
 def longer_than(text: pl.Series, max_units: int) -> pl.Series:
     """Tell which texts have more UTF-16 units; they are counted only where the bytes allow for it."""
-    suspects = (text.str.len_bytes() > max_units).arg_true()
+    sizes = text.str.len_bytes()
     longer = pl.repeat(False, len(text), eager=True)  # noqa: FBT003
-    if suspects.len():
+    if (sizes.max() or 0) > max_units:  # type: ignore[operator] # the maximum of a u32 column
+        suspects = (sizes > max_units).arg_true()
         counted = text.gather(suspects).to_frame("text").select(utf16_units(pl.col("text")) > max_units).to_series()
         longer = longer.scatter(suspects, counted)
     return longer

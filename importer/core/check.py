@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from importer.core import limits
@@ -17,7 +19,7 @@ from importer.core.cast import cast_trait
 from importer.core.characters import TextBytes, text_bytes
 from importer.core.check_values import Checks, check_identifier, check_text, check_value_rule
 from importer.core.entries import Entry, as_text, issues_of, rejected_rows
-from importer.core.findings import Cell, Finding, nulls
+from importer.core.findings import Cell, Finding, kept, nulls
 from importer.core.fixes_columns import repair
 from importer.core.issues import CATALOGUE, ISSUES_SCHEMA, Severity
 from importer.core.schema import DataType
@@ -28,6 +30,8 @@ REMOVE_PREFIX: Final = "remove:"
 
 EARLY_SCHEMA: Final = pl.Schema({"state": pl.String, "code": pl.String})
 """State of a row that is decided here: ``rejected`` or ``skipped``; null where the row goes on."""
+
+_NOTHING_SEEN: Final[Mapping[str, TextBytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,13 @@ class _Text:
         return frame.with_columns(expr.alias("value"))["value"]
 
 
-def check_rows(checks: Checks, frame: pl.DataFrame, row_number: pl.Series, blank: pl.Series) -> CheckedRows:
+def check_rows(
+    checks: Checks,
+    frame: pl.DataFrame,
+    row_number: pl.Series,
+    blank: pl.Series,
+    seen: Mapping[str, TextBytes] = _NOTHING_SEEN,
+) -> CheckedRows:
     """Check the rows of one chunk.
 
     Args:
@@ -81,11 +91,12 @@ def check_rows(checks: Checks, frame: pl.DataFrame, row_number: pl.Series, blank
         frame: Source columns as text (lists stay lists); null and null tokens are missing.
         row_number: u64 row numbers, as long as the frame.
         blank: bool, true where the row is a blank line.
+        seen: What the bytes of the text columns allow for, where that is known.
 
     Returns:
         Typed rows, early states and issues.
     """
-    text = _read_text(checks, frame)
+    text = _read_text(checks, frame, seen)
     early, active = _skipped(checks, text, blank)
     source, numbers = frame, row_number
     positions = pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
@@ -99,7 +110,8 @@ def check_rows(checks: Checks, frame: pl.DataFrame, row_number: pl.Series, blank
     entries = [entry for cast in casts for entry in _cell_entries(cast)]
     entries += _row_entries(checks, casts, text, rejected_rows(entries, source.height))
     issues = issues_of(entries, source)
-    errors = issues.filter(pl.col("severity") == Severity.ERROR.value).unique("at", keep="first", maintain_order=True)
+    errors = issues.filter(pl.col("severity") == Severity.ERROR.value)
+    errors = errors.filter(pl.col("at").is_first_distinct())
     typed = _typed_frame(casts, positions)
     if errors.height:
         early = _withrejected_rows(early, positions.gather(errors["at"]), errors["code"])
@@ -108,14 +120,19 @@ def check_rows(checks: Checks, frame: pl.DataFrame, row_number: pl.Series, blank
     return CheckedRows(early, typed, issues, _repairs(casts, source, text))
 
 
-def _read_text(checks: Checks, frame: pl.DataFrame) -> _Text:
+def _read_text(checks: Checks, frame: pl.DataFrame, known: Mapping[str, TextBytes]) -> _Text:
     """Trim text and turn null tokens into null, for the columns that anything reads."""
     text = frame.select(checks.columns or frame.columns[:1])
-    seen = {column.name: text_bytes(column) for column in text if column.dtype == pl.String}
+    names = [column.name for column in text if column.dtype == pl.String]
+    seen = {name: known[name] if name in known else text_bytes(text[name]) for name in names}
     text = text.with_columns(pl.col(name).str.strip_chars() for name, bytes_ in seen.items() if bytes_.spaced)
     text, changed = _fix(checks, text, seen)
-    tokens = pl.Series(sorted(checks.plan.null_tokens | {""}), dtype=pl.String).implode()
-    found = text.select(pl.col(list(seen)).is_in(tokens).any())
+    tokens = pl.Series(sorted(checks.plan.null_tokens | {""}), dtype=pl.String)
+    shortest = text.select(pl.col(list(seen)).str.len_bytes().min())
+    longest_token = tokens.str.len_bytes().max()
+    short = [column.name for column in shortest if not column.is_null().any() and column[0] <= longest_token]
+    tokens = tokens.implode()
+    found = text.select(pl.col(short).is_in(tokens).any())
     holed = [column.name for column in found if column.any()]
     return _Text(
         text.with_columns(pl.when(~pl.col(name).is_in(tokens)).then(name).alias(name) for name in holed), seen, changed
@@ -156,7 +173,7 @@ def _cast(checks: Checks, trait: TraitPlan, text: _Text) -> _CastTrait:
         seen = text.seen.get(trait.column)
     elif trait.computed is not None:
         start = text.evaluate(trait.computed.expr).cast(pl.String).str.strip_chars()
-        start = start.zip_with(start != "", nulls(pl.String, height))
+        start = kept(start, start != "")
         seen = text_bytes(start)
     else:
         return _CastTrait(trait, Cell(checks.constant(trait, height)), pl.repeat(False, height, eager=True))  # noqa: FBT003
@@ -181,7 +198,7 @@ def _leave_out_repeated(casts: Sequence[_CastTrait]) -> None:
             same_trait = other.trait.stored_ref == cast.trait.stored_ref and other is not cast
             if same_trait and (not other.trait.further or other in casts[:at]):
                 same = (value == other.cell.value).fill_null(value=False)
-                value = value.zip_with(~same, nulls(value.dtype, len(value)))
+                value = kept(value, ~same)
                 cast.cell.count(f"same as {other.trait.ref}", int(same.sum()))
         cast.cell.value = value
 
@@ -198,9 +215,9 @@ def _row_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text, bad: 
         for cast in identifiers
         for finding in cast.cell.findings
     ]
-    nameless = (_count(identifiers, height) == 0) & ~rejected_rows(unusable, height)
-    values = _count([cast for cast in casts if cast.trait.column is not None and not cast.trait.further], height)
-    few = (values < limits.MIN_VALUES_PER_ROW) & ~nameless & ~bad
+    nameless = _has_fewer(identifiers, 1, height) & ~rejected_rows(unusable, height)
+    own = [cast for cast in casts if cast.trait.column is not None and not cast.trait.further]
+    few = _has_fewer(own, limits.MIN_VALUES_PER_ROW, height) & ~nameless & ~bad
     nothing = "no usable value in " + (", ".join(cast.trait.column or cast.trait.ref for cast in identifiers) or "any")
     entries.append(Entry(Finding("missing-identifier", nameless, nothing), Severity.ERROR))
     least = f"fewer than {limits.MIN_VALUES_PER_ROW} values of its own are left in the row"
@@ -234,10 +251,14 @@ def _required_entry(cast: _CastTrait, height: int) -> Entry:
     return Entry(finding, Severity.ERROR, cast.trait.column, cast.trait.ref)
 
 
-def _count(casts: Sequence[_CastTrait], height: int) -> pl.Series:
-    """Count the values of each row."""
-    present = [cast.cell.value.is_not_null().alias(cast.trait.ref) for cast in casts]
-    return pl.DataFrame([nulls(pl.UInt32, height).alias(""), *present]).select(pl.sum_horizontal(pl.all())).to_series()
+def _has_fewer(casts: Sequence[_CastTrait], least: int, height: int) -> pl.Series:
+    """Tell which rows have fewer values; the fullest columns are counted first, as few of them settle most rows."""
+    counts = np.zeros(height, dtype=np.uint16)
+    for cast in sorted(casts, key=lambda cast: cast.cell.value.null_count()):
+        if int(counts.min(initial=least)) >= least:
+            break
+        counts += cast.cell.value.is_not_null().to_numpy()
+    return pl.Series(counts < least)
 
 
 def _rule_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text) -> list[Entry]:
@@ -263,7 +284,9 @@ def _typed_frame(casts: Sequence[_CastTrait], positions: pl.Series) -> pl.DataFr
     for cast in casts:
         value = cast.cell.value
         if cast.trait.null_intent is NullIntent.CLEAR and cast.trait.data_type is DataType.STRING:
-            value = value.zip_with(~cast.missing, pl.Series([""]).new_from_index(0, len(value)))
+            value = (
+                value.to_frame("value").select(pl.when(~cast.missing).then("value").otherwise(pl.lit(""))).to_series()
+            )
         if cast.trait.null_intent is NullIntent.REMOVE:
             removals.append(cast.missing.alias(REMOVE_PREFIX + cast.trait.ref))
         columns.append(value.alias(cast.trait.ref))

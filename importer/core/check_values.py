@@ -10,9 +10,9 @@ import polars as pl
 
 from importer.core import limits
 from importer.core.cast import SCIENTIFIC_MESSAGE, TYPED, change_text, refuse_list
-from importer.core.characters import CONTROL, CONTROL_MESSAGE, INVISIBLE, TextBytes, longer_than
+from importer.core.characters import CONTROL, CONTROL_MESSAGE, TextBytes, has_invisible, longer_than
 from importer.core.emails import INVALID_EMAIL, MAX_ADDRESS_BYTES, MAX_LOCAL_BYTES, normalise_identifier
-from importer.core.findings import Cell, nulls, scattered
+from importer.core.findings import Cell, kept, nulls, scattered
 from importer.core.fixes_columns import FixPlan
 from importer.core.json_text import json_plain, json_strings
 from importer.core.phone_placeholders import is_placeholder_number, is_placeholder_phone
@@ -119,7 +119,7 @@ def check_text(trait: TraitPlan, cell: Cell, seen: TextBytes) -> None:
         cell.refuse(cell.value.str.contains(CONTROL), "control-character", CONTROL_MESSAGE)
     if trait.id_type is not None and seen.international:
         message = "a zero-width or direction-changing character in an identifier"
-        cell.refuse(cell.value.str.contains(INVISIBLE), "invisible-character", message)
+        cell.refuse(has_invisible(cell.value), "invisible-character", message)
 
 
 def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.DataFrame) -> None:
@@ -155,7 +155,7 @@ def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.Data
             _refuse_ambiguous(trait, cell, codes == code, text)
         elif code != PhoneIssue.UNLIKELY:
             cell.refuse(codes == code, code, _MESSAGES[code])
-    cell.value = normalised["value"].zip_with(cell.value.is_not_null(), nulls(pl.String, len(written)))
+    cell.value = kept(normalised["value"], cell.value.is_not_null())
     _deny(cell, denied)
     longest = limits.IDENTIFIER_MAX_CHARS
     cell.refuse(longer_than(cell.value, longest), "too-long", f"an identifier has at most {longest} characters")
@@ -170,7 +170,7 @@ def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.Data
 def _region(trait: TraitPlan, text: pl.DataFrame) -> pl.Series | str | None:
     if trait.region_from is None or text.schema[trait.region_from] != pl.String:
         return trait.region
-    region = text[trait.region_from].str.to_uppercase()
+    region = text[trait.region_from]
     return region if trait.region is None else region.fill_null(trait.region)
 
 

@@ -55,17 +55,15 @@ def normalise_emails(text: pl.Series) -> pl.DataFrame:
     Returns:
         `EMAILS_SCHEMA`, same rows, same order: `email` null where `code` is set; a null text gives nulls.
     """
-    frame = (
-        text.to_frame("email")
-        .with_columns(pl.col("email").str.to_lowercase().str.strip_suffix("."))
-        .with_columns(good=pl.col("email").str.contains(_ASCII), bytes=pl.col("email").str.len_bytes())
-    )
-    doubtful = frame.with_row_index("row").filter(~pl.col("good")).filter(pl.col("email").str.contains(_BEYOND_ASCII))
-    if doubtful.height:
-        frame = frame.with_row_index("row").update(_international(doubtful), on="row").drop("row")
-    if (frame["bytes"].max() or 0) > MAX_LOCAL_BYTES:  # type: ignore[operator] # the maximum of a u32 column
-        at = pl.col("email").str.find("@", literal=True)
-        fits = (at <= MAX_LOCAL_BYTES) & (pl.col("bytes") <= MAX_ADDRESS_BYTES)
+    good = text.str.contains(_ASCII)
+    others = (~good).arg_true()
+    if others.len():
+        changed, accepted = _otherwise_written(text.gather(others))
+        text, good = text.clone().scatter(others, changed), good.scatter(others, accepted)
+    frame = pl.DataFrame({"email": text, "good": good})
+    if (text.str.len_bytes().max() or 0) > MAX_LOCAL_BYTES:  # type: ignore[operator] # the maximum of a u32 column
+        at, size = pl.col("email").str.find("@", literal=True), pl.col("email").str.len_bytes()
+        fits = (at <= MAX_LOCAL_BYTES) & (size <= MAX_ADDRESS_BYTES)
         frame = frame.with_columns(good=pl.col("good") & fits.fill_null(value=True))
     return frame.select(
         email=pl.when("good").then("email"),
@@ -73,17 +71,16 @@ def normalise_emails(text: pl.Series) -> pl.DataFrame:
     )
 
 
-def _international(doubtful: pl.DataFrame) -> pl.DataFrame:
-    """Judge the addresses with characters beyond ASCII; their number is small."""
-    composed = pl.col("email").str.normalize("NFC").str.to_lowercase().str.normalize("NFC")
-    return (
-        doubtful.with_columns(email=composed)
-        .with_columns(
-            good=pl.col("email").str.contains(_INTERNATIONAL) & ~pl.col("email").str.contains(_FULL_WIDTH),
-            bytes=pl.col("email").str.len_bytes(),
-        )
-        .select("row", "email", "good", "bytes")
-    )
+def _otherwise_written(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Write texts that are no address of plain small letters as the service would; tell which are addresses then."""
+    text = text.str.to_lowercase().str.strip_suffix(".")
+    good = text.str.contains(_ASCII)
+    rows = (~good & text.str.contains(_BEYOND_ASCII)).arg_true()
+    if rows.len():
+        composed = text.gather(rows).str.normalize("NFC").str.to_lowercase().str.normalize("NFC")
+        accepted = composed.str.contains(_INTERNATIONAL) & ~composed.str.contains(_FULL_WIDTH)
+        text, good = text.scatter(rows, composed), good.scatter(rows, accepted)
+    return text, good
 
 
 def normalise_identifier(

@@ -47,7 +47,7 @@ class Cell:
         mask = mask.fill_null(value=False) & self.value.is_not_null()
         if mask.any():
             self.findings.append(Finding(code, mask, message))
-            self.value = self.value.zip_with(~mask, nulls(self.value.dtype, len(mask)))
+            self.value = kept(self.value, ~mask)
 
     def warn(self, mask: pl.Series, code: str, message: str) -> None:
         """Record `code` where `mask` is true and a value is left, and leave the values. Null is false."""
@@ -59,6 +59,11 @@ class Cell:
         """Count repaired values."""
         if changed:
             self.repairs[repair] = self.repairs.get(repair, 0) + changed
+
+
+def kept(values: pl.Series, mask: pl.Series) -> pl.Series:
+    """Return the values where `mask` is true and null elsewhere. Only the mask of nulls is made anew."""
+    return values.to_frame("value").select(pl.when(mask).then("value").alias(values.name)).to_series()
 
 
 def nulls(dtype: pl.DataType | pl.datatypes.DataTypeClass, length: int) -> pl.Series:

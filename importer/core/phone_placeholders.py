@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final, TypeVar
 
 import phonenumbers
@@ -42,4 +43,9 @@ def is_placeholder_phone(text: _Text) -> _Text:
 
 def is_placeholder_number(e164: pl.Series) -> pl.Series:
     """Tell the same of E.164 numbers, which have nothing between their digits."""
-    return e164.is_in([f"+{digits}" for digits in _PLACEHOLDER_DIGITS])
+    return e164.is_in(_placeholder_numbers())
+
+
+@cache
+def _placeholder_numbers() -> pl.Series:
+    return pl.Series([f"+{digits}" for digits in _PLACEHOLDER_DIGITS]).implode()

@@ -42,7 +42,6 @@ _OF_VERDICT: Final = np.array([_FINE, _INVALID, _UNLIKELY, _FINE], dtype=np.uint
 # bytes by what they are to a number; what stands between its digits is of no account
 _STRANGE, _PLUS, _BETWEEN, _DIGIT = range(4)
 _ZERO, _POINT = np.uint8(ord("0")), ord(".")
-_WRAPS: Final = np.frombuffer(b"'=", dtype=np.uint8)
 
 
 def _kinds() -> npt.NDArray[np.uint8]:
@@ -55,6 +54,7 @@ def _kinds() -> npt.NDArray[np.uint8]:
 
 _KINDS: Final = _kinds()
 _OPENS: Final = np.isin(np.arange(256), np.frombuffer(b" (./-", dtype=np.uint8))
+_WRAPS: Final = np.isin(np.arange(256), np.frombuffer(b"'=", dtype=np.uint8))
 _DIGITS_OF_CODE: Final = np.array([0, *(len(str(code)) for code in range(1, 1000))])
 
 _Rows = npt.NDArray[np.intp]
@@ -88,6 +88,23 @@ def normalise_phones(text: pl.Series, region: pl.Series | str | None) -> pl.Data
     result.judge()
     result.ask_library(text, regions)
     return result.frame()
+
+
+@dataclass(frozen=True, slots=True)
+class _Regions:
+    """Regions by row.
+
+    Attributes:
+        names: Supported ones, and None.
+        numbers: u32, place in `names` of each row's.
+    """
+
+    names: tuple[str | None, ...]
+    numbers: npt.NDArray[np.uint32]
+
+    def of_rows(self, rows: _Rows) -> pl.Series:
+        """Return the names of some rows."""
+        return pl.Series(self.names, dtype=pl.String).gather(self.numbers[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +147,7 @@ def _written(cells: pl.Series) -> _Written:
     readable[owner[~in_front]] = False
     if (content == _POINT).any():
         readable &= ~flags(cells.str.contains(_DECIMAL_TAIL))
-    return _Written(texts, readable, plus, bool(np.isin(content[strange], _WRAPS).any()))
+    return _Written(texts, readable, plus, bool(_WRAPS[content[strange]].any()))
 
 
 class _Result:
@@ -150,16 +167,14 @@ class _Result:
         self._width = np.zeros(rows, dtype=np.int64)
         self._e164 = pl.Series([None], dtype=pl.String).new_from_index(0, rows)
 
-    def read_national(self, regions: pl.Series) -> None:
+    def read_national(self, regions: _Regions) -> None:
         """Turn what was dialled in a region into calling code and national number, as the library does."""
         rows = np.flatnonzero(self._national)
         if not rows.size:
             return
-        here = regions.gather(rows)
-        names = here.unique(maintain_order=True).to_list()
-        numbers = here.replace_strict(names, list(range(len(names))), return_dtype=pl.UInt16).to_numpy()
-        for number, region in enumerate(names):
-            some = rows[numbers == number]
+        here = regions.numbers[rows]
+        for number in np.unique(here).tolist():
+            some, region = rows[here == number], regions.names[number]
             if region is None:
                 count = self._written.texts.lengths[some]
                 fewest, most = AMBIGUOUS_DIGITS
@@ -219,12 +234,12 @@ class _Result:
                 digits[some + place] = int(digit)
         return DigitTexts(digits, starts + 1, ends - starts - 1)
 
-    def ask_library(self, text: pl.Series, regions: pl.Series) -> None:
+    def ask_library(self, text: pl.Series, regions: _Regions) -> None:
         """Decide the rows left over with the library, once per distinct text and region that matters to it."""
         rows = np.flatnonzero(self._undecided)
         if rows.size == 0:
             return
-        asked = pl.DataFrame({"text": text.gather(rows), "region": regions.gather(rows)}).with_columns(
+        asked = pl.DataFrame({"text": text.gather(rows), "region": regions.of_rows(rows)}).with_columns(
             region=pl.when(~pl.col("text").str.contains(_INTERNATIONAL)).then("region")
         )
         distinct = asked.unique(maintain_order=True)
@@ -256,14 +271,17 @@ def _plus_texts(numbers: DigitTexts, rows: _Rows, usable: npt.NDArray[np.bool_],
     return cast("pl.Series", texts)
 
 
-def _regions(region: pl.Series | str | None, rows: int) -> pl.Series:
-    """Return the region of each row in upper case, null where it is none the library knows."""
+def _regions(region: pl.Series | str | None, rows: int) -> _Regions:
+    """Return the region of each row in upper case, none where it is none the library knows."""
     if not isinstance(region, pl.Series):
-        return _known_regions(pl.Series([region], dtype=pl.String)).new_from_index(0, rows)
-    written = region.unique().drop_nulls()
-    return region.replace_strict(written, _known_regions(written), default=None, return_dtype=pl.String)
+        return _Regions((_known_region(region),), np.zeros(rows, dtype=np.uint32))
+    written = region.unique()
+    names = dict.fromkeys([None, *map(_known_region, written)])
+    numbers = {name: number for number, name in enumerate(names)}
+    each = [numbers[_known_region(name)] for name in written]
+    return _Regions(tuple(names), region.replace_strict(written, each, return_dtype=pl.UInt32).to_numpy())
 
 
-def _known_regions(written: pl.Series) -> pl.Series:
-    upper = written.str.strip_chars().str.to_uppercase()
-    return pl.Series([name if name in phonenumbers.SUPPORTED_REGIONS else None for name in upper], dtype=pl.String)
+def _known_region(written: str | None) -> str | None:
+    name = (written or "").strip().upper()
+    return name if name in phonenumbers.SUPPORTED_REGIONS else None

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import polars as pl
 
+from importer.core.characters import TextBytes
+
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
@@ -121,6 +123,7 @@ class SourceChunk:
         line: u64, physical line of the row's first byte, the header's being 1; None for files without lines.
         blank: bool, true where the row is a blank line.
         malformed: Rows of this stretch that could not be read, `MALFORMED_SCHEMA`; they are not in `frame`.
+        seen: What the bytes of text columns allow for, where the source had them at hand.
     """
 
     file_index: int
@@ -129,6 +132,7 @@ class SourceChunk:
     line: pl.Series | None
     blank: pl.Series
     malformed: pl.DataFrame
+    seen: Mapping[str, TextBytes] = field(default_factory=dict)
 
 
 class Source(Protocol):

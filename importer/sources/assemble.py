@@ -5,7 +5,7 @@ No cell value enters a message. Rows are only ever moved from the frame to the m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from importer.core.characters import TextBytes, bytes_held
 from importer.errors import SourceError
 from importer.ports import MALFORMED_SCHEMA, SourceChunk
 from importer.sources.decode import BAD_BYTES, restore_bytes
@@ -70,7 +71,8 @@ class Assembler:
         if sum(batch.nbytes for batch in stretch.batches) > self._max_field_bytes:
             self._refuse_big_fields(columns, lines[numbers - stretch.first])
         self._next_line = next_line
-        return self._chunk(stretch, frame, numbers, lines, faults)
+        seen = {name: _seen(column) for name, column in zip(frame.columns, columns, strict=False)}
+        return replace(self._chunk(stretch, frame, numbers, lines, faults), seen=seen)
 
     def _lines(self, stretch: Stretch, numbers: Ints, ends: LineEnds | None) -> tuple[Ints, int]:
         extra = [(numbers, ends.per_row)] if ends is not None else []
@@ -164,6 +166,12 @@ def _columns(stretch: Stretch, field_count: int) -> list[pa.Array]:
         return [pa.array([], pa.binary())] * field_count
     batch = pa.concat_batches(stretch.batches) if len(stretch.batches) > 1 else stretch.batches[0]
     return list(batch.columns)
+
+
+def _seen(column: pa.Array) -> TextBytes:
+    """Look at the bytes of a binary column, while they stand one behind the other."""
+    offsets, data = values_of(column)
+    return bytes_held(data, offsets)
 
 
 def _frame(columns: list[pa.Array], names: tuple[str, ...]) -> pl.DataFrame:
