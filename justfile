@@ -21,6 +21,7 @@ fix:
     {{bin}}python docs/generate_commands.py
     {{bin}}python docs/generate_issue_codes.py
     {{bin}}python -m tests.api_coverage
+    {{bin}}python -m tests.contract_copy
 
 # the tests, README and documentation included
 test *args:
@@ -41,7 +42,7 @@ smoke:
     "$work/venv/bin/pip" install --quiet "$work"/*.whl
     cp -r samples mappings "$work"
     cd "$work"
-    for file in py.typed emulator/openapi.yaml reports/html/page.html; do
+    for file in py.typed emulator/openapi.yaml emulator/openapi.json reports/html/page.html; do
         test -f venv/lib/python3*/site-packages/importer/$file || { echo "$file is not in the wheel" >&2; exit 1; }
     done
     venv/bin/memory-importer --help > /dev/null
@@ -50,9 +51,9 @@ smoke:
     if [ "$code" -ne 3 ]; then echo "validate exited with $code, not with 3" >&2; exit 1; fi
     echo "the wheel works on its own"
 
-# time the stages against a plain scan and against what people would write; a quarter of an hour, `--only validate` less
+# time the stages against a plain scan and against what people would write; half an hour, `--only validate` less
 bench *args:
-    {{bin}}python bench/measure.py {{args}}
+    {{bin}}python -m bench.measure {{args}}
 
 # long runs that the other recipes leave out; the 50,000 simulated runs alone (`-k many_seeds`) take half an hour on 2 cores
 soak *args:

@@ -1,8 +1,8 @@
 """Compare the stages of a run with a plain scan of the same file, and with what people would write: `just bench`.
 
-Every figure is a fresh process (`stages.py`, `peers.py`, or the command itself); they run in turn, and the figures are
-the median of the runs with the least and the most. Only compare within one run of this program, as a ratio: the speed
-of a machine that others use drifts. `docs/performance.md` says what is asked for and what was measured.
+Every figure is a fresh process (`stages.py`, `sending.py`, `peers.py`, or the command itself); they run in turn, and
+the figures are the median of the runs with the least and the most. Only compare within one run of this program, as a
+ratio: the speed of a machine that others use drifts. `docs/performance.md` says what is asked for and what was found.
 """
 
 from __future__ import annotations
@@ -10,55 +10,41 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-BENCH = Path(__file__).parent
-ROOT = BENCH.parent
-MAPPING = ROOT / "mappings" / "bench-customers.yaml"
-TOOL = [sys.executable, "-m", "importer"]
-GOOD_EXITS = (0, 3)
+from bench.table import Figure, Growth, Row, as_json, lines_of
+
+BENCH: Final = Path(__file__).parent
+ROOT: Final = BENCH.parent
+MAPPING: Final = ROOT / "mappings" / "bench-customers.yaml"
+TOOL: Final = [sys.executable, "-m", "importer"]
+GOOD_EXITS: Final = (0, 3)
+LARGE: Final = ("validate", "plan")
+"""What is run on larger files as well."""
+UPLOAD_BYTES: Final = 100 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table.
+class Inputs:
+    """What was written for the processes to work on.
 
     Attributes:
-        name: What is timed.
-        command: One fresh process of it.
-        inside: Whether it prints its own seconds; else the whole process is timed.
-        against: The row it is compared with.
-        at_most: The ratio that is asked for; the row's own time in seconds where it is compared with nothing.
-        at_least: So many times faster than it, or so many units a second where it is compared with nothing.
+        files: Customer files by their rows.
+        schema: A store that has what the mapping needs.
+        planned: Runs folder of a planned run of the first file; it is not there if nothing sends it.
+        upload: A file of the largest size an import takes.
     """
 
-    name: str
-    command: list[str]
-    inside: bool = True
-    against: str | None = None
-    at_most: float | None = None
-    at_least: float | None = None
-
-
-@dataclass
-class Figure:
-    """What the runs of a row took: seconds, units a second where it counts them, and the most memory."""
-
-    seconds: list[float] = field(default_factory=list)
-    units: int | None = None
-    peak_rss_mb: float = 0.0
-    missing: str | None = None
-
-    @property
-    def median_s(self) -> float:
-        """Median of the runs."""
-        return statistics.median(self.seconds)
+    files: dict[int, Path]
+    schema: Path
+    planned: Path
+    upload: Path
 
 
 def run_once(row: Row, figure: Figure) -> None:
@@ -81,26 +67,23 @@ def run_once(row: Row, figure: Figure) -> None:
     figure.peak_rss_mb = max(figure.peak_rss_mb, usage.ru_maxrss / 1024)
 
 
-def rows_of(files: dict[int, Path], schema: Path, options: argparse.Namespace) -> list[Row]:
+def rows_of(inputs: Inputs, options: argparse.Namespace) -> list[Row]:
     """Return the table's lines in the order in which they run."""
-    rows, peer_rows, large_rows, peer_python = (
-        options.rows,
-        options.peer_rows,
-        options.large_rows,
-        options.peer_python,
-    )
 
-    def stage(name: str, at: int = rows) -> list[str]:
-        return [sys.executable, str(BENCH / "stages.py"), name, str(files[at]), str(schema)]
+    def stage(name: str, at: int = options.rows) -> list[str]:
+        return [sys.executable, str(BENCH / "stages.py"), name, str(inputs.files[at]), str(inputs.schema)]
+
+    def sent(way: str, place: Path, delay_ms: int = 0) -> list[str]:
+        return [sys.executable, str(BENCH / "sending.py"), way, str(place), str(delay_ms)]
 
     def peer(name: str) -> list[str]:
-        return [peer_python, str(BENCH / "peers.py"), name, str(files[peer_rows])]
+        return [options.peer_python, str(BENCH / "peers.py"), name, str(inputs.files[options.peer_rows])]
 
     def whole(verb: str, at: int) -> list[str]:
-        options = ["--mapping", str(MAPPING), "--emulator", "--runs-dir", str(schema.parent / "runs")]
-        return [*TOOL, verb, str(files[at]), *options]
+        given = ["--mapping", str(MAPPING), "--emulator", "--runs-dir", str(inputs.schema.parent / "runs")]
+        return [*TOOL, verb, str(inputs.files[at]), *given]
 
-    small = f"validate, {peer_rows:,} rows"
+    small = f"validate, {options.peer_rows:,} rows"
     table = [
         Row("scan", stage("scan")),
         Row("read", stage("read"), against="scan", at_most=2.0),
@@ -108,70 +91,85 @@ def rows_of(files: dict[int, Path], schema: Path, options: argparse.Namespace) -
         Row("validate", stage("validate"), against="scan", at_most=5.0),
         Row("plan", stage("plan"), against="scan", at_most=7.0),
         Row("send side, rows/s", stage("send"), at_least=300_000),
+        Row("bare loop, profiles/s", sent("loop", inputs.planned)),
+        Row("encode and send, profiles/s", sent("deliver", inputs.planned), at_least=250_000),
+        Row("bare loop, 20 ms answers", sent("loop", inputs.planned, 20)),
+        Row(
+            "encode and send, 20 ms answers",
+            sent("deliver", inputs.planned, 20),
+            against="bare loop, 20 ms answers",
+            at_most=1.25,
+        ),
+        Row("curl -T, 100 MiB", sent("curl", inputs.upload)),
+        Row("upload, 100 MiB", sent("upload", inputs.upload), against="curl -T, 100 MiB", at_most=1.5),
         Row("phones, values/s", stage("phones"), at_least=1_500_000),
         Row("national phones, values/s", stage("national"), at_least=100_000),
-        Row(small, stage("validate", peer_rows)),
+        Row(small, stage("validate", options.peer_rows)),
         Row("by hand", peer("by hand"), against=small, at_least=8),
         Row("by hand, phonenumbers", peer("by hand, phonenumbers"), against=small, at_least=8),
         Row("pandas and pydantic", peer("pandas and pydantic"), against=small, at_least=30),
         Row("dlt", peer("dlt"), against=small, at_least=5),
-        Row("validate, whole process", whole("validate", rows), inside=False, against="scan"),
-        Row("plan, whole process", whole("plan", rows), inside=False, against="scan"),
+        Row("validate, whole process", whole("validate", options.rows), inside=False, against="scan"),
+        Row("plan, whole process", whole("plan", options.rows), inside=False, against="scan"),
         Row("validate of 500 rows", whole("validate", 500), inside=False, at_most=1.5),
         Row("--help", [*TOOL, "--help"], inside=False, at_most=0.35),
     ]
-    if large_rows:
-        name = f"scan, {large_rows:,} rows"
-        table.append(Row(name, stage("scan", large_rows)))
-        table += [Row(f"{verb}, {large_rows:,} rows", stage(verb, large_rows), against=name) for verb in WORK]
+    for rows in options.large_rows:
+        table.append(Row(f"scan, {rows:,} rows", stage("scan", rows)))
+        rss_mb = 800 if rows <= 3_000_000 else 1024
+        table += [
+            Row(f"{verb}, {rows:,} rows", stage(verb, rows), against=f"scan, {rows:,} rows", rss_mb=rss_mb)
+            for verb in LARGE
+        ]
     return table
 
 
-WORK = ("validate", "plan")
-
-
-def judged(row: Row, figures: dict[str, Figure]) -> tuple[float | None, bool | None]:
-    """Return what the row is judged by, and whether it is what is asked for."""
-    figure = figures[row.name]
-    if row.against is None:
-        value = figure.units / figure.median_s if figure.units else figure.median_s
-    else:
-        value = figure.median_s / figures[row.against].median_s
-    if row.at_most is not None:
-        return value, value <= row.at_most
-    if row.at_least is not None:
-        return value, value >= row.at_least
-    return (value if row.against is not None else None), None
-
-
-def show(table: list[Row], figures: dict[str, Figure]) -> None:
-    """Print the table."""
-    print(f"{'what':<28}{'s median':>10}{'min-max':>16}{'RSS MB':>8}{'ratio':>12}{'asked':>14}")
-    for row in table:
-        figure = figures[row.name]
-        if figure.missing is not None:
-            print(f"{row.name:<28}{figure.missing} is not installed: pip install -e .[bench]")
-            continue
-        value, good = judged(row, figures)
-        spread = f"{min(figure.seconds):.2f}-{max(figure.seconds):.2f}"
-        ratio = "" if value is None else f"{value:,.0f}" if value > 1000 else f"{value:.2f}"
-        asked = f"<= {row.at_most:g}" if row.at_most is not None else ""
-        asked = f">= {row.at_least:,.0f}" if row.at_least is not None else asked
-        mark = {None: "", True: "  yes", False: "  NO"}[good]
-        print(
-            f"{row.name:<28}{figure.median_s:>10.2f}{spread:>16}{figure.peak_rss_mb:>8.0f}{ratio:>12}{asked:>14}{mark}"
+def growths_of(options: argparse.Namespace) -> list[Growth]:
+    """Return what is compared between files of several sizes."""
+    return [
+        Growth(
+            f"{verb}, {rows:,} rows",
+            verb,
+            times=rows / options.rows,
+            time_at_most=1.1 * rows / options.rows,
+            rss_at_most=1.3 if rows <= 3 * options.rows else None,
         )
+        for rows in options.large_rows
+        for verb in LARGE
+    ]
 
 
-def make_inputs(folder: Path, sizes: set[int]) -> tuple[dict[int, Path], Path]:
-    """Write the files, and the schema of a store that has what the mapping needs."""
-    files = {size: folder / f"customers-{size}.csv" for size in sizes}
-    for size, path in files.items():
-        generator = [sys.executable, str(BENCH / "generate_customers.py"), str(path), "--rows", str(size)]
-        subprocess.run(generator, check=True, stderr=subprocess.DEVNULL)
-    schema = folder / "schema.json"
-    subprocess.run([sys.executable, str(BENCH / "stages.py"), "schema", "", str(schema)], check=True)
-    return files, schema
+def inputs_in(folder: Path, options: argparse.Namespace) -> Inputs:
+    """Return where the files are to be."""
+    sizes = {500, options.rows, options.peer_rows, *options.large_rows}
+    files = {size: folder / f"customers-{size}.csv" for size in sorted(sizes)}
+    return Inputs(files, folder / "schema.json", folder / "planned", folder / "upload")
+
+
+def write(inputs: Inputs, table: list[Row], rows: int) -> None:
+    """Write what the lines work on: files, the schema of a store that has what the mapping needs, a run to send."""
+    used = {word for row in table for word in row.command}
+    planned = {str(inputs.files[rows])} if str(inputs.planned) in used else set()
+    subprocess.run([sys.executable, str(BENCH / "stages.py"), "schema", "", str(inputs.schema)], check=True)
+    for size, path in inputs.files.items():
+        if str(path) in used | planned:
+            generator = [sys.executable, str(BENCH / "generate_customers.py"), str(path), "--rows", str(size)]
+            subprocess.run(generator, check=True, stderr=subprocess.DEVNULL)
+    for source in planned:
+        command = [sys.executable, str(BENCH / "sending.py"), "plan", str(inputs.planned), source, str(inputs.schema)]
+        subprocess.run(command, check=True)
+    if str(inputs.upload) in used:
+        with inputs.upload.open("wb") as stream:
+            for _ in range(UPLOAD_BYTES // 2**20):
+                stream.write(os.urandom(2**20))
+
+
+def wanted(table: list[Row], only: list[str] | None) -> list[Row]:
+    """Return the lines that are asked for, and those they are compared with."""
+    if not only:
+        return table
+    named = [row for row in table if row.name.startswith(tuple(only))]
+    return [row for row in table if row in named or row.name in {each.against for each in named}]
 
 
 def main() -> None:
@@ -180,34 +178,31 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--peer-rows", type=int, default=100_000, help="rows of the comparison with other tools")
     parser.add_argument("--peer-python", default=sys.executable, help="an interpreter that has pandas and dlt")
-    parser.add_argument("--large-rows", type=int, default=0, help="validate and plan so many rows as well, for memory")
+    parser.add_argument(
+        "--large-rows",
+        type=int,
+        nargs="*",
+        default=[3_000_000],
+        help="validate and plan files of so many rows as well, for memory and growth; 3,000,000 alone if not given",
+    )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", action="append", help="only lines that begin so, and what they are compared with")
     parser.add_argument("--json", action="store_true", help="print figures as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        sizes = {500, options.rows, options.peer_rows, *filter(None, [options.large_rows])}
-        files, schema = make_inputs(Path(folder), sizes)
-        table = rows_of(files, schema, options)
-        if options.only:
-            wanted = [row for row in table if row.name.startswith(tuple(options.only))]
-            table = [row for row in table if row in wanted or row.name in {each.against for each in wanted}]
+        inputs = inputs_in(Path(folder), options)
+        table = wanted(rows_of(inputs, options), options.only)
+        write(inputs, table, options.rows)
         figures = {row.name: Figure() for row in table}
         for _ in range(options.runs):
             for row in table:
                 if figures[row.name].missing is None:
                     run_once(row, figures[row.name])
+    growths = growths_of(options)
     if options.json:
-        told = {
-            row.name: asdict(figures[row.name])
-            | ({} if figures[row.name].missing else {"median_s": figures[row.name].median_s})
-            | ({} if figures[row.name].missing else {"judged_by": judged(row, figures)[0]})
-            | {"at_most": row.at_most, "at_least": row.at_least}
-            for row in table
-        }
-        print(json.dumps(told, indent=2))
+        print(json.dumps(as_json(table, growths, figures), indent=2))
     else:
-        show(table, figures)
+        print(*lines_of(table, growths, figures), sep="\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from importer.cli.environ import settings_of
 from importer.cli.exits import log_error, show_error
 from importer.core.manifest import RunOptions
 from importer.core.report import Report
-from importer.errors import ConfigError, RunInterrupted, SettingsError
+from importer.errors import RunInterrupted, SettingsError
 from importer.ports import SourceOptions
 from importer.reports.progress import ProgressSink, open_progress
 from importer.reports.report_file import report_text
@@ -26,9 +26,6 @@ from importer.reports.terminal import render_summary
 from importer.wiring.clock import SystemClock
 from importer.wiring.logged import LoggedProgress, end_of, log_end
 from importer.wiring.requests import Hooks, ReadOptions, RunRequest, SendOptions
-from importer.wiring.resuming import ResumeRequest, resume
-from importer.wiring.retrying import RETRIED, RetryRequest, retry
-from importer.wiring.verifying import VerifyRequest, verify
 
 _DELIMITERS: Final = {"tab": "\t", "\\t": "\t"}
 
@@ -100,47 +97,10 @@ def call(given: Mapping[str, Any], run: Callable[[RunRequest, Hooks], Report]) -
     """Run a command that reads a source, with progress and signals."""
     request = request_of(given)
     with hooks_of(given) as hooks:
-        return run(request, _cost_shown(given, hooks))
+        return run(request, cost_shown(given, hooks))
 
 
-def call_resume(given: Mapping[str, Any], *, command: str = "resume") -> Report:
-    """Run `resume`, or `import --plan`."""
-    request = ResumeRequest(
-        run=given["run"],
-        settings=settings_of(given),
-        release=_groups(given.get("release"), "--release"),
-        hold=_groups(given.get("hold"), "--hold"),
-        rest=bool(given.get("rest")),
-        stale_ok=bool(given.get("stale_ok")),
-        max_rejected_percent=given.get("max_rejected"),
-        max_operations=given.get("max_operations"),
-        free_operations=given.get("free_operations"),
-        replan=bool(given.get("replan")),
-        rebuild_ledger=bool(given.get("rebuild_ledger")),
-        ignore_later=bool(given.get("ignore_later")),
-        planned_only=command == "import",
-        command=command,
-    )
-    with hooks_of(given) as hooks:
-        return resume(request, _cost_shown(given, hooks), sending(given))
-
-
-def call_retry(given: Mapping[str, Any]) -> Report:
-    """Run `retry`."""
-    request = RetryRequest(
-        run=given["run"],
-        settings=settings_of(given),
-        states=tuple(dict.fromkeys(given["states"])) or RETRIED,
-        ignore_later=given["ignore_later"],
-        stale_ok=given["stale_ok"],
-        max_operations=given["max_operations"],
-        free_operations=given["free_operations"],
-    )
-    with hooks_of(given) as hooks:
-        return retry(request, _cost_shown(given, hooks), sending(given))
-
-
-def _cost_shown(given: Mapping[str, Any], hooks: Hooks) -> Hooks:
+def cost_shown(given: Mapping[str, Any], hooks: Hooks) -> Hooks:
     """Return hooks that say what a question is about also where `--yes` answers it."""
 
     def confirm(question: str) -> bool:
@@ -150,44 +110,6 @@ def _cost_shown(given: Mapping[str, Any], hooks: Hooks) -> Hooks:
         return hooks.confirm(question)
 
     return replace(hooks, confirm=confirm)
-
-
-def call_verify(given: Mapping[str, Any]) -> Report:
-    """Run `verify`; the cost is shown even where nobody is asked."""
-    request = VerifyRequest(
-        run=given["run"],
-        settings=settings_of(given),
-        sample=given["sample"],
-        everything=given["everything"],
-        rest=given["rest"],
-        wait_s=given["wait_s"],
-        show_values=given["show_values"],
-    )
-    with hooks_of(given) as hooks:
-        return verify(request, _cost_shown(given, hooks), sending(given))
-
-
-def _groups(text: str | None, option: str) -> frozenset[int] | None:
-    if text is None:
-        return None
-    if text == "all":
-        return frozenset()
-    with suppress(ValueError):
-        return _numbers(text)
-    try:
-        return _numbers(Path(text).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # no such file, or no name of one; or what is in it is no text, or no numbers
-        raise ConfigError(
-            f"{option} takes `all`, group numbers, or a file of them", hint="see groups.parquet"
-        ) from None
-
-
-def _numbers(text: str) -> frozenset[int]:
-    """Read numbers between commas and blanks; none at all would mean every group, which is for `all` to say."""
-    numbers = frozenset(map(int, text.replace(",", " ").split()))
-    if not numbers:
-        raise ValueError
-    return numbers
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
+from importer.cli import startup
 from importer.cli.options import choice, help_as_written, seconds
 
 
@@ -110,4 +111,5 @@ def emulator_command(
     }
     if store_id is not None:
         settings["store_id"] = store_id
+    startup.end()
     serve_emulator(db, settings, mapping=mapping, on_ready=lambda facts: click.echo(orjson.dumps(facts).decode()))

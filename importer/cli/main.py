@@ -9,6 +9,7 @@ from typing import Final
 
 import rich_click as click
 
+from importer.cli import startup
 from importer.cli.exits import exits
 from importer.cli.options import help_as_written, verbose_option, with_verbose
 
@@ -121,6 +122,7 @@ def _logs_json() -> bool:
 
 def main() -> None:
     """Run the console command."""
+    startup.begin()
     as_json, debug = (partial(_flag, name) for name in ("--json", "--debug"))
     with exits(as_json=as_json, debug=debug, log_json=_logs_json, by_hand=_by_hand):
         code = cli.main(prog_name="memory-importer", standalone_mode=False)

@@ -128,10 +128,9 @@ def import_command(context: click.RichContext, /, **given: Any) -> None:
     `resume` goes on with what was sent already. The run's folder has
     outcomes.parquet with the outcome of every single row.
     """
-    from importer.cli.calls import call, call_resume, sending  # noqa: PLC0415 - start-up stays quick
-    from importer.wiring.sending import run_import  # noqa: PLC0415 - the same
-
     if given["plan_run"] is not None:
+        from importer.cli.later_calls import call_resume  # noqa: PLC0415 - start-up stays quick
+
         _refuse_beside_plan(context)
         guard = given["max_rejected"] if _is_given(context, "max_rejected") else None
         _end(call_resume(given | {"run": given["plan_run"], "max_rejected": guard}, command="import"), given)
@@ -139,6 +138,9 @@ def import_command(context: click.RichContext, /, **given: Any) -> None:
         raise click.UsageError("--ignore-later goes with --plan RUN: what is imported now is the newest.", context)
     if not given["source"] or not given["mapping"]:
         raise click.UsageError("Name a SOURCE and a --mapping, or a planned run with --plan RUN.", context)
+    from importer.cli.calls import call, sending  # noqa: PLC0415 - start-up stays quick
+    from importer.wiring.sending import run_import  # noqa: PLC0415 - the same
+
     _end(call(given, lambda request, hooks: run_import(request, hooks, sending(given))), given)
 
 
@@ -212,7 +214,7 @@ def resume_command(**given: Any) -> None:
         memory-importer resume last --release all
         memory-importer resume last --settle lookup
     """
-    from importer.cli.calls import call_resume  # noqa: PLC0415 - start-up stays quick
+    from importer.cli.later_calls import call_resume  # noqa: PLC0415 - start-up stays quick
 
     _end(call_resume(given), given)
 
@@ -255,7 +257,7 @@ def retry_command(**given: Any) -> None:
     are, and so are rows that `verify` or --settle lookup confirmed. A later run
     that cannot be compared is a reason to send nothing (exit 6).
     """
-    from importer.cli.calls import call_retry  # noqa: PLC0415 - start-up stays quick
+    from importer.cli.later_calls import call_retry  # noqa: PLC0415 - start-up stays quick
 
     _end(call_retry(given), given)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final, NoReturn
 
+from importer.cli import startup
 from importer.errors import RunInterrupted
 
 _NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -104,6 +105,7 @@ def taken(say: Callable[[str], None] = lambda _: None) -> Iterator[Signals]:
     Args:
         say: See `Signals`.
     """
+    startup.end()  # whatever takes signals has been imported, and begins to work
     signals = Signals(say)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

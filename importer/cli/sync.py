@@ -93,18 +93,64 @@ def run_command(**given: Any) -> None:
 
 @sync_command.command("status")
 @file_argument
+@click.option("--show-values", is_flag=True, help="Show the identifiers that were handed on from one key to another.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as one JSON document.")
 @options.help_as_written
 def status_command(**given: Any) -> None:
     """Say how the sync of FILE stands: what it delivered, what is due, its last run.
 
     Nothing is asked of source or store, and a run that goes on is not disturbed.
+    Keys that wait for a decision (`sync decide`) are listed with the rows that
+    have their identifiers now.
 
         memory-importer sync status customers.sync.yaml
     """
     from importer.cli.sync_calls import show_status  # noqa: PLC0415 - start-up stays quick
 
     show_status(given)
+
+
+@sync_command.command("decide")
+@file_argument
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+@click.option(
+    "--as",
+    "decision",
+    metavar="WHAT",
+    required=True,
+    type=click.Choice(("removed", "renamed", "anew", "hold")),
+    help="removed: somebody else; their profile goes, then the row is sent. renamed: the same person; the row goes to "
+    "their profile. anew: the key is still there; its profile goes, and its row is sent as that of somebody new. "
+    "hold: takes a decision back.",
+)
+@click.option("--all", "every", is_flag=True, help="All keys that are gone and wait, where there is one way only.")
+@click.option(
+    "--keys-from",
+    metavar="FILE",
+    type=click.File("r", encoding="utf-8"),
+    help="Read keys from a file, one a line; - is standard input.",
+)
+@click.option("--to", metavar="KEY", help="The new name of the one key that was renamed, where several could be it.")
+@options.help_as_written
+def decide_command(**given: Any) -> None:
+    """Say what became of keys whose identifiers rows of other keys have now.
+
+    A number that is handed on from a customer who left to a new one looks the
+    same as a customer who got another key. So the new row is held, and the old
+    profile stays, until somebody says which (`sync status` lists both keys).
+
+        memory-importer sync decide customers.sync.yaml K3 K7 --as removed
+        memory-importer sync decide customers.sync.yaml K5 --as renamed
+        memory-importer sync decide customers.sync.yaml --all --as removed
+
+    The next run does it. What is removed is lost: profiles are deleted first,
+    as many as the brake `removals` lets go, and the rows go out once they are
+    seen to be gone. Nothing is ever merged by this. Write the parts of a key of
+    several columns with a bar between them: 'DE|4711'.
+    """
+    from importer.cli.sync_calls import decide  # noqa: PLC0415 - start-up stays quick
+
+    decide(given)
 
 
 @sync_command.command("history")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,15 +15,19 @@ from importer.cli.calls import hooks_of, sending
 from importer.cli.environ import settings_of
 from importer.core.report import Report
 from importer.core.sync_brakes import Brake
+from importer.core.sync_handed import Decision
 from importer.core.sync_state import SyncRun
 from importer.errors import ConfigError
 from importer.reports.plain_text import printable
 from importer.reports.progress import NoProgress
+from importer.reports.wording import counted
+from importer.wiring.sync_handed import Choice, sync_decide
 from importer.wiring.sync_opening import SyncRequest
-from importer.wiring.sync_standing import SyncStanding, sync_history, sync_reset, sync_status
+from importer.wiring.sync_standing import HandedOnStanding, SyncStanding, sync_history, sync_reset, sync_status
 from importer.wiring.syncing import run_sync
 
 _NONE: Final = "-"
+_MOST_WAITING: Final = 10
 
 
 def call_run(given: Mapping[str, Any]) -> Report:
@@ -44,7 +49,7 @@ def call_run(given: Mapping[str, Any]) -> Report:
 
 def show_status(given: Mapping[str, Any]) -> None:
     """Print how a sync stands."""
-    found = sync_status(Path(given["file"]))
+    found = sync_status(Path(given["file"]), show_values=given["show_values"])
     if given["as_json"]:
         click.echo(found.model_dump_json(indent=2))
         return
@@ -60,6 +65,7 @@ def _status_lines(found: SyncStanding) -> list[tuple[str, str]]:
         waiting = f", {found.due:,} due, {found.parked:,} parked" if found.due or found.parked else ""
         waiting += f", {found.held:,} gone and held" if found.held else ""
         lines.append(("snapshot", f"{found.keys:,} keys, {found.delivered:,} delivered{waiting}"))
+    lines += _waiting_lines(found)
     if found.has_cursor:
         lines.append(("cursor", "set: only rows that changed are asked for"))
     if found.busy:
@@ -72,6 +78,46 @@ def _status_lines(found: SyncStanding) -> list[tuple[str, str]]:
             lines.append(("", found.last.error))
     lines.append(("folder", found.folder))
     return lines
+
+
+def _waiting_lines(found: SyncStanding) -> list[tuple[str, str]]:
+    """Return who waits for whom, keys that are gone first, and what can be done about it."""
+    ordered = sorted(found.handed_on, key=lambda one: (one.gone is False, one.decided is not None))
+    lines = [_waiting(one) for one in ordered[:_MOST_WAITING]]
+    if len(ordered) > _MOST_WAITING:
+        lines.append(f"and {len(ordered) - _MOST_WAITING:,} more (--json has all)")
+    decide = f"memory-importer sync decide {shlex.quote(found.file)} KEY --as"
+    open_ones = [one for one in ordered if one.decided is None]
+    if any(one.gone is not False for one in open_ones):
+        lines += [
+            f"{decide} removed: somebody else has it now; the old profile goes first, then the row is sent",
+            f"{decide} renamed: it is the same person; the row goes to the old profile",
+        ]
+    if any(one.gone is False for one in open_ones):
+        lines.append(f"{decide} anew: the key's own profile goes, then its row and the other one are sent")
+    return [("waiting" if not place else "", line) for place, line in enumerate(lines)]
+
+
+def _waiting(one: HandedOnStanding) -> str:
+    what = ", ".join(one.values if one.values is not None else one.id_types)
+    fate = {True: "gone", False: "still there", None: "not read"}[one.gone]
+    decided = f"; decided: {one.decided}" if one.decided is not None else ""
+    return f"{what} of {one.known} ({fate}) is in row {one.row_number:,} of {one.file}, {one.key}{decided}"
+
+
+def decide(given: Mapping[str, Any]) -> None:
+    """Keep a decision."""
+    listed = given["keys_from"].read().splitlines() if given["keys_from"] is not None else []
+    keys = [*given["keys"], *(line.strip() for line in listed if line.strip())]
+    if bool(keys) == given["every"]:
+        raise ConfigError("which keys?", hint="name keys, or give --keys-from FILE or --all")
+    decision = Decision(given["decision"])
+    if given["to"] is not None and (decision is not Decision.RENAMED or len(keys) != 1):
+        raise ConfigError("--to is the new name of one key", hint="name one key, and --as renamed")
+    file = Path(given["file"])
+    chosen = sync_decide(file, Choice(decision, tuple(dict.fromkeys(keys)), given["every"], given["to"]))
+    left = f"; {chosen.left:,} more wait" if chosen.left else ""
+    click.echo(f"{counted(chosen.keys, 'key')} as {decision}: the next `memory-importer sync run {file}` does it{left}")
 
 
 def show_history(given: Mapping[str, Any]) -> None:

@@ -61,7 +61,8 @@ def verify_command(**given: Any) -> None:
     differs. Exit code 3: rows are missing, or differ; `retry RUN --state missing
     --state mismatched` sends them again.
     """
-    from importer.cli.calls import call_verify, show_report  # noqa: PLC0415 - start-up stays quick
+    from importer.cli.calls import show_report  # noqa: PLC0415 - start-up stays quick
+    from importer.cli.later_calls import call_verify  # noqa: PLC0415 - the same
 
     report = call_verify(given)
     show_report(report, as_json=given["as_json"])

@@ -28,7 +28,7 @@ class BatchSpec:
         wave: 0 for rows that stand alone; rows that must follow each other are numbered from 1. No Bulk batch of a
             wave starts before every Bulk batch of earlier waves is answered. Imports are not part of this order: rows
             that must follow each other never go by import.
-        digest: Pinned hash over the typed rows; empty for a child, whose parent has it.
+        digest: Pinned hash of its rows; empty for a child, whose parent has it.
         parent_id: The batch it was split from.
     """
 

@@ -32,6 +32,7 @@ from importer.core.identity_result import (
     DecidedBy,
     IdentityResult,
     RowCode,
+    RowFates,
     RowState,
     number_waves,
     release,
@@ -58,6 +59,7 @@ __all__ = [
     "IdentityRows",
     "ReadValues",
     "RowCode",
+    "RowFates",
     "RowState",
     "identifier_hash",
     "release",
@@ -102,18 +104,25 @@ def resolve_identity(
     links = linking_entries(values, linked, listed)
     shapes = shapes_of(links, group_units(values, linked, listed), rules)
     profile = forecast_profiles(values, linked, verdict.number >= 0, rules)
+    wave = np.where(apart >= 0, number_waves(draft.state, apart), _colours(values, draft, shares))
+    # Up to here rows are numbered among those that share something.
+    row = values.rows
     return IdentityResult(
-        state=draft.state,
-        carried_by=draft.carried_by,
-        group=draft.group,
-        apart=apart,
-        wave=np.where(apart >= 0, number_waves(draft.state, apart), _colours(values, draft, shares)),
-        code=draft.code,
-        profile=profile,
-        drops=frame,
+        n=rows.n,
+        fates=RowFates(
+            row=row,
+            state=draft.state,
+            carried_by=_placed(draft.carried_by, row),
+            group=draft.group,
+            apart=_placed(apart, row),
+            wave=wave,
+            code=draft.code,
+            profile=profile,
+        ),
+        drops=frame.with_columns(row=pl.Series(row[frame["row"].to_numpy()])),
         groups=describe_groups(values, linked, listed, profile, shapes),
-        links=links.select(LINKS_SCHEMA.names()),
-        loose=shares,
+        links=links.select(LINKS_SCHEMA.names()).with_columns(row=pl.Series(row[links["row"].to_numpy()])),
+        loose=(row[shares[0]], shares[1]),
         dropped=dict(frame.group_by("id_type").len().sort("id_type").iter_rows()),
         notes=tuple(
             f"identifier type {name} is matched by the service's fuzzy rules: its merges cannot be forecast"
@@ -121,6 +130,11 @@ def resolve_identity(
             if name in configs and configs[name].matching_algo == "fuzzy"
         ),
     )
+
+
+def _placed(places: Positions, rows: Positions) -> Positions:
+    """Turn places in `rows` into rows; -1 stays."""
+    return np.where(places >= 0, rows[places], -1) if rows.size else places
 
 
 @dataclass(slots=True)

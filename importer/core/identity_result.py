@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -83,19 +83,75 @@ RELEASABLE: Final = (RowCode.MERGE_GROUP, RowCode.MERGE_WITH_STORED)
 
 
 @dataclass(frozen=True, slots=True)
-class IdentityResult:
-    """What identity decided, one entry a row.
+class RowFates:
+    """What was decided about rows that share a value or a key with another row, one entry a row.
+
+    Every other row goes as it is: most rows of a run share nothing, and nothing is kept of them.
 
     Attributes:
+        row: The rows, ascending.
         state: u8, `RowState`.
-        carried_by: i64, the row whose payload carries this one; -1 for none.
-        group: i64, number of the row's merge or sequence group, from 1 in order of first rows; -1 for none.
-        apart: i64; listed rows with the same number share an identifier, linked by it or not, and go one after the
-            other; -1 for rows of no group.
+        carried_by: The row whose payload carries this one; -1 for none.
+        group: Number of the row's merge or sequence group, from 1 in order of first rows; -1 for none.
+        apart: Listed rows with the same number share an identifier, linked by it or not, and go one after the other;
+            -1 for rows of no group.
         wave: u32; rows of one wave share no identifier, so they may go in one body. Those of a group's rows follow each
             other. 0 for ordinary rows.
         code: u8, `RowCode`.
-        profile: i64, which profile of those that its group would become the row is in, from 1; -1 without a group.
+        profile: Which profile of those that its group would become the row is in, from 1; -1 without a group.
+    """
+
+    row: Positions
+    state: npt.NDArray[np.uint8]
+    carried_by: Positions
+    group: Positions
+    apart: Positions
+    wave: npt.NDArray[np.uint32]
+    code: npt.NDArray[np.uint8]
+    profile: Positions
+
+    @property
+    def carrier(self) -> Positions:
+        """The row whose payload stands for each row; its own where nobody carries it."""
+        return np.where(self.carried_by >= 0, self.carried_by, self.row)
+
+    def of_rows(self, rows: Positions) -> RowFates:
+        """Return what was decided about other rows: that they go as they are, where there is nothing about them.
+
+        Args:
+            rows: Ascending, all of `row` among them.
+        """
+        at = np.searchsorted(rows, self.row)
+        columns = {
+            name: _spread(getattr(self, name), at, rows.size, nothing) for name, nothing in _NOTHING_DECIDED.items()
+        }
+        return RowFates(row=rows, **columns)
+
+
+_NOTHING_DECIDED: Final = {
+    "state": RowState.SEND,
+    "carried_by": -1,
+    "group": -1,
+    "apart": -1,
+    "wave": 0,
+    "code": RowCode.NONE,
+    "profile": -1,
+}
+
+
+def _spread(values: npt.NDArray[Any], at: Positions, size: int, nothing: int) -> npt.NDArray[Any]:
+    whole = np.full(size, nothing, dtype=values.dtype)
+    whole[at] = values
+    return whole
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityResult:
+    """What identity decided.
+
+    Attributes:
+        n: Rows of the run.
+        fates: Of the rows that share something.
         drops: `DROPS_SCHEMA`, by row.
         groups: `GROUPS_SCHEMA`, by group.
         links: `importer.core.identity_members.LINKS_SCHEMA`, by row.
@@ -104,19 +160,53 @@ class IdentityResult:
         notes: What a person should know.
     """
 
-    state: npt.NDArray[np.uint8]
-    carried_by: Positions
-    group: Positions
-    apart: Positions
-    wave: npt.NDArray[np.uint32]
-    code: npt.NDArray[np.uint8]
-    profile: Positions
+    n: int
+    fates: RowFates
     drops: pl.DataFrame
     groups: pl.DataFrame
     links: pl.DataFrame
     loose: tuple[Positions, Positions]
     dropped: Mapping[str, int]
     notes: tuple[str, ...] = ()
+
+    def of_all(self, name: str) -> npt.NDArray[Any]:
+        """Return a column of `fates` for all rows of the run, made anew each time."""
+        return _spread(getattr(self.fates, name), self.fates.row, self.n, _NOTHING_DECIDED[name])
+
+    @property
+    def state(self) -> npt.NDArray[np.uint8]:
+        """`RowFates.state` of all rows."""
+        return self.of_all("state")
+
+    @property
+    def carried_by(self) -> Positions:
+        """`RowFates.carried_by` of all rows."""
+        return self.of_all("carried_by")
+
+    @property
+    def group(self) -> Positions:
+        """`RowFates.group` of all rows."""
+        return self.of_all("group")
+
+    @property
+    def apart(self) -> Positions:
+        """`RowFates.apart` of all rows."""
+        return self.of_all("apart")
+
+    @property
+    def wave(self) -> npt.NDArray[np.uint32]:
+        """`RowFates.wave` of all rows."""
+        return self.of_all("wave")
+
+    @property
+    def code(self) -> npt.NDArray[np.uint8]:
+        """`RowFates.code` of all rows."""
+        return self.of_all("code")
+
+    @property
+    def profile(self) -> Positions:
+        """`RowFates.profile` of all rows."""
+        return self.of_all("profile")
 
 
 def release(
@@ -129,15 +219,16 @@ def release(
         groups: Numbers of the groups to let go; None for all. Rows held for want of an identifier stay held.
         by: Who decided so.
     """
-    chosen = (result.state == RowState.HELD) & np.isin(result.code, RELEASABLE)
+    fates = result.fates
+    chosen = (fates.state == RowState.HELD) & np.isin(fates.code, RELEASABLE)
     numbers = result.groups["group"]
     released = numbers.is_not_null() if groups is None else numbers.is_in(list(groups))
-    chosen &= np.isin(result.group, numbers.filter(released).to_numpy())
-    state = np.where(chosen, np.uint8(RowState.SEQUENCE), result.state)
+    chosen &= np.isin(fates.group, numbers.filter(released).to_numpy())
+    state = np.where(chosen, np.uint8(RowState.SEQUENCE), fates.state)
+    wave = np.where(fates.apart >= 0, number_waves(state, fates.apart), fates.wave)
     return replace(
         result,
-        state=state,
-        wave=np.where(result.apart >= 0, number_waves(state, result.apart), result.wave),
+        fates=replace(fates, state=state, wave=wave),
         groups=result.groups.with_columns(
             pl.col("allowed") | released,
             decided_by=pl.when(released & ~pl.col("allowed")).then(pl.lit(by.value)).otherwise("decided_by"),

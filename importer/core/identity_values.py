@@ -109,6 +109,10 @@ class SharedValues:
         numbers = np.cumsum(np.concatenate([[False], ordered[1:] != ordered[:-1]]))[: ordered.size]
         return SharedValues(self.columns, self.row[kept], self.column[kept], numbers.astype(np.int64))
 
+    def among(self, rows: Positions) -> SharedValues:
+        """Number the rows by their places in `rows`, which is ascending and has all of them."""
+        return SharedValues(self.columns, np.searchsorted(rows, self.row), self.column, self.value)
+
     def spread(self, codes: Positions) -> BoolArray:
         """Tell which values have entries with different codes.
 
@@ -139,7 +143,7 @@ def shared_values(columns: Mapping[str, Hashes], read_values: ReadValues) -> Sha
     """
     names = tuple(columns)
     n = len(next(iter(columns.values())))
-    hashes = np.concatenate(list(columns.values()))
+    hashes = np.concatenate(list(columns.values())) if len(names) > 1 else columns[names[0]]
     entries = repeated(hashes)
     texts = _read(names, entries, n, read_values)
     order = np.argsort(hashes[entries], kind="stable")
@@ -179,14 +183,19 @@ def _repeated_only(names: tuple[str, ...], entries: Positions, n: int, value: Po
     return SharedValues(names, entries[kept] % width, entries[kept] // width, numbers[value[kept]].astype(np.int64))
 
 
-def value_codes(hashes: Hashes, shared: SharedValues, column: str) -> Positions:
+def value_codes(has_value: BoolArray, shared: SharedValues, column: str) -> Positions:
     """Number a column's values so that equal numbers mean equal texts.
+
+    Args:
+        has_value: Which rows have one.
+        shared: The repeated ones.
+        column: The column.
 
     Returns:
         One code a row: that of its shared value, one of its own where no other row has the value, -1 without a value.
     """
-    own = np.arange(hashes.size, dtype=np.int64) + shared.count
-    codes = np.where(hashes == 0, np.int64(-1), own)
+    own = np.arange(has_value.size, dtype=np.int64) + shared.count
+    codes = np.where(has_value, own, np.int64(-1))
     here = shared.column == shared.columns.index(column)
     codes[shared.row[here]] = shared.value[here]
     return codes
@@ -194,10 +203,13 @@ def value_codes(hashes: Hashes, shared: SharedValues, column: str) -> Positions:
 
 @dataclass(frozen=True, slots=True)
 class IdentityValues:
-    """Identifiers and keys of all rows, grouped.
+    """Identifiers and keys of the rows that share one with another row, grouped.
+
+    Usually few rows do. Only they are looked at, and everywhere but in `rows` they have numbers of their own: their
+    places in it.
 
     Attributes:
-        n: Rows.
+        rows: Those rows of the run, ascending.
         types: Columns by idType.
         shared: Repeated values by idType.
         codes: `value_codes` by column.
@@ -205,33 +217,47 @@ class IdentityValues:
         key_shared: Repeated keys.
     """
 
-    n: int
+    rows: Positions
     types: dict[str, list[str]]
     shared: dict[str, SharedValues]
     codes: dict[str, Positions]
     keys: Positions | None
     key_shared: SharedValues | None
 
+    @property
+    def n(self) -> int:
+        """How many rows there are."""
+        return int(self.rows.size)
+
     @classmethod
-    def read(cls, rows: IdentityRows, read_values: ReadValues) -> Self:
-        """Group the values of all rows."""
-        types = rows.columns_by_type()
-        shared = {
-            id_type: shared_values({column: rows.hashes[column] for column in columns}, read_values)
-            for id_type, columns in types.items()
-        }
+    def read(cls, given: IdentityRows, read_values: ReadValues) -> Self:
+        """Group the values of all rows; the hashes of one idType are looked at after those of the other."""
+        types = given.columns_by_type()
+        shared: dict[str, SharedValues] = {}
+        has_value: dict[str, BoolArray] = {}
+        for id_type, columns in types.items():
+            hashes = {column: given.hashes[column] for column in columns}
+            shared[id_type] = shared_values(hashes, read_values)
+            has_value |= {column: of_column != 0 for column, of_column in hashes.items()}
+            del hashes  # before the next ones are there
+        key_shared = None if given.key_hash is None else shared_values({KEY_COLUMN: given.key_hash}, read_values)
+        sharing = np.zeros(given.n, dtype=np.bool_)
+        for values in (*shared.values(), *([] if key_shared is None else [key_shared])):
+            sharing[values.row] = True
+        rows = np.flatnonzero(sharing)
+        shared = {id_type: values.among(rows) for id_type, values in shared.items()}
         codes = {
-            column: value_codes(rows.hashes[column], shared[id_type], column)
+            column: value_codes(has_value[column][rows], shared[id_type], column)
             for id_type, columns in types.items()
             for column in columns
         }
-        if rows.key_hash is None:
-            return cls(rows.n, types, shared, codes, None, None)
-        key_shared = shared_values({KEY_COLUMN: rows.key_hash}, read_values)
-        keys = value_codes(rows.key_hash, key_shared, KEY_COLUMN)
+        if given.key_hash is None or key_shared is None:
+            return cls(rows, types, shared, codes, None, None)
+        key_shared = key_shared.among(rows)
+        keys = value_codes(given.key_hash[rows] != 0, key_shared, KEY_COLUMN)
         # a row without a key is somebody of its own
-        own = np.arange(rows.n, dtype=np.int64) + key_shared.count
-        return cls(rows.n, types, shared, codes, np.where(keys < 0, own, keys), key_shared)
+        own = np.arange(rows.size, dtype=np.int64) + key_shared.count
+        return cls(rows, types, shared, codes, np.where(keys < 0, own, keys), key_shared)
 
     def identified(self) -> BoolArray:
         """Tell which rows have an identifier."""

@@ -13,30 +13,46 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from importer.core.issues import CATALOGUE
+from importer.errors import SourceError
+
 INDEX_STATES: Final = ("send", "sequence", "held", "combined", "rejected", "unchanged")
 """`send` and `sequence` rows go out (the latter one after the other); the others are final."""
 
+MOST_ROWS: Final = 2**31 - 2
+"""Rows of a run, at most: its lines are numbered in 32 bits, since these numbers are all that memory grows by."""
+
 INDEX_SCHEMA: Final = pl.Schema(
     {
-        "row": pl.UInt64(),
+        "row": pl.UInt32(),
         "set": pl.UInt32(),
-        "size": pl.UInt64(),
+        "size": pl.UInt32(),
         "state": pl.Enum(INDEX_STATES),
-        "code": pl.String(),
-        "carried_by": pl.Int64(),
-        "group": pl.Int64(),
-        "apart": pl.Int64(),
+        "code": pl.Enum(sorted(CATALOGUE)),
+        "carried_by": pl.Int32(),
+        "group": pl.Int32(),
+        "apart": pl.Int32(),
         "wave": pl.UInt32(),
-        "slot": pl.Int64(),
-        "position": pl.Int64(),
+        "slot": pl.Int32(),
+        "position": pl.Int32(),
     }
 )
-"""``row``: position in the run's rows. ``carried_by``: line of the carrying row, -1 for none. ``group``: -1 for none.
-``apart``: rows of groups with the same number go one after the other, -1 for none. ``wave``: 0 for ordinary rows.
-``position``: -1 while the row is not in the send order."""
+"""38 bytes a line. ``row``: position in the run's rows. ``carried_by``: line of the carrying row, -1 for none.
+``group``: -1 for none. ``apart``: rows of groups with the same number go one after the other, -1 for none. ``wave``: 0
+for ordinary rows. ``position``: -1 while the row is not in the send order."""
 
 RELEASABLE_CODES: Final = ("merge-group", "merge-with-stored")
 """Why a row of a group is held that may be let go."""
+
+
+def check_row_count(rows: int) -> None:
+    """Refuse a source that the index has no numbers for.
+
+    Raises:
+        SourceError: it has more than `MOST_ROWS` rows.
+    """
+    if rows > MOST_ROWS:
+        raise SourceError(f"a run takes {MOST_ROWS:,} rows at most", hint="split the source")
 
 
 def release_groups(index: pl.DataFrame, groups: Collection[int] | None = None) -> pl.DataFrame:

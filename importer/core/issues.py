@@ -253,7 +253,8 @@ _ENTRIES = (
         "the store, or rows of different keys would go to one stored profile; the service may merge them, and nothing "
         "undoes a merge.",
         "See groups.parquet. Correct the identifiers, or allow it: `--allow-merges N`, or "
-        "`memory-importer resume RUN --release GROUP`.",
+        "`memory-importer resume RUN --release GROUP`. Where a key that is gone handed an identifier on to another, "
+        "say if both are the same: `memory-importer sync decide`.",
     ),
     IssueCode(
         "parked",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 _ESCAPES: Final[dict[str, str]] = {
@@ -18,7 +19,7 @@ _ESCAPES: Final[dict[str, str]] = {
     "\b": "\\b",
     "\f": "\\f",
 } | {chr(i): f"\\u{i:04x}" for i in range(0x20) if chr(i) not in "\n\r\t\b\f"}
-_NEEDS_ESCAPE: Final = '["\\\\\\x00-\\x1f]'
+_QUOTE, _BACKSLASH, _SPACE_BYTE = b'"\\ '
 
 _SPACE: Final = r"[ \t\r\n]*"
 _STRING: Final = r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"'
@@ -46,7 +47,10 @@ def escape_expr(text: pl.Expr) -> pl.Expr:
 
 def needs_escape(text: pl.Series) -> bool:
     """Tell whether any value has a character that JSON escapes."""
-    return bool(text.str.contains(_NEEDS_ESCAPE).any())
+    data = np.frombuffer(text.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2] or b"", dtype=np.uint8)
+    return bool(data.size) and (
+        bool(data.min() < _SPACE_BYTE) or bool((data == _QUOTE).any()) or bool((data == _BACKSLASH).any())
+    )
 
 
 def json_strings(items: pl.Series) -> pl.Series:

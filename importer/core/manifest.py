@@ -197,6 +197,8 @@ class RunManifest(_Frozen):
     """The record of one run, kept as ``run.json``.
 
     Attributes:
+        sets: What rows fill and remove, by number.
+        carried_sets: Numbers of those whose values the CSV flow carries.
         sequence: Number among the runs of its folder, whatever the clock said; None for a run of an older version.
         working_folder: Where the command was given: source and mapping are named from there.
         sets: Filled sets by number: filled traits, removed traits.
@@ -221,6 +223,7 @@ class RunManifest(_Frozen):
     key: tuple[str, ...]
     traits: tuple[TraitRecord, ...]
     sets: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    carried_sets: tuple[int, ...] = ()
     options: RunOptions = Field(default_factory=RunOptions)
     counts: Counts = Field(default_factory=Counts)
     stored: StoredLookup | None = None
@@ -230,7 +233,8 @@ class RunManifest(_Frozen):
 
     def filled_sets(self) -> tuple[FilledSet, ...]:
         """Return the filled sets by number."""
-        return tuple(FilledSet(filled, removed) for filled, removed in self.sets)
+        carried = set(self.carried_sets)
+        return tuple(FilledSet(*traits, number in carried) for number, traits in enumerate(self.sets))
 
     def wire_traits(self) -> tuple[WireTrait, ...]:
         """Return the traits as the encoder sees them."""
@@ -238,4 +242,7 @@ class RunManifest(_Frozen):
 
     def with_sets(self, sets: tuple[FilledSet, ...]) -> Self:
         """Return the manifest with its filled sets."""
-        return self.model_copy(update={"sets": tuple((entry.filled, entry.removed) for entry in sets)})
+        carried = tuple(number for number, entry in enumerate(sets) if entry.carried)
+        return self.model_copy(
+            update={"sets": tuple((entry.filled, entry.removed) for entry in sets), "carried_sets": carried}
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -47,6 +47,7 @@ def resolve_mapping(
     schema: StoreSchema,
     *,
     unsupported: Mapping[str, str] | None = None,
+    used: Collection[str] = (),
 ) -> TransformPlan:
     """Bring a mapping, a source and a store together.
 
@@ -55,11 +56,12 @@ def resolve_mapping(
         columns: Names of the source's columns.
         schema: Of the store that will be written to.
         unsupported: Columns the source has but cannot give, and why.
+        used: Columns that somebody else reads: nobody has to be told that they are not mapped.
 
     Raises:
         MappingError: They do not fit; ``problems`` has every reason.
     """
-    resolver = _Resolver(mapping, tuple(columns), schema, dict(unsupported or {}))
+    resolver = _Resolver(mapping, tuple(columns), schema, dict(unsupported or {}), frozenset(used))
     plan = resolver.resolve()
     if resolver.problems:
         ordered = sorted(dict.fromkeys(resolver.problems), key=lambda problem: problem.line or 0)
@@ -73,6 +75,7 @@ class _Resolver:
     columns: tuple[str, ...]
     schema: StoreSchema
     unsupported: Mapping[str, str]
+    used: frozenset[str] = frozenset()
     problems: list[Problem] = field(default_factory=list)
     known: frozenset[str] = frozenset()
     further: dict[str, int] = field(default_factory=dict)
@@ -298,7 +301,8 @@ class _Resolver:
     def _notes(self, plan: TransformPlan) -> tuple[str, ...]:
         notes = []
         # What names a row, its region, or stands in an expression is used, though it is no trait itself.
-        known = {*named_columns(self.mapping), *(_ADDED_TO_REJECTED if {*self.columns} >= _ADDED_ALWAYS else ())}
+        added = _ADDED_TO_REJECTED if {*self.columns} >= _ADDED_ALWAYS else frozenset()
+        known = {*named_columns(self.mapping), *self.used, *added}
         unmapped = [column for column in self.columns if column not in known]
         if unmapped:
             shown = ", ".join(quoted(column) for column in unmapped[:_NAMED_COLUMNS])

@@ -94,6 +94,12 @@ class ExitCode(IntEnum):
     """SIGTERM; resumable."""
 
 
+DRY_SYNC: Final = "sync --dry-run"
+"""Command of a sync that only says what it would do."""
+
+SENDS_NOTHING: Final = frozenset({"validate", "plan", DRY_SYNC})
+"""Commands whose report is about rows that are still to be sent, if at all."""
+
 # A fault of ours makes every other verdict doubtful; a refusal before sending outweighs what was found in rows.
 _PRIORITY: Final = (
     ExitCode.INTERRUPTED,

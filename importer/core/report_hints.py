@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from importer.core.issues import CATALOGUE, Severity
-from importer.core.report import ExitCode, FinalState, Report
-from importer.core.suggested import run_command
+from importer.core.report import DRY_SYNC, SENDS_NOTHING, ExitCode, FinalState, Report
+from importer.core.suggested import run_command, sync_command
+from importer.core.sync_counts import SyncCounts
 
-_SENDS_NOTHING = frozenset({"validate", "plan"})
 _SENT = (
     FinalState.ACCEPTED,
     FinalState.PROCESSED,
@@ -54,23 +54,40 @@ def _of_sync(report: Report) -> tuple[str, ...]:
     rows = report.outcomes
     code = _commonest_error(report)
     explain = f"; see `memory-importer explain {code}`" if code is not None else ""
-    parked = report.sync.parked if report.sync is not None else 0
+    found = report.sync or SyncCounts(mode="")
+    refresh = sync_command(report.folder or "", "--full-refresh") or "`--full-refresh`"
     again = sum(rows[state.value] for state in (FinalState.UNATTRIBUTED, FinalState.UNKNOWN, FinalState.FAILED))
     steps = (
         (rows[FinalState.REJECTED.value], f"mend the rows of rejected.csv in the source{explain}"),
-        *((1, step) for step in _release(report, rows[FinalState.HELD.value] - parked)),
+        _handed_on(report, found.handed_on),
+        *((1, step) for step in _release(report, rows[FinalState.HELD.value] - found.parked)),
         (
-            parked,
-            "parked rows wait until they change in the source; where the store was mended, `--full-refresh` sends them",
+            found.parked_keys,
+            f"{_keys(found.parked_keys)} parked until they change in the source; where the store was mended, {refresh}"
+            " sends them",
         ),
-        (again, f"the next run of the sync sends {_rows(again)} again, at their newest value (outcomes.parquet)"),
         (
-            rows[FinalState.NOT_SENT.value] if report.exit_code != ExitCode.GUARD else 0,
+            again,
+            f"the next run of the sync sends {_rows(again)} again, at their newest value (outcomes.parquet)"
+            + (", but those that `refused_runs` parks" if rows[FinalState.FAILED.value] else ""),
+        ),
+        (
+            rows[FinalState.NOT_SENT.value] if report.error is None else 0,
             "the next run of the sync goes on with this one first",
         ),
         _removing(report),
     )
     return tuple(step for count, step in steps if count)
+
+
+def _handed_on(report: Report, count: int) -> tuple[int, str]:
+    """Count the keys that are gone and whose identifiers held rows have, and say who decides about them."""
+    listed = sync_command(report.folder or "", verb="status") or "`sync status`"
+    keys = f"{count:,} key{' that is' if count == 1 else 's that are'} gone"
+    return count, (
+        f"held rows have identifiers of {keys}: the same people, or others? {listed} lists both, and how to say so"
+        " (`sync decide`); releasing such a row makes both one profile for ever"
+    )
 
 
 def _removing(report: Report) -> tuple[int, str]:
@@ -119,13 +136,15 @@ def _release(report: Report, held: int) -> Iterator[str]:
     if held and groups.decided:
         kept = f"{_groups(groups.decided)} held by a decision (groups.parquet)"
         by_number = f": {_command(report, 'resume', '--release', 'GROUP')} lets one go"
-        yield f"{kept}{by_number if report.command != 'validate' else ''}"
+        yield f"{kept}{by_number if report.command not in ('validate', DRY_SYNC) else ''}"
     if held > groups.held_rows:
         yield f"{_rows(held - groups.held_rows)} held for no merge: mend the source, nothing releases them (issues.csv)"
 
 
 def _release_groups(report: Report) -> str:
-    if report.command in _SENDS_NOTHING:
+    if report.command == DRY_SYNC:
+        return "held rows would merge profiles (groups.parquet); the run that holds them says how to let them go"
+    if report.command in SENDS_NOTHING:
         how = "plan again" if report.command == "plan" else "import"
         why = "see `memory-importer explain merge-group`"
         return f"held rows would merge profiles (groups.parquet): {how} with --allow-merges N to let them go; {why}"
@@ -133,7 +152,7 @@ def _release_groups(report: Report) -> str:
 
 
 def _resume(report: Report, left: int) -> str | None:
-    if not left or report.command in _SENDS_NOTHING:
+    if not left or report.command in SENDS_NOTHING:
         return None
     every = ["--all"] if report.skipped.get("limit") else []
     command = _command(report, "resume", *every)
@@ -185,6 +204,10 @@ def _send(report: Report, planned: int) -> str | None:
 
 def _command(report: Report, verb: str, *options: str) -> str:
     return run_command(report.folder or f"runs/{report.run_id}", verb, *options)
+
+
+def _keys(count: int) -> str:
+    return f"{count:,} key{' is' if count == 1 else 's are'}"
 
 
 def _rows(count: int) -> str:

@@ -7,17 +7,19 @@ unattributed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from importer.core import limits
-from importer.core.filled import FilledSet
+from importer.core.filled import FilledSet, rows_of_sets
 from importer.core.schema import DataType
+from importer.core.stable_order import stable_order
 from importer.core.transform import RoutingPolicy
 from importer.core.wire import WireTrait
 
@@ -94,12 +96,11 @@ def import_refusal(filled: FilledSet, traits: Mapping[str, WireTrait]) -> Reason
     return None
 
 
-def choose_routes(  # noqa: PLR0913 - what to route by, and two ways to narrow it
+def choose_routes(
     set_ids: npt.NDArray[np.uint32],
     sets: Sequence[FilledSet],
     traits: Mapping[str, WireTrait],
     policy: RoutingPolicy,
-    carried: Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]],
     *,
     via: Via = Via.AUTO,
     grouped: npt.NDArray[np.bool_] | None = None,
@@ -111,8 +112,6 @@ def choose_routes(  # noqa: PLR0913 - what to route by, and two ways to narrow i
         sets: The filled sets by number.
         traits: Traits by ``Group.trait``.
         policy: Thresholds.
-        carried: Given a mask of rows, tells of each row whether the CSV flow carries its values; only asked for
-            rows that could go by import.
         via: A forced route. With `Via.IMPORT` rows that cannot go by import still come back as Bulk, with their
             reason: the caller refuses the run.
         grouped: Rows that must go one after the other.
@@ -120,65 +119,54 @@ def choose_routes(  # noqa: PLR0913 - what to route by, and two ways to narrow i
     Returns:
         Route and reason of each row.
     """
-    count = len(set_ids)
-    grouped = grouped if grouped is not None else np.zeros(count, dtype=np.bool_)
-    route = np.full(count, ROUTES.index(Route.BULK), dtype=np.uint8)
-    reason = np.full(count, REASONS.index(Reason.FORCED if via is Via.BULK else Reason.FEW_ALIKE), dtype=np.uint8)
+    beside_bulk = np.full(len(sets), ROUTES.index(Route.BULK), dtype=np.uint8)
+    beside_bulk[[entry.adds(traits) for entry in sets]] = ROUTES.index(Route.BULK_IDENTIFIERS)
+    beside_bulk[[bool(entry.removed) for entry in sets]] = ROUTES.index(Route.BULK_PATCH)
+    reason = np.full(len(sets), REASONS.index(Reason.FORCED if via is Via.BULK else Reason.FEW_ALIKE), dtype=np.uint8)
+    imported = np.zeros(len(sets), dtype=np.bool_)
     if via is not Via.BULK:
-        _choose_imports(_Choice(set_ids, sets, traits, route, reason, grouped), policy, carried, via)
-    more = {
-        Route.BULK_PATCH: (Reason.REMOVAL, [bool(entry.removed) for entry in sets]),
-        Route.BULK_IDENTIFIERS: (Reason.FURTHER, [entry.adds(traits) for entry in sets]),
-    }
-    for behind, (why, asked) in more.items():
-        rows = np.array(asked, dtype=np.bool_)[set_ids] if count else np.zeros(0, dtype=np.bool_)
-        rows &= route == ROUTES.index(Route.BULK)
-        route[rows] = ROUTES.index(behind)
-        # A forced import is refused by its caller, who then needs to know why a row could not go by import.
-        if via is not Via.IMPORT:
-            reason[rows] = REASONS.index(why)
-    reason[grouped] = REASONS.index(Reason.MERGE_GROUP)
-    return Routed(route, reason)
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    set_ids: npt.NDArray[np.uint32]
-    sets: Sequence[FilledSet]
-    traits: Mapping[str, WireTrait]
-    route: npt.NDArray[np.uint8]
-    reason: npt.NDArray[np.uint8]
-    grouped: npt.NDArray[np.bool_]
+        rows = rows_of_sets(set_ids, len(sets), None if grouped is None else ~grouped)
+        imported = _choose_imports(rows, sets, traits, policy, via, reason)
+    # A forced import is refused by its caller, who then needs to know why a row could not go by import.
+    if via is not Via.IMPORT:
+        for route, why in ((Route.BULK_PATCH, Reason.REMOVAL), (Route.BULK_IDENTIFIERS, Reason.FURTHER)):
+            reason[~imported & (beside_bulk == ROUTES.index(route))] = REASONS.index(why)
+    # All rows of a set go one way, but for those of groups: they wait for each other, and no import waits.
+    routes = np.where(imported, np.uint8(ROUTES.index(Route.IMPORT)), beside_bulk)[set_ids]
+    reasons = reason[set_ids]
+    if grouped is not None:
+        routes[grouped] = beside_bulk[set_ids[grouped]]
+        reasons[grouped] = REASONS.index(Reason.MERGE_GROUP)
+    return Routed(routes, reasons)
 
 
 def _choose_imports(
-    choice: _Choice,
+    rows: npt.NDArray[np.int64],
+    sets: Sequence[FilledSet],
+    traits: Mapping[str, WireTrait],
     policy: RoutingPolicy,
-    carried: Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]],
     via: Via,
-) -> None:
-    columns = [entry.columns for entry in choice.sets]
+    reason: npt.NDArray[np.uint8],
+) -> npt.NDArray[np.bool_]:
+    """Tell which sets go by import, and say in `reason` why each does or does not; `rows` has the rows of each."""
+    columns = [entry.columns for entry in sets]
     groups = {names: number for number, names in enumerate(dict.fromkeys(columns))}
-    group_of_set = np.array([groups[names] for names in columns], dtype=np.int64)
-    refusals = [import_refusal(entry, choice.traits) for entry in choice.sets]
+    group = np.array([groups[names] for names in columns], dtype=np.int64)
+    refusals = [import_refusal(entry, traits) for entry in sets]
     minimum = 1 if via is Via.IMPORT else policy.import_min_rows
 
-    refused = np.array([refusal is not None for refusal in refusals], dtype=np.bool_)[choice.set_ids]
-    why = np.array([REASONS.index(refusal or Reason.FEW_ALIKE) for refusal in refusals], dtype=np.uint8)
-    choice.reason[refused] = why[choice.set_ids[refused]]
-    possible = ~refused & ~choice.grouped
-    group = group_of_set[choice.set_ids]
-    enough = np.bincount(group[possible], minlength=len(groups)) >= minimum
-    candidates = possible & enough[group]
-    if not candidates.any():
-        return
-    carries = carried(candidates)
-    choice.reason[candidates & ~carries] = REASONS.index(Reason.CHARACTERS)
-    good = candidates & carries
-    enough = np.bincount(group[good], minlength=len(groups)) >= minimum
-    imported = good & enough[group]
-    choice.route[imported] = ROUTES.index(Route.IMPORT)
-    choice.reason[imported] = REASONS.index(Reason.FORCED if via is Via.IMPORT else Reason.UNIFORM)
+    def enough(possible: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        found = np.bincount(group[possible], weights=rows[possible], minlength=len(groups)) >= minimum
+        return possible & found[group]
+
+    possible = np.array([refusal is None for refusal in refusals], dtype=np.bool_)
+    reason[~possible] = [REASONS.index(refusal) for refusal in refusals if refusal is not None]
+    candidates = enough(possible)
+    carries = np.array([entry.carried for entry in sets], dtype=np.bool_)
+    reason[candidates & ~carries] = REASONS.index(Reason.CHARACTERS)
+    imported = enough(candidates & carries)
+    reason[imported] = REASONS.index(Reason.FORCED if via is Via.IMPORT else Reason.UNIFORM)
+    return imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +203,7 @@ class RowsToCut:
 
 def cut_batches(
     rows: RowsToCut, sets: Sequence[FilledSet], part_rows: int, *, start: int = 0
-) -> tuple[npt.NDArray[np.int64], list[Cut]]:
+) -> tuple[npt.NDArray[np.int32], list[Cut]]:
     """Put rows in send order and cut them.
 
     Import parts come first, then Bulk, then rows with requests of their own behind it, then the waves of allowed merge
@@ -233,20 +221,28 @@ def cut_batches(
     columns = [entry.columns for entry in sets]
     part_group = {names: number for number, names in enumerate(dict.fromkeys(columns))}
     group_of_set = np.array([part_group[names] for names in columns], dtype=np.int64)
-    is_import = rows.route == ROUTES.index(Route.IMPORT)
-    lane = np.array([_LANES.index(route) for route in ROUTES], dtype=np.int64)[rows.route]
-    file = np.where(is_import, group_of_set[rows.set_ids], 0) if len(rows.set_ids) else lane
-    order = np.lexsort((np.arange(len(lane)), file, lane, rows.wave, rows.ordered)).astype(np.int64)
-    size = np.where(is_import, rows.csv_bytes, rows.body_bytes)[order]
-    key = np.stack([part[order].astype(np.int64) for part in (rows.wave, lane, file, rows.ordered)])
-    edges = np.flatnonzero(np.any(key[:, 1:] != key[:, :-1], axis=0)) + 1 if len(order) else np.zeros(0, dtype=np.int64)
+    lanes = np.array([_LANES.index(route) for route in ROUTES], dtype=np.int64)
+    waves = int(rows.wave.max(initial=0)) + 1
+
+    def kinds(stretch: slice) -> npt.NDArray[np.int64]:
+        """Say in one number what a row may share a batch with; in the order of these numbers they go."""
+        kind = rows.ordered[stretch].astype(np.int64)
+        for values, count in ((rows.wave[stretch], waves), (lanes[rows.route[stretch]], len(_LANES))):
+            kind *= count
+            kind += values
+        kind *= len(part_group)
+        is_import = rows.route[stretch] == ROUTES.index(Route.IMPORT)
+        kind[is_import] += group_of_set[rows.set_ids[stretch][is_import]]
+        return kind
+
+    order, starts = stable_order(len(rows.route), kinds)
     cuts: list[Cut] = []
-    for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(order)], strict=True):
-        if first == last:
-            continue
-        wave, lane_number = int(key[0, first] * key[3, first]), int(key[1, first])
-        route = _LANES[lane_number]
-        cuts += _cut_run(size[first:last], route, wave, start + first, part_rows)
+    for first, last in pairwise([*starts.tolist(), len(order)]):
+        row = order[first]
+        route = ROUTES[rows.route[row]]
+        wave = int(rows.wave[row]) if rows.ordered[row] else 0
+        size = (rows.csv_bytes if route is Route.IMPORT else rows.body_bytes)[order[first:last]]
+        cuts += _cut_run(size, route, wave, start + first, part_rows)
     return order, cuts
 
 
@@ -255,7 +251,8 @@ def _cut_run(size: npt.NDArray[np.uint64], route: Route, wave: int, start: int, 
     limit = (limits.IMPORT_MAX_FILE_BYTES if route is Route.IMPORT else limits.BULK_MAX_BODY_BYTES) - _BODY_FRAME_BYTES
     if route is Route.IMPORT:
         limit -= 8 * limits.IMPORT_MAX_COLUMNS
-    total = np.concatenate([[0], np.cumsum(size, dtype=np.uint64)]).astype(np.int64)
+    total = np.zeros(len(size) + 1, dtype=np.int64)
+    np.cumsum(size, out=total[1:])
     cuts = []
     first = 0
     while first < len(size):

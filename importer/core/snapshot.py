@@ -30,6 +30,7 @@ SNAPSHOT_SCHEMA: Final = pl.Schema(
         "delivered_at": pl.Datetime("ms", "UTC"),
         "held": pl.String(),
         "held_at": pl.Datetime("ms", "UTC"),
+        "decided": pl.String(),
     }
 )
 """``fingerprint``: of the payload delivered last (`importer.core.fingerprint`); null while none was.
@@ -38,7 +39,8 @@ of who is who must, too. ``traits``: all ever delivered, as a number of `TraitSe
 the service refused the payload ``refused_fingerprint``. ``due``: something was sent, or ought to have been, and nobody
 knows that it arrived. ``seen``: number of the last run whose source had the key. ``profile_id``, ``held``, ``held_at``:
 of a key that is gone from the source, its profile where one was found, why that stays
-(`importer.core.sync_removals.Removal`), and when that was found."""
+(`importer.core.sync_removals.Removal`), and when that was found. ``decided``: what somebody said is to become of the
+profile, a `Decided`; null where nobody did, and in files of earlier versions."""
 
 RESULT_SCHEMA: Final = pl.Schema(
     {
@@ -91,6 +93,19 @@ class TraitSets:
         return distinct.select("old", "new", both=pl.Series(both, dtype=pl.UInt32))
 
 
+class Decided(StrEnum):
+    """What somebody said of a key whose identifiers another key has now."""
+
+    REMOVED = "removed"
+    """It was somebody else, and is gone: the profile goes, if the key does not come back."""
+    ANEW = "anew"
+    """The profile goes, whether the key is gone or not; if not, its row is sent as that of somebody new."""
+
+
+LEAVING: Final = "delete"
+"""Value of ``held``: the profile was to be deleted, and nobody saw that it is gone."""
+
+
 class Result(StrEnum):
     """What a run did for a key."""
 
@@ -121,6 +136,11 @@ SENT: Final = (Verdict.NEW, Verdict.CHANGED, Verdict.DUE)
 def empty_snapshot() -> pl.DataFrame:
     """Return the snapshot before the first run."""
     return pl.DataFrame(schema=SNAPSHOT_SCHEMA)
+
+
+def is_parked_expr(refused_runs: int) -> pl.Expr:
+    """Tell which lines of a snapshot were refused so often that they wait until they change."""
+    return pl.col("due") & (pl.col("refused") >= refused_runs)
 
 
 def judge_payloads(payloads: pl.DataFrame, snapshot: pl.DataFrame, *, refused_runs: int) -> pl.Series:
@@ -210,6 +230,7 @@ def advanced(snapshot: pl.DataFrame, results: pl.DataFrame, sets: TraitSets, *, 
     )
     # An open payload may have been applied: its values count as the profile's from now on.
     applied = delivered | is_open
+    is_gone, is_leaving = pl.col("is_read").is_null(), (pl.col("held") == LEAVING).fill_null(value=False)
     again = (pl.col("refused_fingerprint") == pl.col("made")).fill_null(value=False)
     joined = _with_identifiers(joined.with_columns(said=pl.when(applied).then("said")))
     due = pl.col("due").fill_null(value=False)
@@ -223,8 +244,10 @@ def advanced(snapshot: pl.DataFrame, results: pl.DataFrame, sets: TraitSets, *, 
         due=~delivered & (refused | is_open | due),
         seen=pl.when("is_read").then(pl.lit(run)).otherwise("seen"),
         delivered_at=pl.when(delivered).then(pl.lit(at)).otherwise("delivered_at"),
-        # Of a key that is there, nothing is to be removed: what was found of its profile is forgotten.
-        **{name: pl.when(pl.col("is_read").is_null()).then(name) for name in ("profile_id", "held", "held_at")},
+        # Of a key that is there, nothing is to be removed: what was found of its profile is forgotten. But one that
+        # may still be deleted is until something was sent again.
+        **{name: pl.when(is_gone | (is_leaving & ~applied)).then(name) for name in ("profile_id", "held", "held_at")},
+        decided=pl.when(is_gone | ((pl.col("decided") == Decided.ANEW.value) & ~applied)).then("decided"),
     )
     # A key of which nothing ever went, or ought to have gone, out is none that this sync knows.
     known = pl.col("due") | pl.col("fingerprint").is_not_null()

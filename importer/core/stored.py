@@ -78,7 +78,9 @@ def distinct_values(
 
 def payloads(identity: IdentityResult) -> Positions:
     """Return the row that goes out for each row: its own, or the one that carries it."""
-    return np.where(identity.carried_by >= 0, identity.carried_by, np.arange(identity.state.size))
+    carrier = np.arange(identity.n)
+    carrier[identity.fates.row] = identity.fates.carrier
+    return carrier
 
 
 def hits_of(
@@ -179,31 +181,28 @@ def hold_stored(
     """
     allowed = [name for name, policy in on_shared.items() if policy is OnShared.ALLOW]
     asked = np.union1d(found.merging, found.meeting).astype(np.int64)
-    asked = asked[(identity.state[asked] == RowState.SEND) & (identity.group[asked] < 0)]
+    asked = asked[((identity.state == RowState.SEND) & (identity.group < 0))[asked]]
     links = found.matches.filter(pl.col("payload").is_in(pl.Series(asked).implode())).filter(
         ~pl.col("id_types").list.eval(pl.element().is_in(allowed)).list.all().all().over("payload")
     )
     if links.is_empty():
         return identity
-    n = identity.state.size
+    n = identity.n
     row, profile = links["payload"].to_numpy(), links["profile"].to_numpy()
     root = union(n + int(profile.max()) + 1, row, profile + n)[row]
     first = int(identity.groups["group"].max() or 0) + 1  # type: ignore[arg-type]  # a column of numbers
     links = links.with_columns(group=pl.Series(np.unique(root, return_inverse=True)[1].astype(np.int64) + first))
-    state, code = identity.state.copy(), identity.code.copy()
-    group, profile_of = identity.group.copy(), identity.profile.copy()
-    state[row], code[row] = RowState.HELD, RowCode.MERGE_WITH_STORED
-    group[row], profile_of[row] = links["group"].to_numpy(), 1
-    apart = apart_numbers(group, *identity.loose)
-    wave = np.where(apart >= 0, number_waves(state, apart), identity.wave)
+    fates = identity.fates.of_rows(np.union1d(identity.fates.row, row))
+    at = np.searchsorted(fates.row, row)
+    fates.state[at], fates.code[at] = RowState.HELD, RowCode.MERGE_WITH_STORED
+    fates.group[at], fates.profile[at] = links["group"].to_numpy(), 1
+    sharing, value = identity.loose
+    first_of = apart_numbers(fates.group, np.searchsorted(fates.row, sharing), value)
+    apart = np.where(first_of >= 0, fates.row[first_of], -1)
+    wave = np.where(apart >= 0, number_waves(fates.state, apart), fates.wave)
     return replace(
         identity,
-        state=state,
-        code=code,
-        group=group,
-        profile=profile_of,
-        apart=apart,
-        wave=wave,
+        fates=replace(fates, apart=apart, wave=wave),
         groups=pl.concat([identity.groups, _stored_groups(links, keys, rules)]),
         links=pl.concat([identity.links, _stored_links(links, hits)]).sort("row", maintain_order=True),
     )

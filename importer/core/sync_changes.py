@@ -105,7 +105,10 @@ def settle_known(index: pl.DataFrame, payloads: pl.DataFrame, verdicts: pl.Serie
         .then(pl.lit("held", dtype=state))
         .otherwise("state"),
         code=pl.when(is_parked).then(pl.lit(PARKED)).when(~is_unchanged).then("code"),
-        **{name: pl.when(settled).then(pl.lit(-1, dtype=pl.Int64)).otherwise(name) for name in ("group", "apart")},
+        **{
+            name: pl.when(settled).then(pl.lit(-1, dtype=INDEX_SCHEMA[name])).otherwise(name)
+            for name in ("group", "apart")
+        },
         wave=pl.when(settled).then(pl.lit(0, dtype=pl.UInt32)).otherwise("wave"),
     )
 

@@ -21,7 +21,10 @@ class SyncCounts(BaseModel):
         changed: Keys that say something else now.
         due: Keys that were refused, or of which nobody knows whether they arrived.
         unchanged: Keys that say what was delivered last.
-        parked: Keys that were refused so often that they wait until they change.
+        parked: Keys of the source that were refused so often that they wait until they change.
+        parked_keys: All such keys, those that this run did not read among them; what it sends again is none.
+        handed_on: Keys that are gone from the source, whose identifiers held rows of other keys have, and about which
+            somebody must decide.
         brakes: Names of the brakes that hold the run.
     """
 
@@ -36,6 +39,8 @@ class SyncCounts(BaseModel):
     due: Count = 0
     unchanged: Count = 0
     parked: Count = 0
+    parked_keys: Count = 0
+    handed_on: Count = 0
     brakes: tuple[str, ...] = ()
 
 

@@ -22,7 +22,8 @@ SYNC_VERSION: Final = 1
 CURSOR: Final = "$cursor"
 """Stands in a query for the value that the rows to be read begin with."""
 
-_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION: Final = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,7})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s)?")
+"""So many digits that one can always be taken from a moment of today."""
 _SECONDS: Final = (86_400, 3_600, 60, 1)
 
 
@@ -44,11 +45,28 @@ class RemovalPolicy(StrEnum):
     NONE = "none"
 
 
+class HandedOn(StrEnum):
+    """Who has an identifier now that was delivered under a key that is gone."""
+
+    HOLD = "hold"
+    """Nobody knows: somebody is asked (`sync decide`)."""
+    REMOVED = "removed"
+    """Always somebody else: the profile of the key that is gone goes, then the row is sent."""
+    RENAMED = "renamed"
+    """Always the same person under a new key, where only one has it and the key is new."""
+
+
 def _check_duration(text: str) -> str:
     found = _DURATION.fullmatch(text)
     if not text or found is None:
         raise checks.refuse(f"{checks.quoted(text)} is not a time", "for example 90s, 10m, 2h or 1d12h")
     return text
+
+
+def _seconds(text: str) -> int:
+    found = _DURATION.fullmatch(text)
+    parts = found.groups() if found is not None else ()
+    return sum(int(part or 0) * unit for part, unit in zip(parts, _SECONDS, strict=True))
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -77,9 +95,7 @@ class CursorSection(_Section):
     @property
     def lag_s(self) -> int:
         """The lag in seconds."""
-        found = _DURATION.fullmatch(self.lag)
-        parts = found.groups() if found is not None else ()
-        return sum(int(part or 0) * unit for part, unit in zip(parts, _SECONDS, strict=True))
+        return _seconds(self.lag)
 
 
 class RemovalSection(_Section):
@@ -87,6 +103,12 @@ class RemovalSection(_Section):
 
     policy: RemovalPolicy = Field(
         RemovalPolicy.DELETE, strict=False, description="Delete profiles of keys that are gone, or leave them."
+    )
+    handed_on: HandedOn = Field(
+        HandedOn.HOLD,
+        strict=False,
+        description="A new row has an identifier of a key that is gone: hold both until somebody decides, or take the"
+        " key to be another person who was removed, or the same one who was renamed.",
     )
     max: int = Field(100, ge=0, description="So many removals at most in one run; more than that, and it stops.")
     max_percent: Percent = Field(1, description="The same, of the keys delivered; whichever allows more counts.")
@@ -100,6 +122,18 @@ class BrakesSection(_Section):
     max_operations: int = Field(200_000, ge=0, description="A run may cost so many billable operations and reads.")
     max_rejected_percent: Percent = Field(10, description="Of the rows read, so many may be rejected.")
     allow_empty: bool = Field(default=False, description="A source without rows is fine.")
+
+
+class KeepSection(_Section):
+    """How long runs stay on the disk: the reports of a sync that nobody looks after must not fill it."""
+
+    runs: int = Field(300, ge=1, description="So many runs stay at most: their reports, rejected rows and ledgers.")
+    age: Duration = Field("30d", description="Older ones go. The last run that was sent stays in any case.")
+
+    @property
+    def age_s(self) -> int:
+        """The age in seconds."""
+        return _seconds(self.age)
 
 
 class SyncFile(_Section):
@@ -124,6 +158,7 @@ class SyncFile(_Section):
     removal: RemovalSection | None = Field(None, description="Mode mirror: what may be removed.")
     brakes: BrakesSection = Field(default_factory=BrakesSection, description="When a run stops before it sends.")
     refused_runs: int = Field(3, ge=1, description="A row that was refused in so many runs waits until it changes.")
+    keep: KeepSection = Field(default_factory=KeepSection, description="How long runs stay on the disk.")
 
     def brakes_of(self) -> Brakes:
         """Return the brakes of the sync."""
@@ -154,7 +189,7 @@ _FORMAT: Final = FileFormat(
     noun="sync file",
     model=SyncFile,
     version=SYNC_VERSION,
-    sections={"cursor": CursorSection, "removal": RemovalSection, "brakes": BrakesSection},
+    sections={"cursor": CursorSection, "removal": RemovalSection, "brakes": BrakesSection, "keep": KeepSection},
     needed={
         "version": f"add `version: {SYNC_VERSION}` as the first line",
         "source": "add `source:` with a path, or a database and a `query:`",

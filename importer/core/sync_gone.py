@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,15 +14,27 @@ from importer.core.cost import Cost
 from importer.core.identity_values import BoolArray, identifier_hash
 from importer.core.packing import KEY_PREFIX, joined_key
 from importer.core.report import FinalState, Skipped
-from importer.core.snapshot import SNAPSHOT_SCHEMA
+from importer.core.snapshot import SNAPSHOT_SCHEMA, Decided
 from importer.core.sync_removals import Removal
 from importer.core.union_find import Hashes
 
-GONE_COLUMNS: Final = ("key", "identifiers", "traits", "profile_id", "due", "delivered_at", "held", "held_at")
+GONE_COLUMNS: Final = (
+    "key",
+    "identifiers",
+    "traits",
+    "profile_id",
+    "due",
+    "delivered_at",
+    "held",
+    "held_at",
+    "decided",
+)
 """What of a snapshot a removal wants to know."""
 
-GONE_SCHEMA: Final = pl.Schema({"line": pl.Int64()} | {name: SNAPSHOT_SCHEMA[name] for name in GONE_COLUMNS})
-"""Keys that are gone from the source, by line of the snapshot."""
+GONE_SCHEMA: Final = pl.Schema(
+    {"line": pl.Int64()} | {name: SNAPSHOT_SCHEMA[name] for name in GONE_COLUMNS} | {"is_gone": pl.Boolean()}
+)
+"""Keys whose profiles are to go, by line of the snapshot; ``is_gone``: the key is gone from the source, too."""
 
 APPLIED_AFTER: Final = timedelta(hours=1)
 """What was sent so long ago is applied: if nobody has it now, it is not on its way either."""
@@ -83,7 +96,7 @@ def readable_keys(rows: pl.DataFrame, null_tokens: Collection[str]) -> tuple[Has
 
 
 def gone_keys(pieces: Iterable[pl.DataFrame], present: Marks) -> pl.DataFrame:
-    """Return the keys of a snapshot that the source does not have any more, `GONE_SCHEMA`.
+    """Return the keys of a snapshot that the source does not have any more, and those to begin anew, `GONE_SCHEMA`.
 
     Two keys of one hash are taken for one: then one that is gone counts as present, and stays.
 
@@ -95,7 +108,9 @@ def gone_keys(pieces: Iterable[pl.DataFrame], present: Marks) -> pl.DataFrame:
     first = 0
     for piece in pieces:
         is_gone = pl.Series(~present.among(identifier_hash(piece["key"])))
-        lines = piece.with_row_index("line", first).filter(is_gone)
+        begins_anew = (pl.col("decided") == Decided.ANEW.value).fill_null(value=False)
+        lines = piece.with_row_index("line", first).with_columns(is_gone=is_gone)
+        lines = lines.filter(pl.col("is_gone") | begins_anew)
         found.append(lines.select(pl.col(name).cast(kind) for name, kind in GONE_SCHEMA.items()))
         first += piece.height
     return pl.concat(found)
@@ -126,14 +141,30 @@ def remaining_marks(pieces: Iterable[pl.DataFrame], gone: pl.Series) -> Iterator
 # --- what is known without a request ---------------------------------------------------------------------------------
 
 
-def known_fates(gone: pl.DataFrame, elsewhere: Elsewhere, now: datetime, *, again: bool = False) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Who has which identifier beside those that are gone.
+
+    Attributes:
+        remaining: Identifiers of keys that remain: delivered before, or going out now.
+        waiting: Identifiers of rows that are held: nothing of them was delivered, or is now.
+    """
+
+    remaining: Elsewhere = field(default_factory=Elsewhere)
+    waiting: Elsewhere = field(default_factory=Elsewhere)
+
+
+def known_fates(
+    gone: pl.DataFrame, others: Others, now: datetime, *, again: bool = False, goes_first: bool = False
+) -> pl.DataFrame:
     """Say what can be said of keys that are gone before the store is asked.
 
     Args:
         gone: `GONE_SCHEMA`.
-        elsewhere: Identifiers of all who remain.
+        others: Who has their identifiers now.
         now: The time.
         again: Look also at profiles that were held a short while ago.
+        goes_first: Whose identifiers a waiting row has is always somebody else; nobody needs to say so.
 
     Returns:
         `gone`, same rows, with ``removal``: a `Removal`, null where the store is to be asked; and ``is_settled``: what
@@ -141,7 +172,12 @@ def known_fates(gone: pl.DataFrame, elsewhere: Elsewhere, now: datetime, *, agai
     """
     own = gone.select("line", "identifiers").explode("identifiers", keep_nulls=False, empty_as_null=False)
     own = own.unnest("identifiers")
-    shared = own.filter(pl.Series(elsewhere.among(identifier_marks(own["id_type"], own["value"])), dtype=pl.Boolean))
+    marks = identifier_marks(own["id_type"], own["value"])
+    shared, waited_for = (
+        pl.col("line").is_in(own["line"].filter(pl.Series(some.among(marks), dtype=pl.Boolean)).implode())
+        for some in (others.remaining, others.waiting)
+    )
+    decided = pl.lit(goes_first) | pl.col("decided").is_not_null()
     held = pl.col("held").is_in([Removal.FOREIGN.value, Removal.MERGED.value])
     waits = held & (pl.col("held_at") > now - LOOK_AGAIN_AFTER) & (not again)
     early = (pl.col("held") == Removal.EARLY.value) & (pl.col("held_at") <= now - APPLIED_AFTER)
@@ -151,8 +187,10 @@ def known_fates(gone: pl.DataFrame, elsewhere: Elsewhere, now: datetime, *, agai
     return gone.with_columns(
         removal=pl.when(pl.col("identifiers").list.len() == 0)
         .then(pl.lit(Removal.GONE.value))
-        .when(pl.col("line").is_in(shared["line"].implode()))
+        .when(shared)
         .then(pl.lit(Removal.SHARED.value))
+        .when(waited_for & ~decided)
+        .then(pl.lit(Removal.HANDED_ON.value))
         .when(waits.fill_null(value=False))
         .then("held"),
         is_settled=pl.any_horizontal(each.fill_null(value=False) for each in (early, applied, asked)),
@@ -174,5 +212,9 @@ def removal_cost(fates: pl.DataFrame) -> Cost:
 
 
 def newly_gone(gone: pl.DataFrame) -> int:
-    """Count the keys that no run has judged yet: the brake judges what happened since, not what is held for weeks."""
-    return int(gone["held"].is_null().sum())
+    """Count the keys that no run has judged yet, or that were decided about since.
+
+    The brake judges what happened since, not what is held for weeks.
+    """
+    since = pl.col("decided").is_not_null() & pl.col("held").is_in([Removal.HANDED_ON.value, Removal.SHARED.value])
+    return gone.filter(pl.col("held").is_null() | since).height

@@ -181,16 +181,20 @@ def _with_groups(identity: IdentityResult, found: StoredMatches, allowed: Sequen
         & ~pl.col("id_types").list.eval(pl.element().is_in(allowed)).list.all()
     )
     row = strange["payload"].unique().to_numpy()
-    groups = np.unique(identity.group[row[identity.state[row] == RowState.SEQUENCE]])
+    fates = identity.fates
+    groups = np.unique(fates.group[(fates.state == RowState.SEQUENCE) & np.isin(fates.row, row)])
     if not groups.size:
         return identity
-    members = np.isin(identity.group, groups) & (identity.state == RowState.SEQUENCE)
+    members = np.isin(fates.group, groups) & (fates.state == RowState.SEQUENCE)
     is_held = pl.col("group").is_in(groups.tolist())
     return replace(
         identity,
-        state=np.where(members, np.uint8(RowState.HELD), identity.state),
-        code=np.where(members, np.uint8(RowCode.MERGE_WITH_STORED), identity.code),
-        wave=np.where(members, np.uint32(0), identity.wave),
+        fates=replace(
+            fates,
+            state=np.where(members, np.uint8(RowState.HELD), fates.state),
+            code=np.where(members, np.uint8(RowCode.MERGE_WITH_STORED), fates.code),
+            wave=np.where(members, np.uint32(0), fates.wave),
+        ),
         groups=identity.groups.with_columns(
             allowed=pl.col("allowed") & ~is_held,
             kind=pl.when(is_held).then(pl.lit("merge")).otherwise("kind"),

@@ -7,7 +7,7 @@ that remains has a part of it. Whatever else the store answers, it stays.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -16,6 +16,7 @@ import polars as pl
 
 from importer.core.snapshot import SNAPSHOT_SCHEMA
 from importer.core.sync_counts import Removals
+from importer.core.sync_fellows import Fellows, fellows_of
 
 Identifier = tuple[str, str]
 """idType and normalised value."""
@@ -31,15 +32,17 @@ class Removal(StrEnum):
     """What becomes of the profile of a key that is gone."""
 
     DELETE = "delete"
-    """It is to go; where nothing follows, it may have been asked for, and nobody knows what became of it."""
+    """It is to go; where nothing follows, it may have been asked for, and nobody saw that it is gone."""
     DELETED = "deleted"
-    """The service took it (202)."""
+    """The service took it (202), and has it no more."""
     GONE = "gone"
     """There is no such profile."""
     EARLY = "early"
     """There is no such profile yet: what was sent may still be on its way."""
     SHARED = "shared"
-    """A key that remains has one of its identifiers."""
+    """A key that remains has one of its identifiers, and was delivered with it or goes out now."""
+    HANDED_ON = "handed-on"
+    """Another key has one of its identifiers now, and its row waits: somebody must say whether both are the same."""
     FOREIGN = "foreign"
     """It has something that was never delivered under the key."""
     MERGED = "merged"
@@ -50,7 +53,7 @@ class Removal(StrEnum):
     """The service could not be asked."""
 
 
-HELD: Final = (Removal.SHARED, Removal.FOREIGN, Removal.MERGED)
+HELD: Final = (Removal.SHARED, Removal.HANDED_ON, Removal.FOREIGN, Removal.MERGED)
 """The profile stays until something changes; somebody should look."""
 
 DONE: Final = (Removal.DELETED, Removal.GONE)
@@ -73,6 +76,7 @@ class Candidate:
         traits: ``Group.trait`` each.
         profile_id: The profile that an earlier run found.
         is_settled: What was sent is applied.
+        fellows: The same of all keys that go together with it: rows of theirs were let become one profile.
     """
 
     line: int
@@ -80,6 +84,7 @@ class Candidate:
     traits: frozenset[str]
     profile_id: str | None = None
     is_settled: bool = True
+    fellows: Fellows = field(default_factory=Fellows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,8 @@ def judge(candidate: Candidate, answers: Answers, elsewhere: Container[Identifie
         return Removal.MERGED
     if any(identifier in elsewhere for identifier in {*profile.identifiers, *candidate.identifiers}):
         return Removal.SHARED
-    if profile.identifiers - set(candidate.identifiers) or profile.traits - candidate.traits:
+    strange = profile.identifiers - set(candidate.identifiers) - candidate.fellows.identifiers
+    if strange or profile.traits - candidate.traits - candidate.fellows.traits:
         return Removal.FOREIGN
     return Removal.DELETE
 
@@ -138,7 +144,8 @@ def candidates_of(fates: pl.DataFrame, sets: Sequence[Sequence[str]], id_types: 
     ranks = {id_type: rank for rank, id_type in enumerate(id_types)}
     traits = [frozenset(one) for one in sets]
     asked = fates.filter(pl.col("removal").is_null())
-    for row in asked.select("line", "identifiers", "traits", "profile_id", "is_settled").iter_rows(named=True):
+    asked = asked.select("line", "identifiers", "traits", "profile_id", "is_settled")
+    for row, fellows in zip(asked.iter_rows(named=True), fellows_of(asked, traits), strict=True):
         pairs = ((one["id_type"], one["value"]) for one in row["identifiers"])
         yield Candidate(
             line=row["line"],
@@ -146,6 +153,7 @@ def candidates_of(fates: pl.DataFrame, sets: Sequence[Sequence[str]], id_types: 
             traits=traits[row["traits"]] if row["traits"] is not None else frozenset(),
             profile_id=row["profile_id"],
             is_settled=row["is_settled"],
+            fellows=fellows,
         )
 
 

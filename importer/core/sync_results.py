@@ -58,6 +58,16 @@ def excused(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(rank=pl.when(is_refused).then(_RANK.index(Result.OPEN)).otherwise("rank").cast(pl.UInt8))
 
 
+def taken(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of keys that the service took, or of which nobody knows whether it did.
+
+    Args:
+        rows: `ROWS_SCHEMA`.
+    """
+    ranks = [_RANK.index(result) for result in (Result.DELIVERED, Result.OPEN)]
+    return rows.filter(pl.col("rank").max().over("key").is_in(ranks))
+
+
 def key_results(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the result of each key, by key: ``key``, ``rank``.
 

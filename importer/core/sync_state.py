@@ -10,7 +10,7 @@ from importer.core.manifest import Target
 from importer.core.sync_counts import Removals, SyncCounts
 
 STATE_VERSION: Final = 1
-KEPT_RUNS: Final = 200
+KEPT_RUNS: Final = 300
 """So many runs the history tells of."""
 
 Count = Annotated[int, Field(ge=0)]
@@ -71,7 +71,9 @@ class SyncState(_Frozen):
         target: The store, as it was when the sync began.
         reading: What the cursor belongs to.
         cursor: Rows below it were delivered; None before there is one.
+        name: Tells this memory, and all copies of it, from that of other syncs; None before the first run.
         number: Of the last run that has one.
+        committed: Number of the last run whose outcomes the snapshot has.
         rows_whole: Rows of the last run that read all of the source and ended.
         pending: A run to be made an end of first.
         runs: Newest last, `KEPT_RUNS` at most.
@@ -81,7 +83,9 @@ class SyncState(_Frozen):
     target: Target | None = None
     reading: str = ""
     cursor: str | None = None
+    name: str | None = None
     number: Count = 0
+    committed: Count = 0
     rows_whole: Count | None = None
     pending: PendingRun | None = None
     runs: tuple[SyncRun, ...] = ()
@@ -105,6 +109,7 @@ class SyncState(_Frozen):
         return self.model_copy(
             update={
                 "pending": None,
+                "committed": pending.number,
                 "reading": pending.reading,
                 "cursor": (pending.cursor or before) if moves else before,
                 "rows_whole": rows_read if pending.whole else self.rows_whole,

@@ -9,6 +9,7 @@ Positions = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
 _BUCKET_BITS = 24
+_STRETCH = 1 << 20
 _FEW = 8
 """A table of all nodes pays where every so many-th has an edge."""
 
@@ -74,13 +75,20 @@ def repeated(hashes: Hashes) -> Positions:
     """
     ordered = np.sort(hashes)
     twice = ordered[1:][(ordered[1:] == ordered[:-1]) & (ordered[1:] != 0)]
+    del ordered
     if twice.size == 0:
         return np.empty(0, dtype=np.int64)
     # a bitmap over the top bits finds the candidates in one pass; only those are sorted with their positions
-    shift = np.uint64(64 - _BUCKET_BITS)
     marked = np.zeros(1 << _BUCKET_BITS, dtype=np.bool_)
-    marked[twice >> shift] = True
-    return np.flatnonzero(marked[hashes >> shift] & (hashes != 0))
+    marked[twice >> np.uint64(64 - _BUCKET_BITS)] = True
+    stretches = range(0, hashes.size, _STRETCH)
+    found = [start + np.flatnonzero(_candidates(hashes[start : start + _STRETCH], marked)) for start in stretches]
+    return np.concatenate(found)
+
+
+def _candidates(hashes: Hashes, marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = marked[hashes >> np.uint64(64 - _BUCKET_BITS)] & (hashes != 0)
+    return found
 
 
 def run_starts(ordered: npt.NDArray[np.generic]) -> Positions:

@@ -6,10 +6,13 @@ No `null` leaves through a Bulk body; the only nulls on the wire are the removal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from importer.core.check import REMOVE_PREFIX
@@ -17,7 +20,7 @@ from importer.core.json_text import escape_expr, needs_escape, quoted
 from importer.core.schema import DataType
 from importer.core.transform import NullIntent, TransformPlan
 
-ENCODER_VERSION: Final = 2
+ENCODER_VERSION: Final = 3
 """Moves whenever the same typed rows would give other bytes, or another digest."""
 
 REMOVAL_CELL: Final = "\\N"
@@ -63,54 +66,95 @@ def wire_traits(plan: TransformPlan) -> tuple[WireTrait, ...]:
     )
 
 
-def encode_profiles(traits: Sequence[WireTrait], frame: pl.DataFrame) -> pl.Series:
+def encode_profiles(traits: Sequence[WireTrait], frame: pl.DataFrame, *, lead: str = "") -> pl.Series:
     """Encode rows as the JSON text of ProfileData objects.
 
     Args:
         traits: Groups kept together; further values of an identifier type are in no profile.
         frame: One column a trait; null is left out.
+        lead: Stands in front of each.
 
     Returns:
         String, same rows, same order: ``{"traits":{"Group":{"trait":value}}}``.
     """
     traits = [trait for trait in traits if not trait.further]
-    groups = list(dict.fromkeys(trait.group for trait in traits))
-    fields = [_fragment(trait, frame[trait.ref]).alias(trait.ref) for trait in traits]
-    objects = []
-    for group in groups:
-        members = [trait.ref for trait in traits if trait.group == group]
-        body = pl.concat_str([pl.col(ref) for ref in members], ignore_nulls=True)
-        objects.append(
-            pl.when(body.str.len_bytes() > 0)
-            .then(pl.concat_str(pl.lit("," + quoted(group) + ":{"), body.str.slice(1), pl.lit("}")))
-            .alias(group)
-        )
-    profile = pl.concat_str([pl.col(group) for group in groups], ignore_nulls=True)
-    return (
-        frame.select(fields)
-        .select(objects)
-        .select(pl.concat_str(pl.lit('{"traits":{'), profile.str.slice(1), pl.lit("}}")).alias("profile"))
-        .to_series()
-    )
+    between = _Between(lead + '{"traits":{', frame.height)
+    pieces: list[pl.Expr] = []
+    columns: list[pl.Series] = []
+    for number, trait in enumerate(traits):
+        values = frame[trait.ref]
+        columns += [between.before(trait, values).alias(f"{number}"), values.alias(trait.ref)]
+        pieces += [pl.col(f"{number}"), _value(trait, values)]
+    columns.append(between.behind().alias("end"))
+    return pl.DataFrame(columns).select(profile=pl.concat_str(*pieces, pl.col("end"), ignore_nulls=True)).to_series()
 
 
-def _fragment(trait: WireTrait, values: pl.Series) -> pl.Expr:
-    """Return ``,"name":value``, null where the value is null."""
+def _value(trait: WireTrait, values: pl.Series) -> pl.Expr:
     value = pl.col(trait.ref)
-    prefix = "," + quoted(trait.name) + ":"
-    match trait.data_type:
-        case DataType.STRING:
-            text = escape_expr(value) if needs_escape(values) else value
-            return pl.concat_str(pl.lit(prefix + '"'), text, pl.lit('"'))
-        case DataType.BOOLEAN:
-            return pl.when(value).then(pl.lit(prefix + "true")).when(~value).then(pl.lit(prefix + "false"))
-        case _:
-            return pl.concat_str(pl.lit(prefix), value.cast(pl.String))
+    if trait.data_type is DataType.STRING:
+        return escape_expr(value) if needs_escape(values) else value
+    return value.cast(pl.String)
 
 
-def encode_bulk(profiles: Iterable[str]) -> bytes:
-    """Join encoded profiles to one Bulk body."""
-    return ('{"profiles":[' + ",".join(profiles) + "]}").encode()
+class _Between:
+    """What stands between the values of profiles, as one text a place: which one tells what the row has so far.
+
+    So a profile is put together once, from half as many pieces as keys, colons, quotes and commas would be.
+    """
+
+    def __init__(self, opening: str, height: int) -> None:
+        self._opening = opening
+        self._group: str | None = None
+        self._begun = np.zeros(height, dtype=np.uint8)
+        self._group_begun = np.zeros(height, dtype=np.uint8)
+        self._quoted = np.zeros(height, dtype=np.uint8)
+
+    def before(self, trait: WireTrait, values: pl.Series) -> pl.Series:
+        """Return what stands before the value of the next trait; an empty text where it has none."""
+        if trait.group != self._group:
+            self._group, self._group_begun = trait.group, np.zeros_like(self._group_begun)
+        quote = '"' if trait.data_type is DataType.STRING else ""
+        name, group = f"{quoted(trait.name)}:{quote}", f"{quoted(trait.group)}:{{"
+        texts = ["", self._opening + group + name]
+        texts += [f"{close}}},{group}{name}" for close in ("", '"')]
+        texts += [f"{close},{name}" for close in ("", '"')]
+        filled = values.is_not_null().to_numpy()
+        which = np.where(self._begun, 2 + 2 * self._group_begun + self._quoted, 1) * filled
+        self._begun |= filled
+        self._group_begun |= filled
+        self._quoted = np.where(filled, np.uint8(bool(quote)), self._quoted)
+        return _texts(texts, which)
+
+    def behind(self) -> pl.Series:
+        """Return what stands behind the last value."""
+        return _texts([self._opening + "}}", "}}}", '"}}}'], self._begun + (self._begun & self._quoted))
+
+
+def _texts(texts: list[str], which: npt.NDArray[np.uint8]) -> pl.Series:
+    return pl.Series(texts, dtype=pl.String).gather(which.astype(np.uint32))
+
+
+class ProfileText:
+    """Encoded profiles one behind the other, so that a Bulk body is cut out of them, not put together.
+
+    Args:
+        traits: See `encode_profiles`.
+        frame: The rows.
+    """
+
+    def __init__(self, traits: Sequence[WireTrait], frame: pl.DataFrame) -> None:
+        self.height = frame.height
+        arrow = encode_profiles(traits, frame, lead=",").to_arrow(compat_level=pl.CompatLevel.oldest())
+        _, offsets, text = arrow.buffers()
+        self._ends = np.frombuffer(offsets, dtype=np.int64, count=self.height + 1) if self.height else np.zeros(1, int)
+        self._text = memoryview(text or b"")
+
+    def body(self, start: int, stop: int, skip: Collection[int] = ()) -> bytes:
+        """Return the Bulk body of rows ``[start, stop)`` without those in `skip`."""
+        edges = [start - 1, *sorted(row for row in skip if start <= row < stop), stop]
+        ends = self._ends
+        stretches = [self._text[ends[first + 1] : ends[last]] for first, last in pairwise(edges) if last - first > 1]
+        return b"".join((b'{"profiles":[', *(text[at == 0 :] for at, text in enumerate(stretches)), b"]}"))
 
 
 def encode_removals(traits: Sequence[WireTrait], removed: Iterable[str]) -> bytes:
@@ -175,6 +219,19 @@ def csv_carries_expr(traits: Sequence[WireTrait]) -> pl.Expr:
             fits = text.str.contains(CSV_TEXT) & (text != REMOVAL_CELL)
             tests.append((fits | (text == "")).fill_null(value=True) if trait.clears else fits.fill_null(value=True))
     return pl.all_horizontal(tests)
+
+
+def csv_carried(traits: Sequence[WireTrait], frame: pl.DataFrame) -> pl.Series:
+    """Return what `csv_carries_expr` says of each row; texts are looked at in rows without an array alone."""
+    arrays = [trait.ref for trait in traits if trait.data_type is DataType.ARRAY]
+    flat = np.ones(frame.height, dtype=np.bool_)
+    for ref in arrays:
+        flat &= frame[ref].is_null().to_numpy()
+    rows = np.flatnonzero(flat)
+    texts = [trait for trait in traits if trait.ref not in arrays]
+    looked_at = frame.select(trait.ref for trait in texts)[rows] if arrays else frame
+    flat[rows] = looked_at.select(csv_carries_expr(texts).alias("carried")).to_series().to_numpy()
+    return pl.Series(flat)
 
 
 def removal_column(ref: str) -> str:

@@ -13,58 +13,22 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 import orjson
-import uvicorn
-from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
 
 from importer.emulator import operations, profiles
 from importer.emulator.app import build_app
 from importer.emulator.bucket import build_bucket
 from importer.emulator.database import Database
+from importer.emulator.http_server import HttpServer
 from importer.emulator.ids import profile_id
-from importer.emulator.misbehaviour import LINE, Line
 from importer.emulator.service import Service
 from importer.emulator.settings import EmulatorSettings
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 20
-GRACE_S = 3
 
 StoreSeed = Mapping[str, Any]
 DEFAULT_SETTINGS = EmulatorSettings()
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that says when it listens, and lets its application reset a connection."""
-
-    def __init__(self, app: Starlette, listening: threading.Semaphore) -> None:
-        async def with_line(scope: Scope, receive: Receive, send: Send) -> None:
-            scope[LINE] = Line(scope.get("client"), self._connections, lambda: self.should_exit)
-            await app(scope, receive, send)
-
-        super().__init__(
-            uvicorn.Config(
-                with_line,
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                lifespan="off",
-                ws="none",
-                loop="asyncio",
-                server_header=False,
-                timeout_graceful_shutdown=GRACE_S,
-                timeout_keep_alive=30,
-            )
-        )
-        self._listening = listening
-
-    def _connections(self) -> list[Any]:
-        return list(self.server_state.connections)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._listening.release()
 
 
 class Emulator:
@@ -207,7 +171,7 @@ class _Running:
     def __init__(self, database: Database, settings: EmulatorSettings) -> None:
         self._database = database
         self._sockets: list[socket.socket] = []
-        self._servers: list[_Server] = []
+        self._servers: list[HttpServer] = []
         self._thread: threading.Thread | None = None
         self._worker_started = False
         try:
@@ -223,7 +187,10 @@ class _Running:
         self.service.worker.start()
         self._worker_started = True
         listening = threading.Semaphore(0)
-        self._servers = [_Server(build_app(self.service), listening), _Server(build_bucket(self.service), listening)]
+        self._servers = [
+            HttpServer(build_app(self.service), listening),
+            HttpServer(build_bucket(self.service), listening),
+        ]
         self._thread = threading.Thread(target=self._serve, name="emulator-http", daemon=True)
         self._thread.start()
         if not all(listening.acquire(timeout=START_TIMEOUT_S) for _ in self._servers):
@@ -239,7 +206,7 @@ class _Running:
     def stop(self) -> None:
         """Answer what is in hand, end the threads, close the files."""
         for server in self._servers:
-            server.should_exit = True
+            server.ask_to_end()
         if self._thread is not None:
             self._thread.join(STOP_TIMEOUT_S)
         if self._worker_started:

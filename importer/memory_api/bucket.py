@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from os import SEEK_END
@@ -23,6 +23,9 @@ _URL: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?P<target>/[!-\"$-~]*)"
 )
 """Written out, so that no two readers of one URL can differ: no user, no fragment, nothing that must be encoded."""
+
+_PIECE_BYTES: Final = 1024 * 1024
+"""Read and sent at a time; of a file object httpx takes a sixteenth of it."""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HTTPS_PORT: Final = "443"
@@ -69,8 +72,8 @@ class Bucket:
             )
         content.seek(0)
         headers = {"content-length": str(size_bytes), "accept-encoding": "identity"}
-        # A length beside a file object keeps httpx from chunking, which the bucket refuses.
-        request = httpx.Request("PUT", self._checked(url), headers=headers, content=content)
+        # A length beside what is read bit by bit keeps httpx from chunking, which the bucket refuses.
+        request = httpx.Request("PUT", self._checked(url), headers=headers, content=_pieces(content))
         reply = exchange(self._transport, request, _ENDPOINT, size_bytes, self._times)
         if reply.status in (200, 201, 204):
             return
@@ -108,3 +111,8 @@ class Bucket:
             status=status,
             retry_after_s=error.retry_after_s,
         )
+
+
+def _pieces(content: BinaryIO) -> Iterator[bytes]:
+    while piece := content.read(_PIECE_BYTES):
+        yield piece

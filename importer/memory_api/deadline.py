@@ -7,6 +7,7 @@ what lets the deadline travel beside the call.
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -26,8 +27,11 @@ BASE_S: Final = 60.0
 BYTES_PER_S: Final = 128 * 1024
 """A body may add a second for each of these."""
 
-_SLICE_BYTES: Final = 16 * 1024
-"""Written without a look at the deadline; a record of TLS holds as much."""
+_SLICE_BYTES: Final = 256 * 1024
+"""Written within the limit of one socket operation: half a dozen calls of Python for a large body, not hundreds."""
+
+_RECORD_BYTES: Final = 16 * 1024
+"""What a record of TLS holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +87,24 @@ def _check(error: type[Exception]) -> None:
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, sock: socket.socket | None) -> None:
         self._inner = inner
+        self._sock = sock
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         _check(httpcore.ReadTimeout)
         return self._inner.read(max_bytes, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        # In slices: a write goes on for as long as the other side takes a little of it now and then.
-        for start in range(0, len(buffer), _SLICE_BYTES):
+        # In slices: httpcore goes on writing for as long as the other side takes a little of it now and then.
+        size = _SLICE_BYTES if self._sock is not None else _RECORD_BYTES
+        for start in range(0, len(buffer), size):
             _check(httpcore.WriteTimeout)
-            self._inner.write(buffer[start : start + _SLICE_BYTES], _left(timeout))
+            piece = memoryview(buffer)[start : start + size]
+            if self._sock is None:
+                self._inner.write(bytes(piece), _left(timeout))
+            else:
+                _send(self._sock, piece, _left(timeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -102,10 +112,24 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+        stream = self._inner.start_tls(ssl_context, server_hostname, _left(timeout))
+        # TLS within that of a proxy goes through objects in memory: to its socket nothing may be written past them.
+        is_within = self._sock is None or isinstance(self._sock, ssl.SSLSocket)
+        return _Stream(stream, None if is_within else stream.get_extra_info("socket"))
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
+
+
+def _send(sock: socket.socket, piece: memoryview, timeout: float | None) -> None:
+    """Write all of a piece: its time is that of the whole, not of each little bit that the other side takes."""
+    try:
+        sock.settimeout(timeout)
+        sock.sendall(piece)
+    except TimeoutError as exc:
+        raise httpcore.WriteTimeout(str(exc)) from exc
+    except OSError as exc:
+        raise httpcore.WriteError(str(exc)) from exc
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -120,7 +144,8 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.connect_tcp(host, port, _left(timeout), local_address, socket_options))
+        stream = self._inner.connect_tcp(host, port, _left(timeout), local_address, socket_options)
+        return _Stream(stream, stream.get_extra_info("socket"))
 
 
 def transport(verify: ssl.SSLContext, proxy: str | None, connections: int) -> httpx.HTTPTransport:

@@ -35,8 +35,8 @@ from importer.memory_api.answers import ErrorDetail
 _RETRYABLE: Final = frozenset({408, 409, 423, 425, 429})
 
 _HINTS: Final = {
-    401: "check TWILIO_API_KEY and TWILIO_API_SECRET; a run that had begun goes on with `memory-importer resume`",
-    403: "the key has no permission for this store; a run that had begun goes on with `memory-importer resume`",
+    401: "check TWILIO_API_KEY and TWILIO_API_SECRET, then run the command again",
+    403: "the key has no permission for this store: see to it that it has, then run the command again",
     404: "check the store ID (--store or MEMORY_STORE_ID) and the API URL",
     409: "it clashes with what is there now: look at that, and decide anew",
     412: "it was changed meanwhile: read it again, and decide anew",

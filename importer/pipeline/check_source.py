@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from importer.core.check_values import Checks
+from importer.core.filled import FilledSets
 from importer.core.issues import CATALOGUE, ISSUES_SCHEMA, Severity
 from importer.core.packing import KEY_PREFIX
 from importer.core.schema import StoreSchema
 from importer.pipeline.decide import ALONE, Decided, Deciding, decide, identity_findings
-from importer.pipeline.outcomes import place_findings
+from importer.pipeline.places import place_findings
 from importer.pipeline.prepare import Prepared, Sinks, prepare
 from importer.ports import PackageAccess, PackageStore, Source
 
@@ -42,6 +43,7 @@ def check_source(
     *,
     deciding: Deciding = ALONE,
     keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+    sets: FilledSets | None = None,
 ) -> CheckedSource:
     """Read, check and decide; write rows, issues and rejected rows on the way.
 
@@ -51,16 +53,18 @@ def check_source(
         sinks: Take issues, rejected rows and progress.
         deciding: How groups are decided about.
         keep: Narrows typed rows before they are written (a dry run keeps identifiers only).
+        sets: See `prepare`.
 
     Raises:
         SourceError: the source cannot be read to its end; nothing can be sent.
     """
     plan = inputs.checks.plan
-    with store.writer() as package:
-        prepared = prepare(inputs.source, inputs.checks, package, sinks, keep=keep)
-    access = store.reader()
-    sinks.progress.stage("identity", prepared.rows_read)
-    decided = decide(prepared, plan, inputs.schema, access, deciding)
+    with store.spill() as spill:
+        with store.writer() as package:
+            prepared = prepare(inputs.source, inputs.checks, package, sinks, keep=keep, spill=spill, sets=sets)
+        access = store.reader()
+        sinks.progress.stage("identity", prepared.rows_read)
+        decided = decide(prepared, plan, inputs.schema, access, deciding)
     sinks.progress.advance(prepared.rows_read)
     findings = identity_findings(decided.identity, plan)
     for frame in place_findings(access, decided.index, findings):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from importer.core.combine import combine_rows
+from importer.core.compact import compact
 from importer.core.filled import FilledSets
 from importer.core.forecast import Reading, StoreRules
 from importer.core.identity import (
@@ -22,6 +23,7 @@ from importer.core.identity import (
     IdentityResult,
     IdentityRows,
     RowCode,
+    RowFates,
     RowState,
     release,
     resolve_identity,
@@ -30,17 +32,12 @@ from importer.core.index import INDEX_SCHEMA, RELEASABLE_CODES
 from importer.core.packing import KEY_TEXT, with_measures
 from importer.core.schema import StoreSchema
 from importer.core.transform import TransformPlan
-from importer.pipeline.poor_rows import carriers_of, poor_lines
+from importer.pipeline.poor_rows import poor_lines
 from importer.pipeline.prepare import Prepared
 from importer.ports import PackageAccess
 
-_STATE_NAMES: Final = {
-    RowState.SEND: "send",
-    RowState.COMBINED: "combined",
-    RowState.HELD: "held",
-    RowState.REJECTED: "rejected",
-    RowState.SEQUENCE: "sequence",
-}
+_STATES: Final = pl.Series([state.name.lower() for state in RowState], dtype=INDEX_SCHEMA["state"])
+_CODES: Final = pl.Series([code.code for code in RowCode], dtype=INDEX_SCHEMA["code"])
 
 
 @dataclass(frozen=True)
@@ -101,32 +98,36 @@ def decide(
     merges = identity.groups.filter((pl.col("kind") == "merge") & ~pl.col("allowed") & pl.col("decided_by").is_null())
     if 0 < merges.height <= deciding.allow_merges:
         identity = release(identity, merges["group"].to_list(), DecidedBy.ALLOW_MERGES)
-    states = pl.Series([_STATE_NAMES[RowState(number)] for number in range(len(RowState))])
-    codes = pl.Series([code.code for code in RowCode], dtype=pl.String)
-    index = pl.DataFrame(
+    return Decided(_index(prepared, identity.fates, poor_lines(prepared, identity, plan)), identity)
+
+
+def _index(prepared: Prepared, fates: RowFates, poor: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """Return a line for each valid row; those in `poor` are held."""
+    lines = len(prepared.row)
+    held = np.isin(fates.row, poor)
+    # The row that carries a duplicated key is fine; the rows it replaces say so themselves.
+    code = np.where(fates.state == RowState.SEND, RowCode.NONE, fates.code)
+
+    def of_all(values: npt.NDArray[Any], others: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+        column = np.full(lines, others, dtype=dtype)
+        column[fates.row] = values
+        return column
+
+    return pl.DataFrame(
         {
             "row": prepared.row,
             "set": prepared.set_ids,
             "size": prepared.sizes,
-            "state": states.gather(identity.state),
-            "code": codes.gather(identity.code),
-            "carried_by": identity.carried_by,
-            "group": identity.group,
-            "apart": identity.apart,
-            "wave": identity.wave,
-            "slot": np.arange(len(prepared.row), dtype=np.int64),
-            "position": np.full(len(prepared.row), -1, dtype=np.int64),
+            "state": _STATES.gather(of_all(np.where(held, RowState.HELD, fates.state), RowState.SEND, np.uint8)),
+            "code": _CODES.gather(of_all(np.where(held, RowCode.SHARED_IDENTIFIER, code), RowCode.NONE, np.uint8)),
+            "carried_by": of_all(fates.carried_by, -1, np.int32),
+            "group": of_all(fates.group, -1, np.int32),
+            "apart": of_all(fates.apart, -1, np.int32),
+            "wave": of_all(fates.wave, 0, np.uint32),
+            "slot": np.arange(lines, dtype=np.int32),
+            "position": np.full(lines, -1, dtype=np.int32),
         }
     ).cast(INDEX_SCHEMA)
-    # The row that carries a duplicated key is fine; the rows it replaces say so themselves.
-    index = index.with_columns(code=pl.when(pl.col("state") != "send").then("code"))
-    poor = poor_lines(prepared, identity, plan)
-    held = pl.Series(np.isin(np.arange(index.height), poor))
-    index = index.with_columns(
-        state=pl.when(held).then(pl.lit("held", dtype=INDEX_SCHEMA["state"])).otherwise("state"),
-        code=pl.when(held).then(pl.lit(RowCode.SHARED_IDENTIFIER.code)).otherwise("code"),
-    )
-    return Decided(index, identity)
 
 
 def forecast(
@@ -157,7 +158,7 @@ def read_values(package: PackageAccess) -> Callable[[str, npt.NDArray[np.int64]]
         for frame in package.valid_frames([name]):
             first, last = np.searchsorted(rows, [start, start + frame.height])
             if last > first:
-                pieces.append(frame[name].gather(rows[first:last] - start))
+                pieces.append(compact(frame[rows[first:last] - start])[name])
             start += frame.height
         return pl.concat(pieces)
 
@@ -176,18 +177,18 @@ def write_changed(decided: Decided, sets: FilledSets, package: PackageAccess) ->
         package: Gives the rows and takes the changed ones.
     """
     identity, index = decided.identity, decided.index
-    carriers = carriers_of(identity)
-    changed = np.zeros(index.height, dtype=np.bool_)
-    changed[identity.carried_by[identity.carried_by >= 0]] = True
-    changed[carriers[identity.drops["row"].to_numpy()]] = True
+    fates = identity.fates
+    of_dropped = fates.carrier[np.searchsorted(fates.row, identity.drops["row"].to_numpy())]
+    changed = np.union1d(fates.carried_by[fates.carried_by >= 0], of_dropped)
     releasable = (pl.col("state") == "held") & pl.col("code").is_in(RELEASABLE_CODES)
-    changed &= index.select(pl.col("state").is_in(["send", "sequence"]) | releasable).to_series().to_numpy()
-    members = np.flatnonzero(changed[carriers])
+    goes = index[changed].select(pl.col("state").is_in(["send", "sequence"]) | releasable).to_series().to_numpy()
+    lines = changed[goes]
+    here = np.isin(fates.carrier, lines)
+    members, carriers = fates.row[here], fates.carrier[here]
     if not len(members):
         return decided
     frame = _without_dropped(package.take(members), members, identity.drops)
-    payload = with_measures(combine_rows(frame, members, carriers[members]), sets)
-    lines = np.unique(carriers[members])
+    payload = with_measures(combine_rows(frame, members, carriers), sets)
     first = package.append_extra(payload)
     columns = {name: index[name].to_numpy().copy() for name in ("set", "size", "slot")}
     columns["set"][lines] = payload["set"].to_numpy()
@@ -211,14 +212,14 @@ def identity_findings(identity: IdentityResult, plan: TransformPlan) -> pl.DataF
         ``line`` (i64, ascending), ``code``, ``trait`` (null where the whole row is meant), ``rejected`` (bool),
         ``group`` (i64, -1 for none).
     """
-    coded = np.flatnonzero((identity.code != RowCode.NONE) & (identity.state != RowState.SEND))
-    names = pl.Series([code.code for code in RowCode], dtype=pl.String)
-    whole = pl.DataFrame({"line": coded.astype(np.int64), "code": names.gather(identity.code[coded])})
+    fates = identity.fates
+    coded = (fates.code != RowCode.NONE) & (fates.state != RowState.SEND)
+    whole = pl.DataFrame({"line": fates.row[coded], "code": _CODES.gather(fates.code[coded]).cast(pl.String)})
     drops = identity.drops.select(line="row", code="code", trait="column").filter(
         pl.col("trait").is_in([trait.ref for trait in plan.identifiers])
     )
     rows = whole.join(drops, on=["line", "code"], how="anti").with_columns(trait=pl.lit(None, dtype=pl.String))
     findings = pl.concat([rows, drops]).unique(maintain_order=True).sort("line", maintain_order=True)
-    rejected = identity.state == RowState.REJECTED
-    lines = findings["line"].to_numpy()
-    return findings.with_columns(rejected=pl.Series(rejected[lines]), group=pl.Series(identity.group[lines]))
+    at = np.searchsorted(fates.row, findings["line"].to_numpy())
+    rejected = fates.state == RowState.REJECTED
+    return findings.with_columns(rejected=pl.Series(rejected[at]), group=pl.Series(fates.group[at]))

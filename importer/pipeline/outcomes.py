@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from importer.core.index import INDEX_STATES
+from importer.core.index import INDEX_SCHEMA, INDEX_STATES
+from importer.core.packing import KEY_PREFIX
 from importer.core.report import FinalState, Skipped
 from importer.ports import PackageAccess
 
@@ -35,7 +36,25 @@ RANGES_SCHEMA: Final = pl.Schema(
 OVERRIDES_SCHEMA: Final = pl.Schema({"position": pl.Int64, "state": pl.String, "code": pl.String})
 """Rows that did not share their batch's fate."""
 
+_GOING: Final = 2
+"""The first states of the index are of rows that go out; the others are final."""
+
+STATE: Final = pl.Enum([state.value for state in FinalState])
+
 _TRACE: Final = ("route", "batch_id", "request_id", "operation_id", "import_id")
+
+_FATE: Final = pl.Schema(
+    {
+        "state": STATE,
+        "code": pl.String(),
+        **dict.fromkeys(_TRACE, pl.String()),
+        "carried_by": pl.UInt64(),
+        "group": pl.String(),
+        "verified": pl.String(),
+    }
+)
+
+Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -81,87 +100,136 @@ def outcome_frames(
         ``file``, ``key:`` columns, ``row_number``, ``line``, ``state``, ``code``, ``route``, ``batch_id``,
         ``request_id``, ``operation_id``, ``import_id``, ``carried_by`` (row number), ``group``, ``verified``.
     """
-    carriers = _carrier_numbers(package, index)
-    results = _Results(index, verified)
-    start = 0
+    fates = _Fates(package, index, delivered, sending_state, verified)
     rows_of_index = index["row"].to_numpy()
+    start = 0
     for frame in package.rows_frames():
-        first, last = np.searchsorted(rows_of_index, [start, start + frame.height])
-        # The joins are made for a stretch of rows at a time: over all of them they would be the run's peak of memory.
-        lines = index.slice(int(first), int(last - first))
-        part = _decided(lines, delivered, sending_state).with_columns(
-            at=(pl.col("row") - start).cast(pl.UInt32),
-            carrier=pl.Series(carriers[first:last], dtype=pl.UInt64),
-            verified=results.of(int(first), int(last)),
-        )
-        yield _joined(frame, part)
+        # Numbers of another type would copy all lines for each frame.
+        ends = np.array([start, start + frame.height], dtype=rows_of_index.dtype)
+        first, last = np.searchsorted(rows_of_index, ends).tolist()
+        # A stretch of rows at a time: of all of them together this would be the run's peak of memory.
+        yield fates.beside(frame, rows_of_index[first:last].astype(np.int64) - start, first)
         start += frame.height
 
 
-def _joined(frame: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
-    keys = [name for name in frame.columns if name.startswith("key:")]
-    early = frame.rename({"state": "early_state", "code": "early_code"}).with_row_index("at")
-    return early.join(part, on="at", how="left", maintain_order="left").select(
-        "file",
-        *keys,
-        "row_number",
-        "line",
-        state=pl.coalesce("early_state", "state"),
-        code=pl.coalesce("early_code", "code"),
-        **{name: pl.col(name) for name in _TRACE},
-        carried_by=pl.when(pl.col("carried_by") >= 0).then("carrier"),
-        group=pl.when(pl.col("group") >= 0).then(pl.col("group").cast(pl.String)),
-        verified="verified",
+class _Fates:
+    """What became of the lines of an index, a stretch of them at a time."""
+
+    def __init__(
+        self,
+        package: PackageAccess,
+        index: pl.DataFrame,
+        delivered: Delivered,
+        sending_state: FinalState,
+        verified: pl.DataFrame | None,
+    ) -> None:
+        self._index = index
+        self._ranges = delivered.ranges.with_columns(pl.col("state").cast(STATE))
+        self._overrides = delivered.overrides.with_columns(pl.col("state").cast(STATE)).sort("position")
+        self._carried, self._carriers = _carrier_numbers(package, index)
+        self._results = _Results(index, verified)
+        self._decided = pl.Series([sending_state.value] * _GOING + [*INDEX_STATES[_GOING:]], dtype=STATE)
+        self._nothing = pl.DataFrame(schema=_FATE)
+
+    def beside(self, frame: pl.DataFrame, rows: Positions, first: int) -> pl.DataFrame:
+        """Put beside the rows of a frame what became of them.
+
+        Args:
+            frame: Rows read.
+            rows: Which of them are valid, ascending: these are lines of the index, the others ended before that.
+            first: Line of the first of them.
+        """
+        # Columns of which nothing is known are most of them: they are made once, and shared by all frames.
+        if self._nothing.height < frame.height:
+            self._nothing = self._nothing.clear(frame.height)
+        told: dict[str, pl.Expr] = {column.name: pl.lit(column) for column in self._nothing.head(frame.height)}
+        known = {column.name: pl.lit(column) for column in self._of(first, first + len(rows))}
+        if len(rows) < frame.height:
+            line = np.full(frame.height, -1, dtype=np.int64)
+            line[rows] = np.arange(len(rows))
+            place = _from_zero(line)
+            known = {name: column.gather(place) for name, column in known.items()}
+        told |= known
+        told["state"] = pl.coalesce(pl.col("state").cast(STATE), told["state"])
+        told["code"] = pl.coalesce("code", told["code"])
+        return frame.select("file", pl.col(f"^{KEY_PREFIX}.*$"), "row_number", "line", **told)
+
+    def _of(self, first: int, last: int) -> list[pl.Series]:
+        """Return state, code, trace, carrier, group and result of lines ``[first, last)``, where something is known."""
+        lines = self._index.slice(first, last - first)
+        decision, position = lines["state"].cast(INDEX_SCHEMA["state"]).to_physical(), lines["position"].to_numpy()
+        goes = (decision < _GOING).to_numpy()
+        state, code, trace = self._decided.gather(decision), lines["code"].cast(pl.String), []
+        if self._ranges.height:
+            batch = _from_zero(batch_of_position(position, self._ranges).to_numpy())
+            trace = self._ranges.select(pl.col(_TRACE).gather(batch)).get_columns()
+            state, code = _said(state, code, goes, self._ranges, batch)
+        if self._overrides.height:
+            own = _from_zero(_found(self._overrides["position"].to_numpy(), position))
+            state, code = _said(state, code, goes, self._overrides, own)
+        outside = goes & (position < 0)
+        if outside.any():
+            state = state.zip_with(pl.Series(~outside), pl.Series([FinalState.SKIPPED.value], dtype=STATE))
+            code = code.zip_with(pl.Series(~outside), pl.Series([Skipped.LIMIT.value]))
+        carrier = self._carried_by(lines["carried_by"], first)
+        found = [state.alias("state"), code.alias("code"), carrier, _names(lines["group"])]
+        found += [*trace, self._results.of(first, last)]
+        return [column for column in found if column.null_count() < len(column)]
+
+    def _carried_by(self, carrier: pl.Series, first: int) -> pl.Series:
+        start, stop = np.searchsorted(self._carried, [first, first + len(carrier)])
+        numbers = np.zeros(len(carrier), dtype=np.uint64)
+        numbers[self._carried[start:stop] - first] = self._carriers[start:stop]
+        return pl.select(pl.when(carrier >= 0).then(pl.Series(numbers)).alias("carried_by")).to_series()
+
+
+def _said(
+    state: pl.Series, code: pl.Series, goes: npt.NDArray[np.bool_], said: pl.DataFrame, line: pl.Series
+) -> tuple[pl.Series, pl.Series]:
+    """Return state and code as the given lines of a frame say, where they say something of rows that go."""
+    told = pl.select(
+        state=pl.when(pl.Series(goes)).then(pl.coalesce(said["state"].gather(line), state)).otherwise(state),
+        code=pl.coalesce(said["code"].gather(line), code),
     )
+    return told["state"], told["code"]
+
+
+def _names(group: pl.Series) -> pl.Series:
+    """Return the numbers of groups as text; null where there is none."""
+    in_group = (group >= 0).to_numpy()
+    place = np.where(in_group, np.cumsum(in_group) - 1, -1)
+    return group.filter(pl.Series(in_group)).cast(pl.String).gather(_from_zero(place)).alias("group")
+
+
+def _found(ascending: Positions, wanted: Positions) -> Positions:
+    """Return where each number stands among ascending ones, of which there is one at least; -1 where it does not."""
+    place = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
+    return np.where(ascending[place] == wanted, place, -1)
+
+
+def _from_zero(places: Positions) -> pl.Series:
+    """Return places to gather from: below zero is none, which gathers null."""
+    found = pl.Series(places)
+    return found.zip_with(found >= 0, pl.Series([None], dtype=found.dtype))
 
 
 class _Results:
     """What reading back found, by line of the index."""
 
     def __init__(self, index: pl.DataFrame, verified: pl.DataFrame | None) -> None:
-        position, carried_by = index["position"].to_numpy(), index["carried_by"].to_numpy()
-        self._position = np.where(carried_by >= 0, position[np.maximum(carried_by, 0)], position)
+        self._index = index
         known = pl.DataFrame(schema={"position": pl.Int64, "result": pl.String}) if verified is None else verified
         self._known = known["position"].to_numpy()
-        self._result = known["result"].cast(pl.String)
+        self._result = known["result"].cast(pl.String).alias("verified")
 
     def of(self, first: int, last: int) -> pl.Series:
-        """Return the results of lines ``[first, last)``; null where a row was not read back."""
+        """Return the results of lines ``[first, last)``, null where a row was not read back; none if none was."""
         if not len(self._known):
-            return pl.Series([None], dtype=pl.String).new_from_index(0, last - first)
-        wanted = self._position[first:last]
-        found = np.minimum(np.searchsorted(self._known, wanted), len(self._known) - 1)
-        hit = pl.Series(self._known[found] == wanted)
-        return self._result.gather(pl.select(pl.when(hit).then(pl.Series(found))).to_series())
-
-
-def _decided(index: pl.DataFrame, delivered: Delivered, sending_state: FinalState) -> pl.DataFrame:
-    """Give lines of the index their final state and the trace of their batch."""
-    batch = batch_of_position(index["position"].to_numpy(), delivered.ranges)
-    ranges = delivered.ranges.with_row_index("batch").select(
-        pl.col("batch").cast(pl.Int64), *_TRACE, batch_state="state", batch_code="code"
-    )
-    overrides = delivered.overrides.rename({"state": "row_state", "code": "row_code"})
-    in_order = pl.col("state").is_in(INDEX_STATES[:2])
-    joined = (
-        index.with_columns(batch=batch)
-        .join(ranges, on="batch", how="left", maintain_order="left")
-        .join(overrides, on="position", how="left", maintain_order="left")
-    )
-    return joined.select(
-        "row",
-        "carried_by",
-        "group",
-        *_TRACE,
-        state=pl.when(~in_order)
-        .then(pl.col("state").cast(pl.String))
-        .when(pl.col("position") < 0)
-        .then(pl.lit(FinalState.SKIPPED.value))
-        .otherwise(pl.coalesce("row_state", "batch_state", pl.lit(sending_state.value))),
-        code=pl.when(in_order & (pl.col("position") < 0))
-        .then(pl.lit(Skipped.LIMIT.value))
-        .otherwise(pl.coalesce("row_code", "batch_code", "code")),
-    )
+            return self._result
+        position = self._index["position"].to_numpy()
+        own, carrier = position[first:last], self._index["carried_by"].to_numpy()[first:last]
+        sent = np.where(carrier >= 0, position[np.maximum(carrier, 0)], own)
+        return self._result.gather(_from_zero(_found(self._known, sent)))
 
 
 def batch_of_position(position: npt.NDArray[np.int64], ranges: pl.DataFrame) -> pl.Series:
@@ -176,13 +244,13 @@ def batch_of_position(position: npt.NDArray[np.int64], ranges: pl.DataFrame) -> 
     return pl.Series(np.where(inside, order[np.maximum(found, 0)], -1).astype(np.int64))
 
 
-def _carrier_numbers(package: PackageAccess, index: pl.DataFrame) -> npt.NDArray[np.uint64]:
-    """Return the row number of each line's carrier, 0 where there is none."""
-    numbers = np.zeros(index.height, dtype=np.uint64)
+def _carrier_numbers(package: PackageAccess, index: pl.DataFrame) -> tuple[Positions, npt.NDArray[np.uint64]]:
+    """Return the lines that others carry, ascending, and the row number of the carrier of each."""
     carried_by = index["carried_by"].to_numpy()
     carried = np.flatnonzero(carried_by >= 0)
+    numbers = np.zeros(len(carried), dtype=np.uint64)
     if not len(carried):
-        return numbers
+        return carried, numbers
     wanted = index["row"].to_numpy()[carried_by[carried]].astype(np.int64)
     order = np.argsort(wanted, kind="stable")
     start = 0
@@ -190,29 +258,6 @@ def _carrier_numbers(package: PackageAccess, index: pl.DataFrame) -> npt.NDArray
         first, last = np.searchsorted(wanted[order], [start, start + frame.height])
         if last > first:
             chosen = order[first:last]
-            numbers[carried[chosen]] = frame["row_number"].to_numpy()[wanted[chosen] - start]
+            numbers[chosen] = frame["row_number"].to_numpy()[wanted[chosen] - start]
         start += frame.height
-    return numbers
-
-
-def place_findings(package: PackageAccess, index: pl.DataFrame, findings: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Join place and key to what was found about lines of the index, chunk by chunk.
-
-    Args:
-        package: Gives the rows read.
-        index: `INDEX_SCHEMA`.
-        findings: ``line`` (i64, ascending) and any other columns.
-
-    Yields:
-        ``file``, ``key:`` columns, ``row_number``, ``line`` and the other columns of `findings`.
-    """
-    if findings.is_empty():
-        return
-    wanted = index["row"].to_numpy()[findings["line"].to_numpy()].astype(np.int64)
-    start = 0
-    for frame in package.rows_frames():
-        first, last = np.searchsorted(wanted, [start, start + frame.height])
-        if last > first:
-            places = frame[wanted[first:last] - start].drop("state", "code")
-            yield places.hstack(findings.slice(int(first), int(last - first)).drop("line"))
-        start += frame.height
+    return carried, numbers

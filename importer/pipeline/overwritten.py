@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from importer.core.filled import FilledSet
+from importer.core.filled import FilledSet, rows_of_sets
 from importer.core.wire import WireTrait
 from importer.ports import PackageAccess
 
@@ -45,24 +45,24 @@ def overwritten(
         traits: All traits.
         constants: Traits that the mapping gives a constant.
     """
-    going = index.filter(pl.col("position") >= 0)
-    rows_by_set = np.bincount(going["set"].to_numpy(), minlength=len(sets))
+    rows_by_set = rows_of_sets(index["set"].to_numpy(), len(sets), (index["position"] >= 0).to_numpy())
+    going = int(rows_by_set.sum())
     removed: dict[str, int] = {}
     for entry, rows in zip(sets, rows_by_set.tolist(), strict=True):
         for ref in entry.removed:
             removed[ref] = removed.get(ref, 0) + rows
     return Overwritten(
-        cleared=_cleared(going, package, [trait.ref for trait in traits if trait.clears]),
+        cleared=_cleared(index, package, [trait.ref for trait in traits if trait.clears]),
         removed={ref: count for ref, count in removed.items() if count},
-        constant={ref: going.height for ref in constants if going.height},
+        constant=dict.fromkeys(constants, going) if going else {},
     )
 
 
-def _cleared(going: pl.DataFrame, package: PackageAccess, refs: Sequence[str]) -> dict[str, int]:
-    if not refs or going.is_empty():
+def _cleared(index: pl.DataFrame, package: PackageAccess, refs: Sequence[str]) -> dict[str, int]:
+    if not refs:
         return {}
     counts = dict.fromkeys(refs, 0)
-    slots = np.sort(going["slot"].to_numpy())
+    slots = np.sort(index["slot"].filter(index["position"] >= 0).to_numpy())
     start = 0
     for frame in package.valid_frames(refs):
         first, last = np.searchsorted(slots, [start, start + frame.height])

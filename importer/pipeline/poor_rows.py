@@ -20,12 +20,6 @@ from importer.pipeline.prepare import Prepared
 STRETCH_ROWS: Final = 100_000
 
 
-def carriers_of(identity: IdentityResult) -> npt.NDArray[np.int64]:
-    """Return the line whose payload stands for each line; its own for a row that nobody carries."""
-    own = np.arange(len(identity.carried_by), dtype=np.int64)
-    return np.where(identity.carried_by >= 0, identity.carried_by, own)
-
-
 def poor_lines(
     prepared: Prepared, identity: IdentityResult, plan: TransformPlan, stretch_rows: int = STRETCH_ROWS
 ) -> npt.NDArray[np.int64]:
@@ -43,18 +37,20 @@ def poor_lines(
     dropped = identity.drops.select(line="row", ref="column")
     if dropped.is_empty():
         return np.zeros(0, dtype=np.int64)
-    carriers = carriers_of(identity)
-    lines = np.flatnonzero(np.isin(carriers, carriers[dropped["line"].to_numpy()]))
-    lines = lines[np.argsort(carriers[lines], kind="stable")]
-    starts = run_starts(carriers[lines])
+    fates = identity.fates
+    of_dropped = fates.carrier[np.searchsorted(fates.row, dropped["line"].to_numpy())]
+    places = np.flatnonzero(np.isin(fates.carrier, of_dropped))
+    places = places[np.argsort(fates.carrier[places], kind="stable")]
+    lines, carriers = fates.row[places], fates.carrier[places]
+    starts = run_starts(carriers)
     # A number may stand in every row: what they say about their traits is looked at for a stretch of rows at a time.
     ends = np.append(starts[np.searchsorted(starts, np.arange(stretch_rows, lines.size, stretch_rows)) - 1], lines.size)
-    stretches = np.split(lines, np.unique(ends)[:-1])
-    whole = [_whole_lines(prepared, plan, dropped, stretch, carriers[stretch]) for stretch in stretches]
+    stretches = np.split(np.arange(lines.size), np.unique(ends)[:-1])
+    whole = [_whole_lines(prepared, plan, dropped, lines[stretch], carriers[stretch]) for stretch in stretches]
     # Rows of held groups are judged too: they may be released later.
-    going = np.isin(identity.state, [RowState.SEND, RowState.SEQUENCE, RowState.HELD])
-    judged = carriers[lines[starts]]
-    poor: npt.NDArray[np.int64] = judged[going[judged] & ~np.isin(judged, np.concatenate(whole))]
+    going = fates.row[np.isin(fates.state, [RowState.SEND, RowState.SEQUENCE, RowState.HELD])]
+    judged = carriers[starts]
+    poor: npt.NDArray[np.int64] = judged[np.isin(judged, going) & ~np.isin(judged, np.concatenate(whole))]
     return poor
 
 

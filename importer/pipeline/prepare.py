@@ -1,16 +1,17 @@
 """The first half of a run: read, map, cast and check the whole source, before anything is sent.
 
-Memory is bounded by the chunk, except for a few numbers a valid row: its place, its filled set, its size and the
-hashes of its identifiers.
+Memory is bounded by the chunk, except for twelve bytes a valid row: its place, its filled set and its size. The hashes
+of its identifiers wait on disk until rows are grouped.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,25 @@ from importer.core.check import CheckedRows, check_rows
 from importer.core.check_values import Checks
 from importer.core.cleared import ClearedTraits
 from importer.core.filled import FilledSet, FilledSets
-from importer.core.identity import identifier_hash
+from importer.core.identity import KEY_COLUMN, identifier_hash
+from importer.core.index import check_row_count
 from importer.core.packing import KEY_TEXT, ChunkRows, PackedChunk, issue_lines, pack_chunk, rejected_rows
 from importer.core.wire import wire_traits
 from importer.errors import RunInterrupted
-from importer.ports import IssueWriter, PackageSink, Progress, RejectedWriter, Source, SourceChunk, StopSignal
+from importer.pipeline.hashes import HashColumns, Hashes, HeldHashes
+from importer.ports import (
+    HashSpill,
+    IssueWriter,
+    PackageSink,
+    Progress,
+    RejectedWriter,
+    Source,
+    SourceChunk,
+    StopSignal,
+)
+
+_CHECKED_AT_ONCE: Final = 2
+"""Much of a check is one thread's work: one alone would leave other cores idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +59,11 @@ class Prepared:
     Attributes:
         rows_read: Rows of all files, blank and malformed ones included.
         early: Rows by (state, code) that ended here: rejected, skipped.
-        row: u64, position of each valid row among the rows read.
+        row: u32, position of each valid row among the rows read.
         set_ids: u32, filled set of each valid row.
-        sizes: u64, upper bound of each valid row's encoded size in bytes.
-        hashes: u64 by trait, of each valid row's identifiers; 0 is none.
-        key_hash: u64 of each valid row's key, 0 is none; None without key columns.
+        sizes: u32, upper bound of each valid row's encoded size in bytes.
+        hashes: u64 by trait, of each valid row's identifiers; 0 is none. Read anew at each look.
+        read_key_hash: Reads u64 of each valid row's key, 0 is none; None without key columns.
         sets: Filled sets by number.
         repairs: Repaired cells by ``column: kind``.
         cleared: Cells that clear a trait, by trait.
@@ -58,25 +73,32 @@ class Prepared:
 
     rows_read: int
     early: Mapping[tuple[str, str], int]
-    row: npt.NDArray[np.uint64]
+    row: npt.NDArray[np.uint32]
     set_ids: npt.NDArray[np.uint32]
-    sizes: npt.NDArray[np.uint64]
-    hashes: Mapping[str, npt.NDArray[np.uint64]]
-    key_hash: npt.NDArray[np.uint64] | None
+    sizes: npt.NDArray[np.uint32]
+    hashes: Mapping[str, Hashes]
+    read_key_hash: Callable[[], Hashes] | None
     sets: tuple[FilledSet, ...]
     filled_sets: FilledSets
     repairs: Mapping[str, int]
     cleared: Mapping[str, int]
     cleared_traits: ClearedTraits
 
+    @property
+    def key_hash(self) -> Hashes | None:
+        """Hash of each valid row's key, read anew at each look; None without key columns."""
+        return None if self.read_key_hash is None else self.read_key_hash()
 
-def prepare(
+
+def prepare(  # noqa: PLR0913 - what is read, where it goes, and three things a plan does otherwise than a dry run
     source: Source,
     checks: Checks,
     package: PackageSink,
     sinks: Sinks,
     *,
     keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+    spill: HashSpill | None = None,
+    sets: FilledSets | None = None,
 ) -> Prepared:
     """Read and check a whole source.
 
@@ -86,12 +108,14 @@ def prepare(
         package: Takes the packed chunks.
         sinks: Take the issues and the rejected rows as they come.
         keep: Narrows the typed rows before they are written, where a dry run needs identifiers only.
+        spill: Takes the hashes, which are read from it later; they stay in memory if None.
+        sets: Interns the filled sets; if None, without a look at what the CSV flow carries.
 
     Raises:
         SourceError: the source cannot be read to its end.
         RunInterrupted: somebody asked to stop; nothing was sent.
     """
-    state = _Growing(checks)
+    state = _Growing(checks, spill or HeldHashes(), sets or FilledSets(wire_traits(checks.plan)))
     sinks.progress.stage("read and check", None)
     for chunk, checked in _checked_chunks(source, checks):
         packed = _pack(chunk, checked, state, sinks)
@@ -105,17 +129,22 @@ def prepare(
 
 
 def _checked_chunks(source: Source, checks: Checks) -> Iterator[tuple[SourceChunk, CheckedRows]]:
-    """Yield chunks with what became of their rows: one is checked while the next is read and the last is written."""
-    with ThreadPoolExecutor(1, "check") as pool:
-        ahead: tuple[SourceChunk, Future[CheckedRows]] | None = None
+    """Yield chunks with what became of their rows: two are checked while the next is read and the last is written."""
+    with ThreadPoolExecutor(_CHECKED_AT_ONCE, "check") as pool:
+        ahead: deque[tuple[SourceChunk, Future[CheckedRows]]] = deque()
         for chunk in source.chunks():
-            checking = pool.submit(check_rows, checks, chunk.frame, chunk.row_number, chunk.blank)
-            if ahead is not None:
-                yield ahead[0], ahead[1].result()
-            ahead = (chunk, checking)
+            checking = pool.submit(check_rows, checks, chunk.frame, chunk.row_number, chunk.blank, chunk.seen)
+            ahead.append((chunk, checking))
             del chunk, checking
-        if ahead is not None:
-            yield ahead[0], ahead[1].result()
+            if len(ahead) > _CHECKED_AT_ONCE:
+                yield _first(ahead)
+        while ahead:
+            yield _first(ahead)
+
+
+def _first(ahead: deque[tuple[SourceChunk, Future[CheckedRows]]]) -> tuple[SourceChunk, CheckedRows]:
+    chunk, checking = ahead.popleft()
+    return chunk, checking.result()
 
 
 def _pack(chunk: SourceChunk, checked: CheckedRows, state: _Growing, sinks: Sinks) -> PackedChunk:
@@ -138,25 +167,25 @@ def _pack(chunk: SourceChunk, checked: CheckedRows, state: _Growing, sinks: Sink
 class _Growing:
     """What grows with the rows while a source is read."""
 
-    def __init__(self, checks: Checks) -> None:
+    def __init__(self, checks: Checks, spill: HashSpill, sets: FilledSets) -> None:
         self.rows_read = 0
         self.plan = checks.plan
-        self.sets = FilledSets(wire_traits(checks.plan))
+        self.sets = sets
         self._cleared_traits = ClearedTraits.to_judge_drops(checks.plan)
         self._identifiers = [trait.ref for trait in checks.plan.identifiers]
         self._keyed = bool(checks.plan.key)
         self._early: Counter[tuple[str, str]] = Counter()
         self._repairs: Counter[str] = Counter()
         self._cleared: Counter[str] = Counter()
-        self._row: list[npt.NDArray[np.uint64]] = []
+        self._row: list[npt.NDArray[np.uint32]] = []
         self._set: list[npt.NDArray[np.uint32]] = []
-        self._size: list[npt.NDArray[np.uint64]] = []
-        self._hashes: dict[str, list[npt.NDArray[np.uint64]]] = {ref: [] for ref in self._identifiers}
-        self._key: list[npt.NDArray[np.uint64]] = []
+        self._size: list[npt.NDArray[np.uint32]] = []
+        self._spill = spill
 
     def add(self, packed: PackedChunk, repairs: Mapping[str, int]) -> None:
         """Take in one chunk."""
         self.rows_read += packed.rows.height
+        check_row_count(self.rows_read)
         early = packed.rows.filter(pl.col("state").is_not_null()).group_by("state", "code").len()
         for state, code, count in early.iter_rows():
             self._early[(state, code or "")] += count
@@ -166,24 +195,24 @@ class _Growing:
                 self._cleared[trait.ref] += int((packed.valid[trait.ref] == "").sum())
         valid = packed.valid
         self._cleared_traits.add(valid)
-        self._row.append(valid["row"].to_numpy())
+        self._row.append(valid["row"].cast(pl.UInt32).to_numpy())
         self._set.append(valid["set"].to_numpy())
-        self._size.append(valid["size"].to_numpy())
+        self._size.append(valid["size"].cast(pl.UInt32).to_numpy())
         for ref in self._identifiers:
-            self._hashes[ref].append(identifier_hash(valid[ref]))
+            self._spill.append(ref, identifier_hash(valid[ref]))
         if self._keyed:
-            self._key.append(identifier_hash(valid[KEY_TEXT]))
+            self._spill.append(KEY_COLUMN, identifier_hash(valid[KEY_TEXT]))
 
     def finish(self) -> Prepared:
         """Join what grew."""
         return Prepared(
             rows_read=self.rows_read,
             early=dict(self._early),
-            row=_joined(self._row, np.uint64),
-            set_ids=_joined(self._set, np.uint32),
-            sizes=_joined(self._size, np.uint64),
-            hashes={ref: _joined(pieces, np.uint64) for ref, pieces in self._hashes.items()},
-            key_hash=_joined(self._key, np.uint64) if self._keyed else None,
+            row=_joined(self._row),
+            set_ids=_joined(self._set),
+            sizes=_joined(self._size),
+            hashes=HashColumns(self._identifiers, self._spill),
+            read_key_hash=partial(self._spill.read, KEY_COLUMN) if self._keyed else None,
             sets=tuple(self.sets.sets()),
             filled_sets=self.sets,
             repairs=dict(sorted(self._repairs.items())),
@@ -192,8 +221,8 @@ class _Growing:
         )
 
 
-_T = TypeVar("_T", bound=np.generic)
-
-
-def _joined(pieces: Sequence[npt.NDArray[_T]], dtype: type[_T]) -> npt.NDArray[_T]:
-    return np.concatenate(pieces) if pieces else np.zeros(0, dtype=dtype)
+def _joined(pieces: list[npt.NDArray[np.uint32]]) -> npt.NDArray[np.uint32]:
+    """Join pieces and let them go."""
+    whole = np.concatenate([np.zeros(0, dtype=np.uint32), *pieces])
+    pieces.clear()
+    return whole

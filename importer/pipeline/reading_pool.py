@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
@@ -64,6 +64,7 @@ class ReadingPool(Generic[T, R]):
             self._tasks.put(task)
             waiting += 1
         found: dict[int, R] = {}
+        fault: BaseException | None = None
         until_s = float("inf")
         while waiting and self._clock.monotonic_s() < until_s:
             try:
@@ -75,10 +76,25 @@ class ReadingPool(Generic[T, R]):
             waiting -= 1
             progress(int(result is not None))
             if isinstance(result, BaseException):
-                raise result
+                if fault is None:
+                    # Nothing more is begun, and what is under way ends before its connections are closed.
+                    waiting -= self._drop_tasks()
+                    fault, until_s = result, self._clock.monotonic_s() + _DRAIN_S
+                continue
             if result is not None:
                 found[number] = result[0]
+        if fault is not None:
+            raise fault
         return found
+
+    def _drop_tasks(self) -> int:
+        """Forget the tasks that no thread has begun; return how many they were."""
+        dropped = 0
+        with suppress(Empty):
+            while True:
+                self._tasks.get_nowait()
+                dropped += 1
+        return dropped
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:

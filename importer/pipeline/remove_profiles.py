@@ -1,7 +1,8 @@
 """Removing profiles whose keys are gone: look each one up, read it, judge, and delete it if nothing speaks against it.
 
-An intent is durable before a deletion is asked for, and what came of it after. What has no answer is asked again, as
-deleting twice is deleting once.
+An intent is durable before a deletion is asked for, and what came of it after. The service takes a deletion before it
+does it, and what is sent meanwhile to somebody with the same identifiers would go with the profile: so it counts once
+the profile is seen to be gone. What is not known by then is asked again, as deleting twice is deleting once.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from importer.pipeline.reading_pool import ReadingPool
 from importer.ports import Clock, ProfileRemover, StopSignal
 
 _PIECE_CANDIDATES: Final = 1000
+_LOOKS_S: Final = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+"""How long is waited before each look whether profiles are gone; the next run looks at those that are not by then."""
 _NOT_FOUND: Final = 404
 
 
@@ -86,7 +89,7 @@ def remove_profiles(
     remover = _Remover(requests, ports, elsewhere)
     waiting = iter(candidates)
     unread = 0
-    with ReadingPool(requests, concurrency, ports.clock, remover.remove).running() as pool:
+    with ReadingPool(requests, concurrency, ports.clock, remover.do).running() as pool:
         while not requests.stopped():
             piece = list(islice(waiting, _PIECE_CANDIDATES))
             if not piece:
@@ -96,19 +99,49 @@ def remove_profiles(
                 lambda done: ports.progress(done, requests.retries, requests.waiting_s),
             )
             unread += len(piece) - sum(known.values())
+        for seconds in _LOOKS_S:
+            if not remover.taken or requests.stopped() or (seconds and ports.wait(seconds)):
+                break
+            gone = pool.results(remover.taken.items(), lambda _: None)
+            remover.taken = {line: profile for line, profile in remover.taken.items() if not gone.get(line)}
     return Removed(requests.reason or FinishReason.COMPLETED, unread, requests.requests, requests.error)
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A profile that the service took to delete, and the line of the snapshot that it is of."""
+
+    line: int
+    profile_id: str
+
+
 class _Remover:
-    """Removes one profile after the other; used from several threads at once."""
+    """Removes one profile after the other; used from several threads at once.
+
+    Attributes:
+        taken: Profiles that the service took to delete and that nobody saw to be gone, by line of the snapshot.
+    """
 
     def __init__(self, requests: PacedReads, ports: RemovingPorts, elsewhere: Container[Identifier]) -> None:
         self._requests = requests
         self._ports = ports
         self._elsewhere = elsewhere
+        self.taken: dict[int, _Taken] = {}
 
-    def remove(self, candidate: Candidate) -> bool:
-        """Do all that is to be done for a candidate; tell whether it is known what became of it."""
+    def do(self, task: Candidate | _Taken) -> bool:
+        """Remove a candidate, or look whether one is gone; tell whether it is known what became of it."""
+        return self._look(task) if isinstance(task, _Taken) else self._remove(task)
+
+    def _look(self, taken: _Taken) -> bool:
+        """Tell whether a profile is not there any more, and keep it."""
+        found = self._requests.read(GET_PROFILE, lambda: self._ports.store.get_profile(taken.profile_id))
+        if found is None:
+            self._ports.keep(taken.line, Removal.DELETED, taken.profile_id)
+        elif found.profile_id != taken.profile_id:
+            self._ports.keep(taken.line, Removal.MERGED, taken.profile_id)
+        return found is None or found.profile_id != taken.profile_id
+
+    def _remove(self, candidate: Candidate) -> bool:
         answers = self._ask(candidate)
         fate = judge(candidate, answers, self._elsewhere)
         profile = answers.profile.profile_id if answers.profile is not None else None
@@ -116,7 +149,9 @@ class _Remover:
         if fate is not Removal.DELETE or profile is None:
             return True
         outcome = self._delete(profile)
-        if outcome is not Removal.DELETE:
+        if outcome is Removal.DELETED:
+            self.taken[candidate.line] = _Taken(candidate.line, profile)
+        elif outcome is not Removal.DELETE:
             self._ports.keep(candidate.line, outcome, profile)
         return outcome is not Removal.DELETE
 

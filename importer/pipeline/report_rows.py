@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
@@ -11,6 +11,7 @@ from importer.core.read_back import Verified
 from importer.core.report_parts import MergeGroups
 
 _LARGEST: Final = 5
+_ROWS_A_TIME: Final = 50_000
 
 
 def merge_groups(index: pl.DataFrame, groups: pl.DataFrame, reading: str) -> MergeGroups:
@@ -41,27 +42,37 @@ def merge_groups(index: pl.DataFrame, groups: pl.DataFrame, reading: str) -> Mer
     )
 
 
-def group_lines(
-    index: pl.DataFrame, groups: pl.DataFrame, members: pl.DataFrame, facts: Sequence[str], reading: str
-) -> pl.DataFrame:
-    """Return the rows of groups by ``line`` of the index, with what is known of each and of its group.
+def group_lines(index: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of groups: ``line`` and ``member``, both the line of the index, and ``group``.
 
     Args:
         index: What was decided about the valid rows.
+        groups: One row a group.
+    """
+    lines = index.select(pl.arg_where(pl.col("group") >= 0).cast(pl.Int64).alias("line")).to_series()
+    rows = pl.DataFrame([lines, lines.alias("member"), index["group"].gather(lines)])
+    return rows.filter(pl.col("group").is_in(groups["group"].implode()))
+
+
+def group_facts(
+    placed: pl.DataFrame, groups: pl.DataFrame, members: pl.DataFrame, facts: Sequence[str], reading: str
+) -> Iterator[pl.DataFrame]:
+    """Yield rows of groups with what is known of each and of its group, a stretch of rows at a time.
+
+    Args:
+        placed: ``member`` and ``group`` of `group_lines`, and where the rows stand.
         groups: One row a group.
         members: One row a row of a group, by ``line``: what links it.
         facts: Columns of either that are wanted.
         reading: Goes into a column of that name.
     """
-    return (
-        index.select("group")
-        .with_row_index("line")
-        .filter(pl.col("group") >= 0)
-        .join(groups, on="group", how="inner", maintain_order="left")
-        .with_columns(pl.col("line").cast(pl.Int64))
-        .join(members, on="line", how="left", maintain_order="left")
-        .select("line", *facts, reading=pl.lit(reading))
-    )
+    members = members.rename({"line": "member"})
+    places = [name for name in placed.columns if name not in {"member", "group"}]
+    for rows in placed.sort("group", "row_number").iter_slices(_ROWS_A_TIME):
+        told = rows.join(groups, on="group", how="inner", maintain_order="left").join(
+            members, on="member", how="left", maintain_order="left"
+        )
+        yield told.select(*places, *facts, reading=pl.lit(reading)).with_columns(pl.col("group").cast(pl.String))
 
 
 def unlike_lines(index: pl.DataFrame, verified: pl.DataFrame, most: int) -> pl.DataFrame:

@@ -30,11 +30,10 @@ from importer.core.route import (
     cut_batches,
 )
 from importer.core.transform import RoutingPolicy
-from importer.core.wire import WireTrait, csv_carries_expr
+from importer.core.wire import WireTrait
 from importer.errors import ConfigError
-from importer.ports import PackageAccess
 
-ORDER_SCHEMA: Final = pl.Schema({"line": pl.Int64, "slot": pl.Int64})
+ORDER_SCHEMA: Final = pl.Schema({"line": pl.Int32, "slot": pl.Int32})
 """Position in the send order (the line number of this frame) -> line of the index, slot of its payload."""
 
 
@@ -82,14 +81,11 @@ class Choice:
     lines: pl.Series | None = None
 
 
-def schedule_rows(
-    index: pl.DataFrame, package: PackageAccess, layout: Layout, *, first: int = 0, choice: Choice
-) -> Schedule:
+def schedule_rows(index: pl.DataFrame, layout: Layout, *, first: int = 0, choice: Choice) -> Schedule:
     """Put every row that goes out and has no position yet in the send order.
 
     Args:
         index: `INDEX_SCHEMA`.
-        package: Asked for values only to see which the CSV flow carries.
         layout: Sets, traits and policy.
         first: Length of the send order so far.
         choice: Which of them.
@@ -97,64 +93,53 @@ def schedule_rows(
     Raises:
         ConfigError: `--via import` was asked for and rows cannot go by import.
     """
-    lines = index.with_row_index("line").filter(pl.col("state").is_in(["send", "sequence"]) & (pl.col("position") < 0))
+    line = _chosen_lines(index, choice)
+    order, cuts, reasons = _cut(index, line, layout, first)
+    line = line.gather(order)
+    return Schedule(
+        index=_with_positions(index, line.to_numpy(), first),
+        order=pl.DataFrame({"line": line, "slot": index["slot"].gather(line)}).cast(ORDER_SCHEMA),
+        cuts=tuple(cuts),
+        first=first,
+        routes=_route_counts(reasons, cuts),
+    )
+
+
+def _chosen_lines(index: pl.DataFrame, choice: Choice) -> pl.Series:
+    wanted = pl.col("state").is_in(["send", "sequence"]) & (pl.col("position") < 0)
     if choice.groups is not None:
-        lines = lines.filter((pl.col("state") == "sequence") & pl.col("group").is_in(sorted(choice.groups)))
+        wanted &= (pl.col("state") == "sequence") & pl.col("group").is_in(sorted(choice.groups))
+    lines = index.select(pl.arg_where(wanted)).to_series()
     if choice.lines is not None:
-        lines = lines.filter(pl.col("line").is_in(choice.lines.implode()))
-    if choice.limit is not None:
-        lines = lines.head(choice.limit)
-    line = lines["line"].cast(pl.Int64).to_numpy()
-    set_ids = lines["set"].to_numpy()
-    wave = lines["wave"].to_numpy()
-    grouped = (lines["state"] == "sequence").to_numpy()
-    carried = _Carried(lines["slot"].to_numpy(), package, layout.traits)
+        lines = lines.filter(lines.is_in(choice.lines.implode()))
+    return lines if choice.limit is None else lines.head(choice.limit)
+
+
+def _cut(
+    index: pl.DataFrame, line: pl.Series, layout: Layout, first: int
+) -> tuple[npt.NDArray[np.int32], list[Cut], dict[str, dict[str, int]]]:
+    """Route lines and cut them into batches; return their order, the batches, and rows by route and reason."""
+    # Numbers of all rows: each is taken from the index when it is needed, and let go with this function.
+    set_ids = index["set"].gather(line).to_numpy()
+    grouped = (index["state"].gather(line) == "sequence").to_numpy()
     routed = choose_routes(
         set_ids,
         layout.sets,
         {trait.ref: trait for trait in layout.traits},
         layout.policy,
-        carried,
         via=layout.via,
         grouped=grouped,
     )
     if layout.via is Via.IMPORT:
         _refuse_unimportable(routed)
     # Only the profiles of one Bulk body must not share an identifier; an import file may hold them together.
+    wave = index["wave"].gather(line).to_numpy()
     wave = np.where(routed.route == ROUTES.index(Route.IMPORT), np.uint32(0), wave)
-    size = lines["size"].to_numpy()
+    size = index["size"].gather(line).to_numpy()
     wave = fill_up(wave, (routed.route == ROUTES.index(Route.BULK)) & ~grouped, size, BODY_ROOM)
     rows = RowsToCut(routed.route, set_ids, wave, grouped, size, size)
     order, cuts = cut_batches(rows, layout.sets, layout.policy.part_rows, start=first)
-    position = np.empty(len(order), dtype=np.int64)
-    position[order] = np.arange(first, first + len(order))
-    return Schedule(
-        index=_with_positions(index, line, position),
-        order=pl.DataFrame({"line": line[order], "slot": lines["slot"].to_numpy()[order]}, schema=ORDER_SCHEMA),
-        cuts=tuple(cuts),
-        first=first,
-        routes=_route_counts(_reasons(routed), cuts),
-    )
-
-
-class _Carried:
-    """Answers which rows the CSV flow carries, reading their values in bounded pieces."""
-
-    _PIECE: Final = 50_000
-
-    def __init__(self, slots: npt.NDArray[np.int64], package: PackageAccess, traits: Sequence[WireTrait]) -> None:
-        self._slots = slots
-        self._package = package
-        self._test = csv_carries_expr(traits).alias("carried")
-
-    def __call__(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        result = np.zeros(len(mask), dtype=np.bool_)
-        rows = np.flatnonzero(mask)
-        for start in range(0, len(rows), self._PIECE):
-            piece = rows[start : start + self._PIECE]
-            frame = self._package.take(self._slots[piece])
-            result[piece] = frame.select(self._test).to_series().to_numpy()
-        return result
+    return order, cuts, _reasons(routed)
 
 
 def _refuse_unimportable(routed: Routed) -> None:
@@ -176,14 +161,14 @@ def _refusal(reason: Reason) -> str:
     return "with fewer columns than an import needs" if reason is Reason.FEW_ALIKE else reason.value
 
 
-def _with_positions(index: pl.DataFrame, line: npt.NDArray[np.int64], position: npt.NDArray[np.int64]) -> pl.DataFrame:
+def _with_positions(index: pl.DataFrame, line: npt.NDArray[np.uint32], first: int) -> pl.DataFrame:
     positions = index["position"].to_numpy().copy()
-    positions[line] = position
+    positions[line] = np.arange(first, first + len(line), dtype=positions.dtype)
     return index.with_columns(pl.Series("position", positions))
 
 
 def _reasons(routed: Routed) -> dict[str, dict[str, int]]:
-    pairs = routed.route.astype(np.int64) * len(REASONS) + routed.reason
+    pairs = routed.route * np.uint8(len(REASONS)) + routed.reason
     reasons: dict[str, dict[str, int]] = {}
     for pair, count in zip(*(part.tolist() for part in np.unique(pairs, return_counts=True)), strict=True):
         route, reason = divmod(pair, len(REASONS))

@@ -98,7 +98,7 @@ def with_positions(index: pl.DataFrame, order: pl.DataFrame) -> pl.DataFrame:
         index: `INDEX_SCHEMA`.
         order: `ORDER_SCHEMA`; of a line that stands in it more than once the last place counts.
     """
-    position = np.full(index.height, -1, dtype=np.int64)
+    position = np.full(index.height, -1, dtype=np.int32)
     position[order["line"].to_numpy()] = np.arange(order.height)
     return index.with_columns(pl.Series("position", position))
 

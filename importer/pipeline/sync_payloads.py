@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +21,7 @@ from importer.pipeline.outcomes import Delivered, outcome_frames
 from importer.ports import PackageAccess
 
 _ROWS_A_TIME: Final = 40_000
-_KEYS_A_TIME: Final = 100_000
+_KEYS_A_TIME: Final = 50_000
 """Rows stand in the package in another order than keys: each piece of keys may take a look at all of it."""
 
 
@@ -53,7 +53,7 @@ class Sent:
         delivered: What its ledger knows.
         sets: Its filled sets.
         traits: Its traits.
-        fingerprints: What the keys said that went out, `importer.core.sync_changes.KEYS_SCHEMA`, sorted by key.
+        fingerprints: Reads what the keys said that went out, `importer.core.sync_changes.KEYS_SCHEMA`, sorted by key.
     """
 
     package: PackageAccess
@@ -61,7 +61,7 @@ class Sent:
     delivered: Delivered
     sets: Sequence[FilledSet]
     traits: Sequence[WireTrait]
-    fingerprints: pl.DataFrame
+    fingerprints: Callable[[], pl.DataFrame]
 
 
 def results_of_run(sent: Sent) -> pl.DataFrame:
@@ -71,7 +71,8 @@ def results_of_run(sent: Sent) -> pl.DataFrame:
     start = 0
     outcomes = outcome_frames(sent.package, sent.index, sent.delivered, sending_state=FinalState.NOT_SENT)
     for frame in outcomes:
-        first, last = np.searchsorted(row_of_line, [start, start + frame.height])
+        # Numbers of another type would copy all lines for each frame.
+        first, last = np.searchsorted(row_of_line, np.array([start, start + frame.height], dtype=row_of_line.dtype))
         at = row_of_line[first:last].astype(np.int64) - start
         lines = np.full(frame.height, -1, dtype=np.int64)
         lines[at] = np.arange(first, last)
@@ -128,6 +129,7 @@ class _Payloads:
             frame = sent.package.take(self._slots[start : start + _ROWS_A_TIME])
             pieces.append(frame.select(pl.col(*self._columns).cast(pl.String)))
         self._identifiers = pl.concat(pieces)
+        self._fingerprints = sent.fingerprints()
 
     def added_to(self, results: pl.DataFrame) -> pl.DataFrame:
         """Add them to the results of some consecutive keys, `importer.core.snapshot.RESULT_SCHEMA`."""
@@ -139,7 +141,7 @@ class _Payloads:
         identifiers = pl.concat(
             lines.select("key", id_type=pl.lit(id_type), value=texts[ref]) for ref, id_type in self._columns.items()
         )
-        return with_payloads(results, _between(self._sent.fingerprints, results), identifiers, of_traits)
+        return with_payloads(results, _between(self._fingerprints, results), identifiers, of_traits)
 
 
 def _between(frame: pl.DataFrame, results: pl.DataFrame) -> pl.DataFrame:

@@ -6,7 +6,7 @@ Checking and planning are handed a `Source` and the schema that was read, so a d
 from __future__ import annotations
 
 from importer.ports.delivery import Ledger, PartFile, Payloads
-from importer.ports.package import PackageAccess, PackageSink, PackageStore
+from importer.ports.package import HashSpill, PackageAccess, PackageSink, PackageStore
 from importer.ports.run import Clock, IssueWriter, Progress, RejectedWriter, StopSignal
 from importer.ports.service import (
     Accepted,
@@ -37,6 +37,7 @@ __all__ = [
     "ColumnMapping",
     "CreatedImport",
     "Dialect",
+    "HashSpill",
     "ImportStatus",
     "IssueWriter",
     "Ledger",

@@ -48,7 +48,7 @@ class Payloads(Protocol):
         ...
 
     def digest(self, start: int, stop: int) -> str:
-        """Return the pinned hash over the typed rows of positions [start, stop)."""
+        """Return the pinned hash of positions [start, stop): which rows they are, and of which content."""
         ...
 
 

@@ -35,12 +35,28 @@ class PackageAccess(Protocol):
         """Yield every row read, in order; see `importer.core.packing.ROWS_SCHEMA`."""
         ...
 
-    def take(self, slots: npt.NDArray[np.int64]) -> pl.DataFrame:
-        """Return rows by slot, in the order given."""
+    def take(self, slots: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return rows by slot, in the order given, only the named columns if given."""
+        ...
+
+    def seals(self, slots: npt.NDArray[np.int64]) -> bytes:
+        """Return what tells the content of all that holds these rows from any other; rows that are added leave it."""
         ...
 
     def append_extra(self, frame: pl.DataFrame) -> int:
         """Keep changed rows; return the slot of the first."""
+        ...
+
+
+class HashSpill(Protocol):
+    """Keeps hashes of the valid rows, a column at a time, out of memory while a source is read."""
+
+    def append(self, name: str, hashes: npt.NDArray[np.uint64]) -> None:
+        """Take the next hashes of a column."""
+        ...
+
+    def read(self, name: str) -> npt.NDArray[np.uint64]:
+        """Return all hashes of a column, in the order they came; none where there was no row."""
         ...
 
 
@@ -53,4 +69,8 @@ class PackageStore(Protocol):
 
     def reader(self) -> PackageAccess:
         """Open the package once its writer is closed."""
+        ...
+
+    def spill(self) -> AbstractContextManager[HashSpill]:
+        """Begin a spill beside the package; it is gone once it is closed."""
         ...

@@ -49,6 +49,7 @@ _ABOUT_FILES: Final = {
     "outcomes.parquet": "where every single row ended",
     "groups.parquet": "every row of every group that would become one profile",
     "removals.parquet": "keys that are gone from the source, and what became of their profiles",
+    "handed_on.parquet": "keys whose identifiers rows of other keys have that are held for it",
     "mismatches.csv": "profiles that were read back and are not as they were sent; values are masked",
 }
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from importer.core.compact import compact
 from importer.core.issues import ISSUES_SCHEMA, Severity
 from importer.files import WholeFile
 from importer.reports.csv_text import HUMAN_STYLE, Encoder, csv_header, csv_lines, harmless
@@ -21,6 +22,7 @@ CAP_PER_CODE: Final = 1000
 """Issues of one code that `issues.csv` shows."""
 
 _PIECE_ROWS: Final = 100_000
+_WAITING_ROWS: Final = 10_000
 
 _BEFORE_KEY: Final = pl.Schema({"file": pl.String})
 _AFTER_KEY: Final = pl.Schema(
@@ -43,7 +45,7 @@ class IssueSink:
         cap_per_code: Issues of one code that `issues.csv` shows.
 
     Attributes:
-        counts: Issues by code, all of them.
+        counts: Issues by code, all of them; complete once the files are closed, as is the next.
         warnings: Those of them that are warnings.
     """
 
@@ -64,7 +66,9 @@ class IssueSink:
         self.warnings: dict[str, int] = {}
         schema = pl.Schema({**_BEFORE_KEY, **self._names.key_schema, **_AFTER_KEY})
         self._columns = list(schema)
-        self._parquet = ParquetFile(folder / PARQUET_NAME, schema)
+        self._waiting: list[pl.DataFrame] = []
+        self._waiting_rows = 0
+        self._parquet = ParquetFile(folder / PARQUET_NAME, schema, keys=self._names.key_names)
         self._csv = WholeFile(folder / CSV_NAME)
         # Spreadsheets take UTF-8 for a legacy encoding unless the file begins with a mark.
         self._encoder = Encoder("utf-8", has_bom=True)
@@ -78,7 +82,18 @@ class IssueSink:
         """
         if frame.is_empty():
             return
-        named = self._names.name_rows(frame)
+        # Writing has a price of its own, however few there are. While they wait they must not keep their chunk.
+        after = (pl.col(name).cast(dtype) for name, dtype in _AFTER_KEY.items())
+        self._waiting.append(compact(frame.select(*self._names.columns, *after)))
+        self._waiting_rows += frame.height
+        if self._waiting_rows >= _WAITING_ROWS:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        if not self._waiting:
+            return
+        named = self._names.name_rows(pl.concat(self._waiting))
+        self._waiting, self._waiting_rows = [], 0
         if not self._show_values:
             named = named.with_columns(mask_expr(pl.col("value")).alias("value"))
         self._append(named)
@@ -119,6 +134,7 @@ class IssueSink:
 
     def close(self) -> tuple[str, ...]:
         """Put both files in their place and return their names."""
+        self._write_waiting()
         self._parquet.close()
         self._csv.commit()
         return PARQUET_NAME, CSV_NAME

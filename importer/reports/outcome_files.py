@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -91,6 +91,7 @@ class OutcomesSink:
 
     Attributes:
         counts: Rows by final state; all states, in order.
+        skipped: Skipped rows by reason.
         verified: Rows read back, by result.
         settled: Rows of which the service did not say what became, and that reading back confirmed.
     """
@@ -98,10 +99,11 @@ class OutcomesSink:
     def __init__(self, folder: Path, key_columns: Sequence[str], file_names: Sequence[str]) -> None:
         self._names = row_names(key_columns, file_names, _OUTCOME_COLUMNS)
         self.counts = full_outcomes({})
+        self.skipped: Counter[str] = Counter()
         self.verified: Counter[str] = Counter()
         self.settled = 0
         schema = pl.Schema({**self._names.key_schema, **_OUTCOME_COLUMNS})
-        self._parquet = ParquetFile(folder / OUTCOMES_NAME, schema)
+        self._parquet = ParquetFile(folder / OUTCOMES_NAME, schema, keys=self._names.key_names)
 
     def append(self, frame: pl.DataFrame) -> None:
         """Add rows.
@@ -121,9 +123,14 @@ class OutcomesSink:
         added = full_outcomes(found)
         self._parquet.append(self._names.name_rows(frame))
         self.counts = {state: count + added[state] for state, count in self.counts.items()}
-        read = frame.filter(pl.col("verified").is_not_null())
-        self.verified.update(dict(read["verified"].value_counts().iter_rows()))
-        self.settled += read.filter(pl.col("state").is_in(_OPEN) & (pl.col("verified") == Verified.CONFIRMED)).height
+        if added[FinalState.SKIPPED.value]:
+            skipped = frame.filter(pl.col("state") == FinalState.SKIPPED.value)
+            self.skipped.update(dict(skipped["code"].value_counts().iter_rows()))
+        if frame["verified"].null_count() < frame.height:
+            read = frame.filter(pl.col("verified").is_not_null())
+            self.verified.update(dict(read["verified"].value_counts().iter_rows()))
+            confirmed = pl.col("state").is_in(_OPEN) & (pl.col("verified") == Verified.CONFIRMED)
+            self.settled += read.filter(confirmed).height
 
     def close(self) -> tuple[str, ...]:
         """Put the file in its place and return its name."""
@@ -136,11 +143,11 @@ class OutcomesSink:
 
 
 def write_groups(
-    folder: Path, frame: pl.DataFrame, key_columns: Sequence[str], file_names: Sequence[str]
+    folder: Path, frames: Iterable[pl.DataFrame], key_columns: Sequence[str], file_names: Sequence[str]
 ) -> tuple[str, ...]:
     """Write `groups.parquet`, one line for each row of each group.
 
-    Frame in: ``group``, ``kind``, ``decision`` (``held``, ``allowed`` or ``released``), ``file`` (u16 index),
+    Frames in: ``group``, ``kind``, ``decision`` (``held``, ``allowed`` or ``released``), ``file`` (u16 index),
     ``key:<column>`` (text) for each key column, ``row_number``, ``line``, ``id_types`` (list: what links the group),
     and where they are known ``linked_by`` and ``linking_value`` (lists: the idTypes and values that link the row, which
     are masked here), ``reading`` and the rest of `GROUP_FACTS`; any order.
@@ -151,13 +158,13 @@ def write_groups(
     names = row_names(key_columns, file_names, [*_GROUP_COLUMNS, *_LINK_COLUMNS])
     schema = pl.Schema({**_GROUP_COLUMNS, **names.key_schema, **_LINK_COLUMNS})
     known = {**_LINK_COLUMNS, "hub": pl.Boolean(), "chain": pl.Boolean()}
-    missing = {name: pl.lit(None, dtype=dtype) for name, dtype in known.items() if name not in frame.columns}
-    told = names.name_rows(frame).with_columns(**missing)
     masked = pl.col("linking_value").list.eval(mask_expr(pl.element()))
-    told = told.with_columns(_SHAPE.alias("shape"), masked)
     parquet = ParquetFile(folder / GROUPS_NAME, schema)
     try:
-        parquet.append(told)
+        for frame in frames:
+            missing = {name: pl.lit(None, dtype=dtype) for name, dtype in known.items() if name not in frame.columns}
+            told = names.name_rows(frame).with_columns(**missing)
+            parquet.append(told.with_columns(_SHAPE.alias("shape"), masked))
         parquet.close()
     finally:
         parquet.abort()

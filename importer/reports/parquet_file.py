@@ -1,7 +1,9 @@
-"""A Parquet file written in pieces, in bounded memory."""
+"""A Parquet file written in pieces, in bounded memory, while the next piece is being made."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -15,46 +17,66 @@ from importer.files import WholeFile
 ROW_GROUP_ROWS: Final = 100_000
 """Rows held in memory until a row group is written."""
 
-_COMPAT: Final = pl.CompatLevel.oldest()
+_NEWEST: Final = pl.CompatLevel.newest()  # the layout polars has itself: nothing is copied
 
 
 class ParquetFile:
     """Collects frames of one schema; the file appears when it is closed.
 
+    What goes wrong while a piece is written comes out of the next call.
+
     Args:
         path: Where the file will be.
         schema: Names and types; every frame handed in has these columns, in any order.
+        keys: Columns of text whose values seldom repeat: a dictionary of them would be work for nothing.
     """
 
-    def __init__(self, path: Path, schema: pl.Schema) -> None:
+    def __init__(self, path: Path, schema: pl.Schema, *, keys: Collection[str] = ()) -> None:
         self._schema = schema
-        self._arrow_schema = _arrow(pl.DataFrame(schema=schema)).schema
-        self._waiting: list[pl.DataFrame] = []
+        self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
         self._file = WholeFile(path)
-        self._writer = pq.ParquetWriter(self._file.stream, self._arrow_schema, compression="zstd")
+        numbers = [name for name, dtype in schema.items() if dtype.is_integer()]
+        self._writer = pq.ParquetWriter(
+            self._file.stream,
+            _arrow(pl.DataFrame(schema=schema)).schema,
+            compression="zstd",
+            use_dictionary=[_leaf(name, dtype) for name, dtype in schema.items() if name not in {*numbers, *keys}],
+            column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),  # most are numbers of rows, which ascend
+            store_schema=False,  # it would say how polars holds text, which is nothing to readers
+        )
+        self._thread = ThreadPoolExecutor(1, "parquet")
+        self._writing: Future[None] | None = None
 
     def append(self, frame: pl.DataFrame) -> None:
         """Add rows."""
-        self._waiting.append(frame.select(pl.col(name).cast(dtype) for name, dtype in self._schema.items()))
+        self._waiting.append(_arrow(frame.select(pl.col(name).cast(dtype) for name, dtype in self._schema.items())))
         self._waiting_rows += frame.height
         if self._waiting_rows >= ROW_GROUP_ROWS:
             self._write()
 
     def _write(self) -> None:
-        frame = pl.concat(self._waiting, rechunk=True)
+        self._settle()
+        table = pa.concat_tables(self._waiting)
         self._waiting, self._waiting_rows = [], 0
-        self._writer.write_table(_arrow(frame).cast(self._arrow_schema), row_group_size=ROW_GROUP_ROWS)
+        self._writing = self._thread.submit(self._writer.write_table, table, row_group_size=ROW_GROUP_ROWS)
+
+    def _settle(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
 
     def close(self) -> None:
         """Write what is left and put the file in its place."""
         if self._waiting_rows:
             self._write()
+        self._settle()
         self._writer.close()
         self._file.commit()
 
     def abort(self) -> None:
         """Throw the file away; does nothing after `close`."""
+        self._thread.shutdown()
         with suppress(OSError):  # a full disk is often why
             self._writer.close()
         self._writer.is_open = False  # or its destructor tries again
@@ -62,4 +84,9 @@ class ParquetFile:
 
 
 def _arrow(frame: pl.DataFrame) -> pa.Table:
-    return frame.to_arrow(compat_level=_COMPAT)
+    return frame.to_arrow(compat_level=_NEWEST)
+
+
+def _leaf(name: str, dtype: pl.DataType) -> str:
+    """Return what Parquet calls the values of a column."""
+    return f"{name}.list.element" if isinstance(dtype, pl.List) else name

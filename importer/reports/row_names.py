@@ -35,6 +35,11 @@ class RowNames:
         return frame.with_columns(self.file_names.gather(frame["file"]).alias("file")).rename(names)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The naming columns as frames have them: the file and the key columns."""
+        return "file", *(KEY_PREFIX + key for key in self.keys)
+
+    @property
     def key_schema(self) -> dict[str, pl.DataType]:
         """Key columns of the files, as text."""
         return {name: pl.String() for name in self.key_names}

@@ -11,8 +11,9 @@ from typing import Final
 
 from importer.core.cost import allowance_text, range_text
 from importer.core.issues import CATALOGUE, Severity
-from importer.core.report import NOT_FINE, FinalState, Report
+from importer.core.report import NOT_FINE, SENDS_NOTHING, FinalState, Report
 from importer.core.report_parts import RouteReport, Target
+from importer.core.route import Reason
 from importer.core.source_notes import is_left_out_note
 from importer.reports.live_lines import live_lines, standing
 from importer.reports.plain_text import printable
@@ -25,7 +26,6 @@ _BAR_WIDTH: Final = 12
 _LEAST_ISSUES: Final = 3
 _MOST_LISTED: Final = 3
 _MOST_REQUESTS: Final = 4
-_SENDS_NOTHING: Final = frozenset({"validate", "plan"})
 _MOST_NOTES: Final = 2
 _MEANING_SO_FAR: Final = {
     FinalState.PLANNED: "not sent yet",
@@ -60,7 +60,7 @@ def summary_lines(report: Report, *, bar: str = "") -> list[Line]:
         bar: The character bars are made of; empty for none.
     """
     above = [_head(report), *_read(report), *_live(report), *_states(report, bar)]
-    told = [*_sending(report), *_removing(report), *_cost(report), *_dangers(report), *_changes(report)]
+    told = [*_sending(report), *_syncing(report), *_cost(report), *_dangers(report), *_changes(report)]
     told = told if report.live is None else []
     least = _LEAST_ISSUES if report.live is None else 1  # what is redrawn in place may not scroll
     ending = [*_files(report), *_next(report)]
@@ -164,7 +164,9 @@ def _sending(report: Report) -> list[Line]:
         if not route.rows and not route.requests:
             continue
         parts = f", {counted(route.parts, 'part')}" if route.parts else ""
-        why = f": {_listed(route.reasons, most=_MOST_LISTED)}" if route.reasons else ""
+        # A sync knows but one route, and nobody asked for it.
+        reasons = {why: rows for why, rows in route.reasons.items() if report.sync is None or why != Reason.FORCED}
+        why = f": {_listed(reasons, most=_MOST_LISTED)}" if reasons else ""
         size = f"{counted(route.requests, 'request')}{parts}, {size_text(route.bytes)}{_left(report, route)}"
         lines.append(Line("routes" if not lines else "", f"{name:<11} {_rows(route.rows)}, {size}{why}"))
     return lines
@@ -172,11 +174,18 @@ def _sending(report: Report) -> list[Line]:
 
 def _left(report: Report, route: RouteReport) -> str:
     """Say what of a route was sent, where a run stopped before all of it was."""
-    if report.command in _SENDS_NOTHING or route.sent_rows is None or route.sent_rows >= route.rows:
+    if report.command in SENDS_NOTHING or route.sent_rows is None or route.sent_rows >= route.rows:
         return ""
     if not route.sent_rows:
         return "; nothing of it was sent"
     return f"; sent: {_rows(route.sent_rows)}, {counted(route.sent_requests or 0, 'request')}"
+
+
+def _syncing(report: Report) -> list[Line]:
+    """Say what a sync keeps back: keys that wait until they change, this run's or not, and keys that are gone."""
+    parked = report.sync.parked_keys if report.sync is not None else 0
+    said = f"{counted(parked, 'key')} in all, refused too often to be sent again before they change"
+    return [*([Line("parked", said, "yellow")] if parked else []), *_removing(report)]
 
 
 def _removing(report: Report) -> list[Line]:
@@ -186,7 +195,7 @@ def _removing(report: Report) -> list[Line]:
         return []
     parts = [(found.deleted, "deleted"), (found.gone, "not there any more")]
     parts += [(count, f"held ({reason})") for reason, count in found.held.items()]
-    later = "to be looked up" if report.command in _SENDS_NOTHING and found.off is None else "left for a later run"
+    later = "to be looked up" if report.command in SENDS_NOTHING and found.off is None else "left for a later run"
     parts += [(found.failed, "refused by the service"), (found.open, later)]
     told = ", ".join(f"{count:,} {what}" for count, what in parts if count)
     style = "yellow" if found.held or found.failed else ""

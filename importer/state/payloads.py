@@ -6,24 +6,23 @@ import hashlib
 import shutil
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from importer.core import limits
 from importer.core.filled import FilledSet
 from importer.core.identity import identifier_hash
 from importer.core.wire import (
     ENCODER_VERSION,
+    ProfileText,
     WireTrait,
-    encode_bulk,
     encode_import_rows,
-    encode_profiles,
     encode_removals,
     import_header,
 )
@@ -33,8 +32,20 @@ from importer.ports import ColumnMapping, PackageAccess, PartFile
 _ROWS_A_TIME: Final = 50_000
 _AHEAD: Final = 20_000
 _FEWEST_AHEAD: Final = 100
-_NO_LENGTH: Final = -1
-_NO_NUMBER: Final = limits.NUMBER_MAX + 1
+_STRETCHES: Final = 3
+"""Kept at once: the one asked for, the one behind it, and the one before, for which another thread may be late."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Positions ``[start, stop)``, encoded or about to be."""
+
+    start: int
+    stop: int
+    profiles: Future[ProfileText]
+
+    def holds(self, start: int, stop: int) -> bool:
+        return self.start <= start and stop <= self.stop
 
 
 class PackagePayloads:
@@ -67,30 +78,43 @@ class PackagePayloads:
         self._parts = parts
         self._salt = salt
         self._written: dict[int, PartFile] = {}
-        self._encoding = threading.Lock()
-        self._ahead: deque[tuple[int, pl.Series]] = deque(maxlen=2)
+        self._ordering = threading.Lock()
+        self._encoder = ThreadPoolExecutor(1, "encode")
+        self._ahead: deque[_Stretch] = deque(maxlen=_STRETCHES)
+        self._columns = [trait.ref for trait in traits if not trait.further]
 
     def bulk_body(self, start: int, stop: int, skip: frozenset[int] = frozenset()) -> bytes:
         """Encode positions ``[start, stop)`` without those in `skip` as one Bulk body."""
-        return encode_bulk(self._profiles(start, stop, skip).to_list())
+        first, profiles = self._encoded(start, stop)
+        return profiles.body(start - first, stop - first, [position - first for position in skip])
 
-    def _profiles(self, start: int, stop: int, skip: frozenset[int] = frozenset()) -> pl.Series:
-        profiles = self._encoded(start, stop)
-        if skip:
-            profiles = profiles.filter(pl.Series([position not in skip for position in range(start, stop)]))
-        return profiles
+    def _encoded(self, start: int, stop: int) -> tuple[int, ProfileText]:
+        """Encode positions ``[start, stop)``.
 
-    def _encoded(self, start: int, stop: int) -> pl.Series:
-        """Encode positions ``[start, stop)``; those behind a whole body's are wanted next, so they go along."""
+        Whoever asks for a whole body asks for the next one too, so those behind it go along; and while bodies are cut
+        from one stretch, the stretch behind it is encoded.
+
+        Returns:
+            The first position that was encoded, and the profiles from there on.
+        """
         if stop - start < _FEWEST_AHEAD:
-            return encode_profiles(self._traits, self._package.take(self._slots[start:stop]))
-        with self._encoding:
-            for first, profiles in self._ahead:
-                if first <= start and stop <= first + len(profiles):
-                    return profiles[start - first : stop - first]
-            profiles = encode_profiles(self._traits, self._package.take(self._slots[start : max(stop, start + _AHEAD)]))
-            self._ahead.append((start, profiles))
-            return profiles[: stop - start]
+            return start, self._profiles(start, stop)
+        with self._ordering:
+            stretch = next((stretch for stretch in self._ahead if stretch.holds(start, stop)), None)
+            if stretch is None:
+                stretch = self._order(start, max(stop, start + _AHEAD))
+            if stretch.stop < len(self._slots) and all(other.start != stretch.stop for other in self._ahead):
+                self._order(stretch.stop, stretch.stop + _AHEAD)
+        return stretch.start, stretch.profiles.result()
+
+    def _order(self, start: int, stop: int) -> _Stretch:
+        stop = min(stop, len(self._slots))
+        stretch = _Stretch(start, stop, self._encoder.submit(self._profiles, start, stop))
+        self._ahead.append(stretch)
+        return stretch
+
+    def _profiles(self, start: int, stop: int) -> ProfileText:
+        return ProfileText(self._traits, self._package.take(self._slots[start:stop], self._columns))
 
     def part(self, batch_id: int, start: int, stop: int) -> PartFile:
         """Write the import file of positions ``[start, stop)`` unless it is there; all rows fill the same traits."""
@@ -99,9 +123,8 @@ class PackagePayloads:
             return written
         with writing(self._parts):
             make_private_folder(self._parts)
-        first = self._package.take(self._slots[start : start + 1])
-        columns = self._sets[int(first["set"][0])].columns
-        traits = [trait for trait in self._traits if trait.ref in columns]
+        traits = [trait for trait in self._traits if trait.ref in self._set(start).columns]
+        refs = [trait.ref for trait in traits]
         names = import_header(len(traits))
         path = self._parts / f"part-{batch_id}.csv"
         digest = hashlib.sha256()
@@ -109,7 +132,7 @@ class PackagePayloads:
         with replaced(path) as stream:
             header = (",".join(names) + "\n").encode()
             pieces = (
-                encode_import_rows(traits, self._package.take(self._slots[at : min(at + _ROWS_A_TIME, stop)]))
+                encode_import_rows(traits, self._package.take(self._slots[at : min(at + _ROWS_A_TIME, stop)], refs))
                 for at in range(start, stop, _ROWS_A_TIME)
             )
             for piece in (header, *pieces):
@@ -160,7 +183,7 @@ class PackagePayloads:
         holders: dict[str, list[npt.NDArray[np.int64]]] = {}
         identifiers = [trait for trait in self._traits if trait.id_type is not None]
         for at in range(0, len(self._slots), _ROWS_A_TIME):
-            frame = self._package.take(self._slots[at : at + _ROWS_A_TIME]).select(trait.ref for trait in identifiers)
+            frame = self._package.take(self._slots[at : at + _ROWS_A_TIME], [trait.ref for trait in identifiers])
             for trait in identifiers:
                 hashes = identifier_hash(frame[trait.ref])
                 there = np.flatnonzero(hashes)
@@ -170,81 +193,25 @@ class PackagePayloads:
 
     def patch_body(self, position: int) -> bytes:
         """Encode the removals of a row."""
-        number = self._package.take(self._slots[position : position + 1])["set"][0]
-        return encode_removals(self._traits, self._sets[number].removed)
+        return encode_removals(self._traits, self._set(position).removed)
+
+    def _set(self, position: int) -> FilledSet:
+        number: int = self._package.take(self._slots[position : position + 1], ["set"])["set"][0]
+        return self._sets[number]
 
     def digest(self, start: int, stop: int) -> str:
-        """Hash the typed rows of ``[start, stop)``, with mapping, schema and encoder version."""
-        digest = self._salted()
-        for at in range(start, stop, _ROWS_A_TIME):
-            rows = self._package.take(self._slots[at : min(at + _ROWS_A_TIME, stop)])
-            TypedBytes(self._traits, rows).feed(digest, 0, rows.height)
+        """Hash which rows ``[start, stop)`` are, of which content, with mapping, schema and encoder version.
+
+        No row is read: what holds the rows is sealed over every byte, and the seal was compared when it was opened.
+        """
+        slots = self._slots[start:stop]
+        digest = hashlib.blake2b(f"{self._salt}:{ENCODER_VERSION}:".encode(), digest_size=16)
+        digest.update(self._package.seals(slots))
+        digest.update(slots.astype("<i8").tobytes())
         return digest.hexdigest()
-
-    def digests(self, ranges: Iterable[tuple[int, int]]) -> Iterator[str]:
-        """Yield the `digest` of each range; they follow each other, and short ones are read together."""
-        for near in _gathered(ranges):
-            start, stop = near[0][0], near[-1][1]
-            if stop - start > _ROWS_A_TIME:
-                yield self.digest(start, stop)
-                continue
-            typed = TypedBytes(self._traits, self._package.take(self._slots[start:stop]))
-            for first, end in near:
-                digest = self._salted()
-                typed.feed(digest, first - start, end - start)
-                yield digest.hexdigest()
-
-    def _salted(self) -> hashlib.blake2b:
-        return hashlib.blake2b(f"{self._salt}:{ENCODER_VERSION}:".encode(), digest_size=16)
 
     def _row(self, position: int) -> dict[str, object]:
         return self._package.take(self._slots[position : position + 1]).row(0, named=True)
-
-
-class TypedBytes:
-    """The bytes that tell typed rows from others, a column at a time: the same rows give the same.
-
-    Args:
-        traits: Columns that count.
-        frame: Packaged rows.
-    """
-
-    def __init__(self, traits: Sequence[WireTrait], frame: pl.DataFrame) -> None:
-        # A set's number says what a row removes; it means the same as long as the run lives.
-        self._fixed: list[npt.NDArray[np.generic]] = [frame["set"].to_numpy()]
-        self._texts: list[tuple[npt.NDArray[np.int64], memoryview]] = []
-        for trait in traits:
-            values = frame[trait.ref]
-            if values.dtype == pl.String:
-                self._fixed.append(values.str.len_bytes().cast(pl.Int32).fill_null(_NO_LENGTH).to_numpy())
-                self._texts.append(_text_bytes(values.fill_null("")))
-            else:
-                self._fixed.append(values.cast(pl.Int64).fill_null(_NO_NUMBER).to_numpy())
-
-    def feed(self, digest: hashlib.blake2b, start: int, stop: int) -> None:
-        """Add the rows ``[start, stop)`` to a digest."""
-        for values in self._fixed:
-            digest.update(values[start:stop].tobytes())
-        for offsets, text in self._texts:
-            digest.update(text[offsets[start] : offsets[stop]])
-
-
-def _text_bytes(values: pl.Series) -> tuple[npt.NDArray[np.int64], memoryview]:
-    """Return where each text begins (and the last one ends), and all texts one behind the other."""
-    _, offsets, text = values.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
-    return np.frombuffer(offsets, dtype=np.int64, count=len(values) + 1), memoryview(text or b"")
-
-
-def _gathered(ranges: Iterable[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Yield consecutive ranges in lists of so many rows at most; a longer one is alone."""
-    near: list[tuple[int, int]] = []
-    for start, stop in ranges:
-        if near and stop - near[0][0] > _ROWS_A_TIME:
-            yield near
-            near = []
-        near.append((start, stop))
-    if near:
-        yield near
 
 
 def _first_of_several(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -28,6 +29,9 @@ Entry = tuple[int, Removal, str | None]
 class RemovalLog:
     """The log of a run's removals, to be written by several threads; a context manager.
 
+    An entry that could not be written leaves nothing of itself, so that what follows stands on a line of its own, and
+    nothing follows in this process: a deletion would be asked for that the next one does not know of.
+
     Args:
         folder: Of the run.
 
@@ -38,8 +42,13 @@ class RemovalLog:
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOG_NAME
         self._lock = threading.Lock()
+        self._fault: OSError | None = None
         with writing(self._path):
-            self._file = open_private(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            self._file = open_private(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            # What a killed process left behind the last line break would become one line with what is written next.
+            content = os.pread(self._file, os.fstat(self._file).st_size, 0)
+            self._size_bytes = content.rfind(b"\n") + 1
+            os.ftruncate(self._file, self._size_bytes)
             sync_folder(folder)
 
     def write(self, entries: Iterable[Entry]) -> None:
@@ -52,9 +61,16 @@ class RemovalLog:
         if not text:
             return
         with self._lock, writing(self._path):
-            while text:
-                text = text[os.write(self._file, text) :]
-            os.fsync(self._file)
+            if self._fault is not None:
+                raise OSError(self._fault.errno, self._fault.strerror)
+            try:
+                _append(self._file, text)
+            except OSError as exc:
+                self._fault = exc
+                with suppress(OSError):
+                    os.ftruncate(self._file, self._size_bytes)
+                raise
+            self._size_bytes += len(text)
 
     def __enter__(self) -> Self:
         """Return the log."""
@@ -65,6 +81,12 @@ class RemovalLog:
         with self._lock:
             os.close(self._file)
             self._file = -1
+
+
+def _append(file: int, text: bytes) -> None:
+    while text:
+        text = text[os.write(file, text) :]
+    os.fsync(file)
 
 
 def read_removals(folder: Path) -> pl.DataFrame:

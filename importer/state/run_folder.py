@@ -19,9 +19,11 @@ from importer.core.manifest import MANIFEST_VERSION, RunManifest
 from importer.core.suggested import runs_command
 from importer.errors import ConfigError, StateError
 from importer.files import make_private_folder, storage_error, write_whole, writing
+from importer.state.frames import read_frame, write_frame
 from importer.state.ledger import SqliteLedger
-from importer.state.package import PackageReader, PackageWriter, read_frame, write_frame
+from importer.state.package import PackageReader, PackageWriter
 from importer.state.sealed import damaged, unreadable
+from importer.state.spill import SpilledHashes
 
 MANIFEST_FILE: Final = "run.json"
 PACKAGE_FOLDER: Final = "package"
@@ -47,6 +49,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._written: PackageWriter | None = None
 
     @property
     def run_id(self) -> str:
@@ -89,19 +92,32 @@ class RunFolder:
             make_private_folder(self.package)
             for leftover in self.package.iterdir():
                 leftover.unlink()
-        return PackageWriter(self.package)
+        self._written = PackageWriter(self.package)
+        return self._written
 
     def reader(self) -> PackageReader:
         """Open the package."""
-        return PackageReader(self.package)
+        return PackageReader(self.package, self._written.seals if self._written is not None else None)
+
+    def spill(self) -> SpilledHashes:
+        """Begin a place for what is needed only while rows are decided about."""
+        return SpilledHashes(self.path)
 
     def write_index(self, index: pl.DataFrame) -> None:
         """Replace the package's index."""
         write_frame(self.package / INDEX_FILE, index)
 
     def read_index(self) -> pl.DataFrame:
-        """Read the package's index."""
-        return read_frame(self.package / INDEX_FILE).cast(INDEX_SCHEMA)
+        """Read the package's index.
+
+        Raises:
+            StateError: it is missing or damaged.
+        """
+        path = self.package / INDEX_FILE
+        try:
+            return read_frame(path).cast(INDEX_SCHEMA)
+        except pl.exceptions.PolarsError as exc:
+            raise damaged(path, type(exc).__name__) from None
 
     def has_order(self) -> bool:
         """Tell whether anything was put in the send order yet."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from importer.errors import StateError
-from importer.files import WholeFile
+from importer.files import WholeFile, writing
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -25,6 +26,34 @@ _MARK: Final = b"sealed1\n"
 _HASH_BYTES: Final = 32
 SEAL_BYTES: Final = len(_MARK) + _HASH_BYTES
 _BLOCK_BYTES: Final = 1 << 20
+
+
+class Stamp(NamedTuple):
+    """What a file has for as long as nobody writes to it or puts another in its place."""
+
+    inode: int
+    size_bytes: int
+    changed_ns: int
+
+
+class Seal(NamedTuple):
+    """The seal of a file that was seen whole.
+
+    Attributes:
+        end: Size of the file in bytes without its seal.
+        digest: Hash over so many bytes: of another content it is another.
+        stamp: The file's when it was seen.
+    """
+
+    end: int
+    digest: bytes
+    stamp: Stamp
+
+
+def stamp_of(file: int | Path) -> Stamp:
+    """Return the stamp of a file, or of the one behind a descriptor."""
+    stat = os.stat(file)  # noqa: PTH116 - a path or a descriptor
+    return Stamp(stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 class SealedFile:
@@ -42,10 +71,14 @@ class SealedFile:
         self._hash = hashlib.blake2b(digest_size=_HASH_BYTES)
         self.stream = _Hashed(self._file, self._hash)
 
-    def commit(self) -> None:
+    def commit(self) -> Seal:
         """Seal the file, make it durable, and move it to its name."""
-        self._file.stream.write(_MARK + self._hash.digest())
+        digest = self._hash.digest()
+        self._file.stream.write(_MARK + digest)
         self._file.commit()
+        with writing(self._file.path):
+            stamp = stamp_of(self._file.path)
+        return Seal(stamp.size_bytes - SEAL_BYTES, digest, stamp)
 
     def abort(self) -> None:
         """Throw the file away; does nothing after `commit`."""
@@ -70,11 +103,8 @@ class _Hashed(io.RawIOBase):
         return self._file.stream.write(content)
 
 
-def check_seal(path: Path) -> int:
+def check_seal(path: Path) -> Seal:
     """Read a sealed file once and compare.
-
-    Returns:
-        Its size in bytes without the seal.
 
     Raises:
         StateError: it is missing, damaged, or cannot be read.
@@ -82,7 +112,8 @@ def check_seal(path: Path) -> int:
     digest = hashlib.blake2b(digest_size=_HASH_BYTES)
     try:
         with path.open("rb", buffering=0) as content:
-            left = size = max(path.stat().st_size - SEAL_BYTES, 0)
+            stamp = stamp_of(content.fileno())
+            left = size = max(stamp.size_bytes - SEAL_BYTES, 0)
             while left and (block := content.read(min(left, _BLOCK_BYTES))):
                 digest.update(block)
                 left -= len(block)
@@ -91,7 +122,7 @@ def check_seal(path: Path) -> int:
         raise unreadable(path, exc) from exc
     if seal != _MARK + digest.digest():
         raise damaged(path)
-    return size
+    return Seal(size, digest.digest(), stamp)
 
 
 def read_sealed(path: Path) -> bytes:

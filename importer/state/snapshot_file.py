@@ -22,9 +22,13 @@ from importer.errors import StateError
 from importer.files import WholeFile
 
 META: Final = b"memory-importer.snapshot"
-PIECE_ROWS: Final = 100_000
+PIECE_ROWS: Final = 50_000
 """Lines of a row group."""
 
+_ADDED: Final = ("decided",)
+"""Columns that files of earlier versions do not have; null there."""
+
+_CRC: Final = "CRC"
 _COMPAT: Final = pl.CompatLevel.oldest()
 
 
@@ -50,21 +54,26 @@ class SnapshotMeta(BaseModel):
 
 
 class SnapshotFile:
-    """A snapshot that is there.
+    """A snapshot that is there: as it was when this was made, whatever takes its place meanwhile.
 
     Args:
         path: Of the file.
 
     Raises:
+        FileNotFoundError: there is none.
         StateError: it is damaged, or of another version.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with _readable(path):
-            with pq.ParquetFile(path) as file:
+            # Held open: opened a second time, another run may have put its own there, of which nothing fits this one's
+            # numbers. It is read by offset, so by any number of readers at once.
+            self._file = pa.OSFile(str(path))
+            with pq.ParquetFile(self._file) as file:
                 self.height: int = file.metadata.num_rows
                 self._groups: int = file.metadata.num_row_groups
+                self._columns = set(file.schema_arrow.names)
                 raw = (file.metadata.metadata or {}).get(META)
             if raw is None:
                 raise ValueError("no metadata")
@@ -81,10 +90,12 @@ class SnapshotFile:
             StateError: the file is damaged.
         """
         wanted = list(columns or SNAPSHOT_SCHEMA.names())
-        with _readable(self._path), pq.ParquetFile(self._path, page_checksum_verification=True) as file:
+        missing = [pl.lit(None).alias(name) for name in _ADDED if name not in self._columns]
+        present = [name for name in wanted if name in self._columns or name not in _ADDED]
+        with _readable(self._path), pq.ParquetFile(self._file, page_checksum_verification=True) as file:
             for number in range(self._groups):
-                table = file.read_row_group(number, columns=wanted, use_threads=False)
-                frame = cast("pl.DataFrame", pl.from_arrow(table))
+                table = file.read_row_group(number, columns=present, use_threads=False)
+                frame = cast("pl.DataFrame", pl.from_arrow(table)).with_columns(missing)
                 yield frame.select(pl.col(name).cast(SNAPSHOT_SCHEMA[name]) for name in wanted)
 
     def read(self, columns: Sequence[str]) -> pl.DataFrame:
@@ -103,12 +114,14 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except MemoryError:  # also one of the errors below
         raise
+    except FileNotFoundError:
+        raise
     except (pa.ArrowException, pl.exceptions.PolarsError, ValidationError, ValueError) as exc:
         raise _unusable(path, f"damaged ({type(exc).__name__})") from exc
     except OSError as exc:
         # Without a number it is the reader's word for a page that is not what was written.
-        why = exc.strerror if exc.errno else None
-        raise _unusable(path, why or "damaged (a checksum differs)") from exc
+        damage = "a checksum differs" if _CRC in str(exc) else "a page cannot be decoded"
+        raise _unusable(path, exc.strerror if exc.errno and exc.strerror else f"damaged ({damage})") from exc
 
 
 def _unusable(path: Path, why: str) -> StateError:

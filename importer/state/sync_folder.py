@@ -1,6 +1,7 @@
 """The folder in which a sync keeps what it knows, and nothing elsewhere.
 
-``<sync file>.state/`` (0700) is beside the sync file:
+Beside the sync file are a mark, ``.<sync file>.newest``, by which an older copy of the folder is told from the newest
+one, and ``<sync file>.state/`` (0700):
   lock              held by the kernel while a process works on the sync
   sync.json         `importer.core.sync_state.SyncState`
   snapshot.parquet  `importer.state.snapshot_file`
@@ -10,6 +11,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +27,16 @@ from importer.state.sealed import unreadable
 from importer.state.snapshot_file import SnapshotFile
 
 _SUFFIX: Final = ".state"
+_RUNS: Final = "runs"
 
 
 class _Versioned(BaseModel):
     version: int
+
+
+class _Mark(BaseModel):
+    name: str
+    number: int
 
 
 class SyncFolder:
@@ -42,10 +50,20 @@ class SyncFolder:
         self.file = file
         self.path = file.with_name(file.name + _SUFFIX)
 
+    @classmethod
+    def of_runs(cls, runs: Path) -> SyncFolder | None:
+        """Return the folder that has this runs folder; None where it is of no sync."""
+        place = runs if runs.parent.name else runs.absolute()
+        file = place.parent.name.removesuffix(_SUFFIX)
+        if place.name != _RUNS or file in ("", place.parent.name):
+            return None
+        folder = cls(place.parent.with_name(file))
+        return folder if folder._state.exists() else None
+
     @property
     def runs(self) -> Path:
         """The runs folder."""
-        return self.path / "runs"
+        return self.path / _RUNS
 
     @property
     def snapshot(self) -> Path:
@@ -55,6 +73,10 @@ class SyncFolder:
     @property
     def _state(self) -> Path:
         return self.path / "sync.json"
+
+    @property
+    def _mark(self) -> Path:
+        return self.file.with_name(f".{self.file.name}.newest")
 
     @property
     def _lock(self) -> Path:
@@ -112,13 +134,32 @@ class SyncFolder:
         """
         write_whole(self._state, state.model_dump_json(indent=2).encode() + b"\n")
 
+    def write_mark(self, state: SyncState) -> None:
+        """Say outside the folder how far the sync has come; where that cannot be written, nothing is said."""
+        if state.name is None:
+            return
+        mark = _Mark(name=state.name, number=state.number)
+        with suppress(StateError):  # the sync file may be where nothing can be written
+            write_whole(self._mark, mark.model_dump_json().encode() + b"\n")
+
+    def marked_number(self, name: str | None) -> int:
+        """Return how far the sync of this name has come by the mark; 0 where there is none, or another's."""
+        try:
+            mark = _Mark.model_validate_json(self._mark.read_bytes())
+        except (OSError, ValidationError):
+            return 0
+        return mark.number if mark.name == name else 0
+
     def open_snapshot(self) -> SnapshotFile | None:
         """Return the snapshot; None where there is none.
 
         Raises:
             StateError: it is damaged, or of another version.
         """
-        return SnapshotFile(self.snapshot) if self.snapshot.exists() else None
+        try:
+            return SnapshotFile(self.snapshot)
+        except FileNotFoundError:
+            return None
 
     def forget(self) -> None:
         """Delete snapshot and memory; the runs stay. The caller has the lock.

@@ -11,7 +11,7 @@ import polars as pl
 from importer.core.read_back import READ_BACK_SCHEMA, without_ranges
 from importer.core.suggested import run_command
 from importer.errors import StateError
-from importer.state.package import read_frame, write_frame
+from importer.state.frames import read_frame, write_frame
 
 VERIFIED_FILE: Final = "verified.arrow"
 

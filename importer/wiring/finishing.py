@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +17,9 @@ from importer.core.report_hints import next_steps
 from importer.core.report_parts import DeliveryTimes, ErrorReport, MappingReport, RouteReport, SourceReport, Target
 from importer.errors import ImporterError
 from importer.pipeline.cost import Made, cost_left, operations_of
-from importer.pipeline.outcomes import (
-    OVERRIDES_SCHEMA,
-    RANGES_SCHEMA,
-    Delivered,
-    outcome_frames,
-    place_findings,
-)
-from importer.pipeline.report_rows import group_lines, merge_groups, unlike_lines
+from importer.pipeline.outcomes import OVERRIDES_SCHEMA, RANGES_SCHEMA, Delivered, outcome_frames
+from importer.pipeline.places import FindingPlaces
+from importer.pipeline.report_rows import group_facts, group_lines, merge_groups, unlike_lines
 from importer.pipeline.sent_again import History, history
 from importer.ports import PackageAccess
 from importer.reports.html_page import write_page
@@ -50,6 +44,7 @@ REPORT_FILES: Final = (
     "groups.parquet",
     "mismatches.csv",
     "removals.parquet",
+    "handed_on.parquet",
 )
 
 _ALWAYS: Final = frozenset({"report.json", "report.html"})
@@ -110,27 +105,28 @@ def finish(
     """
     past = history(index, run.read_order(), end.delivered) if run.has_order() else History(index)
     verified = read_verified(run.package)
+    in_groups = _Placed(index, group_lines(index, groups))
+    unlike = _Placed(index, unlike_lines(past.index, verified, MISMATCHES_CAP))
     sink = OutcomesSink(run.path, manifest.key, manifest.source.files)
-    skipped: Counter[str] = Counter()
     try:
         for frame in outcome_frames(
             package, past.index, end.delivered, sending_state=end.sending_state, verified=verified
         ):
             sink.append(frame)
-            reasons = frame.filter(pl.col("state") == FinalState.SKIPPED.value).group_by("code").len()
-            skipped.update({code: count for code, count in reasons.iter_rows() if count})
+            in_groups.take(frame)
+            unlike.take(frame)
         sink.close()
     finally:
         sink.abort()
-    _write_groups(run, manifest, package, index, groups)
-    _write_mismatches(run.path, manifest, package, past.index, verified)
+    _write_groups(run, manifest, in_groups.frame(), groups)
+    _write_mismatches(run.path, manifest, unlike.frame())
     coming = end.coming
     if coming is None:
         coming = cost_left(index, end.delivered, Made(manifest.filled_sets(), manifest.wire_traits()))
     report = _report(run, manifest, index, groups, end).model_copy(
         update={
             "outcomes": sink.counts,
-            "skipped": dict(skipped),
+            "skipped": dict(sorted(sink.skipped.items())),
             "operations": operations_of(sink.counts, past, end.requests, coming, manifest.stored),
             "allowance": allowance_now(run.path.parent, manifest.options.free_operations, coming)
             if run.has_order()
@@ -236,22 +232,33 @@ def report_base(run: RunFolder, manifest: RunManifest) -> Report:
     )
 
 
-def _write_groups(
-    run: RunFolder, manifest: RunManifest, package: PackageAccess, index: pl.DataFrame, groups: pl.DataFrame
-) -> None:
-    lines = group_lines(index, groups, read_members(run.package), GROUP_FACTS, manifest.options.reading)
-    if lines.is_empty():
+class _Placed:
+    """Gathers what was found about lines of the index, with place and key, while the rows pass by."""
+
+    def __init__(self, index: pl.DataFrame, findings: pl.DataFrame) -> None:
+        self._places = FindingPlaces(index, findings)
+        self._pieces = [findings.drop("line").clear()]
+
+    def take(self, frame: pl.DataFrame) -> None:
+        """Take the next rows."""
+        placed = self._places.of(frame)
+        if placed is not None:
+            self._pieces.append(placed)
+
+    def frame(self) -> pl.DataFrame:
+        """Return all that was found, with its place if there is anything."""
+        return pl.concat(self._pieces[1:] or self._pieces)
+
+
+def _write_groups(run: RunFolder, manifest: RunManifest, placed: pl.DataFrame, groups: pl.DataFrame) -> None:
+    if placed.is_empty():
         return
-    placed = pl.concat(list(place_findings(package, index, lines))).sort("group", "row_number")
-    write_groups(run.path, placed.with_columns(pl.col("group").cast(pl.String)), manifest.key, manifest.source.files)
+    rows = group_facts(placed, groups, read_members(run.package), GROUP_FACTS, manifest.options.reading)
+    write_groups(run.path, rows, manifest.key, manifest.source.files)
 
 
-def _write_mismatches(
-    folder: Path, manifest: RunManifest, package: PackageAccess, index: pl.DataFrame, verified: pl.DataFrame
-) -> None:
-    lines = unlike_lines(index, verified, MISMATCHES_CAP)
-    placed = list(place_findings(package, index, lines))
-    frame = pl.concat(placed).explode("traits", "sent", "stored") if placed else lines
+def _write_mismatches(folder: Path, manifest: RunManifest, placed: pl.DataFrame) -> None:
+    frame = placed if placed.is_empty() else placed.explode("traits", "sent", "stored")
     write_mismatches(folder, frame.rename({"traits": "trait"}), manifest.key, manifest.source.files)
 
 

@@ -21,7 +21,7 @@ from importer.pipeline.decide import read_values
 from importer.pipeline.prepare import Prepared
 from importer.ports import PackageAccess
 from importer.state.decisions import Decision, Decisions
-from importer.state.package import read_frame, write_frame
+from importer.state.frames import read_frame, write_frame
 
 GROUPS_FILE: Final = "groups.arrow"
 MEMBERS_FILE: Final = "group-rows.arrow"
@@ -53,7 +53,9 @@ def read_groups(package: Path) -> pl.DataFrame:
 
 def write_members(folder: Path, identity: IdentityResult, package: PackageAccess) -> None:
     """Keep which rows are in groups, and by which values; nothing where there are none."""
-    rows = np.flatnonzero(identity.group >= 0)
+    fates = identity.fates
+    listed = fates.group >= 0
+    rows = fates.row[listed]
     if not rows.size:
         return
     read = read_values(package)
@@ -69,7 +71,7 @@ def write_members(folder: Path, identity: IdentityResult, package: PackageAccess
         .agg(linked_by="id_type", linking_value="value")
     )
     members = (
-        pl.DataFrame({"line": rows, "profile": identity.profile[rows]})
+        pl.DataFrame({"line": rows, "profile": fates.profile[listed]})
         .join(linked, left_on="line", right_on="row", how="left", maintain_order="left")
         .with_columns(
             pl.when(pl.col("profile") >= 0).then("profile").alias("profile"),
@@ -131,8 +133,9 @@ def recall(
     secret = decisions.key(make=recalling.keeps) if asked.len() else None
     if secret is None:
         return identity, ()
-    rows = np.flatnonzero(np.isin(identity.group, asked.to_numpy()))
-    members = pl.DataFrame({"group": identity.group[rows]})
+    here = np.isin(identity.fates.group, asked.to_numpy())
+    rows = identity.fates.row[here]
+    members = pl.DataFrame({"group": identity.fates.group[here]})
     keys, identifiers = _texts(rows, prepared, package, recalling.plan)
     marks = fingerprint_groups(members, keys, identifiers, secret)
     groups = identity.groups.with_columns(

@@ -112,7 +112,13 @@ def opened(request: RunRequest, wait: Wait = PATIENCE) -> Iterator[Opened]:
     source = open_source(request.sources, options)
     description = source.describe()
     with _target(request, mapping, wait) as (schema, target, store):
-        plan = resolve_mapping(mapping, description.columns, schema, unsupported=description.unsupported)
+        plan = resolve_mapping(
+            mapping,
+            description.columns,
+            schema,
+            unsupported=description.unsupported,
+            used=request.used_columns,
+        )
         plan = replace(plan, routing=_routing(plan.routing, request), needs_key=request.needs_key)
         checks = compile_checks(plan)
         unchecked = tuple(

@@ -15,15 +15,11 @@ from importer.core.identity_values import identifier_hash
 from importer.core.issues import ISSUES_SCHEMA
 from importer.core.packing import KEY_TEXT, with_measures
 from importer.core.recheck import Recheck, recheck_rows
+from importer.core.route import Via
 from importer.core.wire import wire_traits
 from importer.pipeline.prepare import Prepared
-from importer.state.package import (
-    EXTRA_FILES,
-    VALID_FILE,
-    FrameWriter,
-    read_frame,
-    write_frame,
-)
+from importer.state.frames import FrameWriter, read_frame, write_frame
+from importer.state.package import EXTRA_FILES, VALID_FILE
 from importer.state.run_folder import RunFolder
 from importer.wiring.requests import Hooks
 from importer.wiring.run import Run
@@ -59,7 +55,7 @@ def checked_again(
         hooks: Told how far it is.
     """
     hooks.progress.stage("check again", run.index.height)
-    sets = FilledSets(wire_traits(recheck.plan))
+    sets = FilledSets(wire_traits(recheck.plan), by_file=run.manifest.options.via != Via.BULK)
     cleared = ClearedTraits.to_judge_drops(recheck.plan)
     identifiers = [trait.ref for trait in recheck.plan.identifiers]
     writer = FrameWriter(draft.package / VALID_FILE)
@@ -92,11 +88,11 @@ def checked_again(
     prepared = Prepared(
         rows_read=run.manifest.counts.rows_read,
         early={},
-        row=rows["row"].to_numpy(),
+        row=rows["row"].cast(pl.UInt32).to_numpy(),
         set_ids=rows["set"].to_numpy(),
-        sizes=rows["size"].to_numpy(),
+        sizes=rows["size"].cast(pl.UInt32).to_numpy(),
         hashes={ref: np.where(fits, rows[ref].to_numpy(), np.uint64(0)) for ref in identifiers},
-        key_hash=np.where(fits, rows["key"].to_numpy(), np.uint64(0)) if run.manifest.key else None,
+        read_key_hash=(lambda: np.where(fits, rows["key"].to_numpy(), np.uint64(0))) if run.manifest.key else None,
         sets=tuple(sets.sets()),
         filled_sets=sets,
         repairs={},

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from importer.core.manifest import RunManifest
 from importer.core.schema_moves import schema_moves
-from importer.core.suggested import run_command
+from importer.core.suggested import run_command, sync_command
 from importer.core.wire import ENCODER_VERSION
 from importer.errors import GuardError, SettingsError
 from importer.pipeline.made_whole import made_whole
@@ -79,8 +79,10 @@ def check_schema(store: OpenTarget, manifest: RunManifest, folder: RunFolder) ->
     Raises:
         GuardError: traits or identity settings changed since, or this version writes other bytes.
     """
-    again = run_command(folder.path, "resume", "--replan")
+    again, by_sync = run_command(folder.path, "resume", "--replan"), sync_command(folder.path)
     replan = f"{again} checks the package again; or plan the source again"
+    if by_sync is not None:
+        replan = f"{by_sync} reads the source again"
     refs = [trait.ref for trait in manifest.traits]
     if store.schema.fingerprint_of(refs) != manifest.schema_fingerprint:
         before = frozen_schema(folder)

@@ -26,18 +26,15 @@ from importer.core.wire import ENCODER_VERSION, wire_traits
 from importer.errors import GuardError, MappingError
 from importer.files import make_private_folder, writing
 from importer.pipeline.decide import Deciding, decide, write_changed
-from importer.pipeline.outcomes import place_findings
+from importer.pipeline.places import place_findings
 from importer.pipeline.schedule import Choice
 from importer.reports.issue_files import IssueSink
 from importer.state.decisions import Decisions
+from importer.state.frames import write_frame
 from importer.state.frozen import MAPPING_FILE, freeze, frozen_mapping, frozen_schema
 from importer.state.ledger import SqliteLedger
 from importer.state.ledger_copy import copy_ledger
-from importer.state.package import (
-    ROWS_FILE,
-    PackageReader,
-    write_frame,
-)
+from importer.state.package import ROWS_FILE, PackageReader
 from importer.state.run_folder import RunFolder
 from importer.state.takeover import DRAFT, commit, drop_draft
 from importer.state.verified_file import VERIFIED_FILE

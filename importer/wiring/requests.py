@@ -45,6 +45,7 @@ class RunRequest:
         show_values: Write cell values into the issue files.
         reads: How hard to read where rows are looked up.
         needs_key: A row without a key is rejected.
+        used_columns: Columns that are read for something else than the mapping, such as a cursor.
     """
 
     source: tuple[str, ...] | str | Path
@@ -58,6 +59,7 @@ class RunRequest:
     show_values: bool = False
     reads: ReadOptions = field(default_factory=ReadOptions)
     needs_key: bool = False
+    used_columns: tuple[str, ...] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -21,9 +21,9 @@ from importer.ports import SourceOptions
 from importer.settings import Settings
 from importer.sources.open import is_path
 from importer.state.decisions import Decision
+from importer.state.frames import write_frame
 from importer.state.ledger import SqliteLedger
 from importer.state.lock import PackagingLock, RunLock, SendingLock
-from importer.state.package import write_frame
 from importer.state.run_folder import RunFolder
 from importer.state.takeover import finish_takeover
 from importer.wiring.clock import CLOCK
@@ -47,6 +47,7 @@ from importer.wiring.run import Run, set_stage, with_limits
 from importer.wiring.runs import packaged_run, planned_report
 from importer.wiring.send_order import extend
 from importer.wiring.sending import send
+from importer.wiring.sync_by_hand import by_hand
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,13 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
         ConfigError: there is no such run, or it cannot be sent (a dry run; stale and nobody agreed).
         GuardError: the store's schema, the source or the mapping is not what it was.
         ApiError: the store could not be read.
+        LockedError: another process works on the run, or on the sync that it is of.
     """
+    return by_hand(request.settings, request.run, lambda: go_on(request, hooks, options), replan=request.replan)
+
+
+def go_on(request: ResumeRequest, hooks: Hooks | None = None, options: SendOptions | None = None) -> Report:
+    """The same for a sync, which has its lock and puts into its snapshot itself what was delivered."""
     hooks, options = hooks or Hooks(), options or SendOptions()
     started_at = CLOCK.utc_now_iso()
     found = (find_planned_run if request.planned_only else find_run)(request.settings, request.run)

@@ -37,6 +37,7 @@ from importer.wiring.requests import Hooks, SendOptions
 from importer.wiring.run import Run, with_limits
 from importer.wiring.sending_again import Chosen, choose_again, cost_of, put_in_order, refuse_changed_choice
 from importer.wiring.settling import settle
+from importer.wiring.sync_by_hand import by_hand
 from importer.wiring.targets import OpenTarget
 
 RETRIED: Final = (
@@ -91,7 +92,10 @@ def retry(request: RetryRequest, hooks: Hooks | None = None, options: SendOption
         StateError: the run is damaged.
         ApiError: the store could not be read.
     """
-    hooks, options = hooks or Hooks(), options or SendOptions()
+    return by_hand(request.settings, request.run, lambda: _retry(request, hooks or Hooks(), options or SendOptions()))
+
+
+def _retry(request: RetryRequest, hooks: Hooks, options: SendOptions) -> Report:
     occasion = Occasion("retry", CLOCK.utc_now_iso())
     can_go = (*RETRIED, *UNLIKE)
     strange = sorted(set(request.states) - set(can_go))

@@ -7,34 +7,38 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from importer.core.cost import Cost, too_dear
-from importer.core.manifest import Counts, RunManifest, Stage, TraitRecord
+from importer.core.filled import FilledSets
+from importer.core.index import INDEX_SCHEMA
+from importer.core.manifest import RunManifest, Stage, TraitRecord
 from importer.core.merge_groups import groups_frame
 from importer.core.packing import KEY_TEXT
 from importer.core.report import FinalState, Report
 from importer.core.report_hints import STOPS_NOTE
+from importer.core.route import Via
 from importer.core.wire import ENCODER_VERSION, wire_traits
 from importer.errors import ConfigError, RunInterrupted, SourceError
 from importer.pipeline.check_source import CheckedSource, Inputs, check_source
 from importer.pipeline.cost import Made, cost_left, cost_of_rows, planned_requests
 from importer.pipeline.decide import Deciding, write_changed
 from importer.pipeline.inspect_fixes import settled_fixes
-from importer.pipeline.prepare import Prepared, Sinks
+from importer.pipeline.prepare import Sinks
 from importer.pipeline.schedule import Choice
 from importer.pipeline.sensitive import SensitiveSample
 from importer.reports.issue_files import IssueSink
 from importer.reports.rejected_files import RejectedSink
+from importer.state.frames import write_frame
 from importer.state.frozen import freeze
 from importer.state.ledger import SqliteLedger
 from importer.state.lock import PackagingLock
-from importer.state.package import write_frame
+from importer.state.memory import give_back
 from importer.state.run_folder import RunFolder, RunsFolder
 from importer.state.sequence import next_number
 from importer.wiring.at_work import at_work
 from importer.wiring.clock import CLOCK
+from importer.wiring.counting import counts_of
 from importer.wiring.disk import given_back, with_room
 from importer.wiring.finishing import Ending, delivered_by, finish
 from importer.wiring.grouping import GROUPS_FILE, write_members
@@ -64,12 +68,13 @@ def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
             run, checked = checked_run(
                 request, at_work(hooks, folder), inputs, folder, "validate", keep=_identifiers_only(inputs)
             )
-        going = run.index.filter(pl.col("state").is_in(["send", "sequence"]))
+        going = run.index.select("set", "state").filter(pl.col("state").is_in(["send", "sequence"]))
         coming = cost_of_rows(going, Made(checked.prepared.sets, run.manifest.wire_traits()))
         end = Ending("validate", CLOCK.utc_now_iso(), FinalState.PLANNED, coming=coming)
-        index = run.index.with_columns(position=pl.lit(0, dtype=pl.Int64))
+        del going, checked  # numbers of all rows
+        run.index = run.index.with_columns(position=pl.lit(0, dtype=INDEX_SCHEMA["position"]))
         with given_back(folder):
-            report = finish(run.folder, run.manifest, run.package, index, run.groups, end)
+            report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
             run.folder.write_manifest(run.manifest.model_copy(update={"stage": Stage.CHECKED}))
         run.folder.drop_package()
         hooks.progress.finish()
@@ -110,7 +115,8 @@ def checked_run(
     folder.write_manifest(manifest)
     with _sinks(request, hooks, inputs, folder) as (sinks, issues):
         checks, doubts = settled_fixes(inputs.source, inputs.checks, request.options.fixes, sinks)
-        revision = Revision(request, hooks, inputs, folder, keeps=command != "validate")
+        plans = command != "validate"
+        revision = Revision(request, hooks, inputs, folder, keeps=plans)
         sample = SensitiveSample(checks.plan)
         checked = check_source(
             Inputs(inputs.source, checks, inputs.schema),
@@ -118,12 +124,14 @@ def checked_run(
             sinks,
             deciding=Deciding(request.options.allow_merges, request.options.forecast_reading(), revision),
             keep=sample.beside(keep),
+            sets=FilledSets(wire_traits(checks.plan), by_file=plans and request.options.via != Via.BULK),
         )
     write_members(folder.package, checked.decided.identity, checked.package)
+    give_back()
     groups = groups_frame(checked.decided.identity)
     manifest = manifest.model_copy(
         update={
-            "counts": _counts(checked.prepared, inputs, issues),
+            "counts": counts_of(checked.prepared, inputs, issues),
             "source": inputs.source_record(request.sources, inputs.source.fingerprint()),
             "notes": (*sample.notes(), *manifest.notes, *doubts, *checked.decided.identity.notes, *revision.notes),
             "stored": revision.stored,
@@ -171,24 +179,6 @@ def _sinks(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunFolder)
         rejected.abort()
 
 
-def _counts(prepared: Prepared, inputs: Opened, issues: IssueSink) -> Counts:
-    rows_by_set = np.bincount(prepared.set_ids, minlength=len(prepared.sets))
-    removed: dict[str, int] = {}
-    for entry, rows in zip(prepared.sets, rows_by_set.tolist(), strict=True):
-        for ref in entry.removed:
-            removed[ref] = removed.get(ref, 0) + rows
-    constants = [trait.ref for trait in inputs.plan.traits if trait.constant is not None]
-    return Counts(
-        rows_read=prepared.rows_read,
-        issues=dict(sorted(issues.counts.items())),
-        warnings=dict(sorted(issues.warnings.items())),
-        repairs=dict(prepared.repairs),
-        cleared={ref: count for ref, count in prepared.cleared.items() if count},
-        removed=removed,
-        constant=dict.fromkeys(constants, len(prepared.row)),
-    )
-
-
 def plan(request: RunRequest, hooks: Hooks | None = None) -> Report:
     """Check a source, decide and package it, so that `resume` can send it.
 
@@ -207,19 +197,20 @@ def plan(request: RunRequest, hooks: Hooks | None = None) -> Report:
         return planned_report(run, hooks)
 
 
-def planned_report(run: Run, hooks: Hooks, more: Cost | None = None) -> Report:
+def planned_report(run: Run, hooks: Hooks, more: Cost | None = None, *, command: str = "plan") -> Report:
     """Report what would be sent.
 
     Args:
         run: Planned.
         hooks: Progress.
         more: What is done beside sending costs.
+        command: Name for the report.
     """
     coming = cost_now(run) + (more or Cost())
     tripped = guard_trips(run) or too_dear(coming, run.manifest.options.max_operations)
     notes = (f"{STOPS_NOTE}6: {tripped}",) if tripped is not None else ()
     end = Ending(
-        "plan",
+        command,
         CLOCK.utc_now_iso(),
         FinalState.PLANNED,
         requests=planned_requests(run.manifest.counts.routes, coming),
@@ -254,6 +245,8 @@ def packaged_run(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunF
     decided = write_changed(checked.decided, sets, run.package)
     run.manifest = run.manifest.with_sets(tuple(sets.sets()))
     run.index = decided.index
+    del checked, decided  # numbers of all rows, as they were before
+    give_back()
     if inputs.earlier is not None:
         inputs.earlier.settle(run)
     write_frame(run.folder.package / GROUPS_FILE, run.groups)

@@ -12,6 +12,7 @@ from importer.core.transform import RoutingPolicy
 from importer.pipeline.overwritten import overwritten
 from importer.pipeline.schedule import ORDER_SCHEMA, Choice, Layout, Schedule, schedule_rows
 from importer.state.ledger import SqliteLedger
+from importer.state.memory import give_back
 from importer.state.payloads import PackagePayloads
 from importer.state.run_folder import PARTS_FOLDER
 from importer.wiring.run import Run
@@ -32,30 +33,30 @@ def extend(
     options = run.manifest.options
     order = pl.DataFrame(schema=ORDER_SCHEMA)
     if run.folder.has_order():
-        order = run.folder.read_order()
+        order = run.folder.read_order().cast(ORDER_SCHEMA)
     layout = Layout(
         run.manifest.filled_sets(),
         run.manifest.wire_traits(),
         RoutingPolicy(import_min_rows=options.import_min_rows, part_rows=options.part_rows),
         via or Via(options.via),
     )
-    schedule = schedule_rows(run.index, run.package, layout, first=order.height, choice=choice)
+    schedule = schedule_rows(run.index, layout, first=order.height, choice=choice)
     order = pl.concat([order, schedule.order])
     run.index = schedule.index
     payloads = payloads_of(run, order)
-    digests = payloads.digests((cut.start, cut.stop) for cut in schedule.cuts)
     first = ledger.next_batch_id()
     counts = _with_values(run, _with_routes(run.manifest.counts, schedule, why))
     run.folder.write_order(order)
     ledger.add_batches(
         (
-            BatchSpec(first + number, cut.route, cut.start, cut.stop, cut.wave, digest)
-            for number, (cut, digest) in enumerate(zip(schedule.cuts, digests, strict=True))
+            BatchSpec(first + number, cut.route, cut.start, cut.stop, cut.wave, payloads.digest(cut.start, cut.stop))
+            for number, cut in enumerate(schedule.cuts)
         ),
         {ROUTES_META: orjson.dumps({route: entry.model_dump() for route, entry in counts.routes.items()}).decode()},
     )
     run.folder.write_index(run.index)
     run.manifest = run.manifest.model_copy(update={"counts": counts})
+    give_back()
 
 
 def payloads_of(run: Run, order: pl.DataFrame) -> PackagePayloads:

@@ -132,7 +132,7 @@ def _sent(
     delivery = settle(run, store, delivery, hooks, options, ignore_later=ignore_later)
     if occasion.after is not None:
         delivery = occasion.after(run, store, hooks, delivery)
-    if not left and not delivery.notes:
+    if not left and not delivery.notes and not occasion.fresh:
         delivery = replace(delivery, notes=("nothing was left to send; this is how the run stands",))
     return delivery_report(run, hooks, occasion, replace(delivery, notes=(*compared, *delivery.notes)))
 

@@ -10,7 +10,7 @@ from importer.core.delivery import ApiFailure, FailureKind
 from importer.core.lifecycle import FinishReason
 from importer.core.mapping_checks import quoted
 from importer.core.report_parts import ErrorReport
-from importer.core.suggested import run_command
+from importer.core.suggested import run_command, sync_command
 from importer.errors import StateError
 from importer.pipeline.deliver import DeliveryResult
 from importer.wiring.finishing import error_report
@@ -64,17 +64,26 @@ def why_stopped(
     if failure is not None and failure.kind is FailureKind.REJECTED:
         if failure.code == _PROTECTED:
             named = ", ".join(map(quoted, groups))
+            by_sync = sync_command(run)
+            again = f"run {by_sync}" if by_sync is not None else "import the source again"
             hint = (
                 f"the run writes to the trait groups {named}: one of them, or a trait in one, is protected; take it "
-                "out of the mapping and import the source again, as this run would be refused once more"
+                f"out of the mapping and {again}, as this run would be refused once more"
             )
             return ErrorReport(message=_REASON_TEXTS[result.reason] + said, hint=hint)
         if failure.status in _OF_WHAT_IS_SENT:
-            hint = f"{_CHECK}; then {run_command(run, 'resume', '--replan')} checks and plans what is left anew"
-            return ErrorReport(message=_REASON_TEXTS[result.reason] + said, hint=hint)
+            return ErrorReport(message=_REASON_TEXTS[result.reason] + said, hint=f"{_CHECK}; then {_anew(run)}")
         mend = _MEND.get(failure.status, "")
     hint = f"{mend}{run_command(run, 'resume')} goes on where it stopped"
     return ErrorReport(message=_REASON_TEXTS[result.reason] + said, hint=hint)
+
+
+def _anew(run: Path) -> str:
+    """Say what plans the rest of a run anew."""
+    by_sync = sync_command(run)
+    if by_sync is not None:
+        return f"{by_sync} reads the source again and sends what is left"
+    return f"{run_command(run, 'resume', '--replan')} checks and plans what is left anew"
 
 
 def _said(failure: ApiFailure) -> str:

@@ -10,7 +10,8 @@ from importer.core.manifest import Stage
 from importer.core.report import FinalState
 from importer.core.snapshot import TraitSets, advanced
 from importer.core.sync_changes import PARKED
-from importer.core.sync_removals import after_removals, removals_by_key
+from importer.core.sync_removals import FATES_SCHEMA, after_removals, removals_by_key
+from importer.core.sync_results import taken
 from importer.core.sync_state import PendingRun, SyncState
 from importer.errors import StateError
 from importer.pipeline.sent_again import history
@@ -24,6 +25,7 @@ from importer.state.snapshot_file import SnapshotFile, SnapshotMeta, SnapshotWri
 from importer.state.sync_folder import SyncFolder
 from importer.wiring.clock import CLOCK
 from importer.wiring.finishing import delivered_by
+from importer.wiring.memory import give_back
 from importer.wiring.reopening import load_run
 from importer.wiring.run import Run
 from importer.wiring.sync_known import read_keys
@@ -46,10 +48,11 @@ def commit(folder: SyncFolder, state: SyncState) -> SyncState:
         return state
     run_folder = RunFolder(folder.runs / pending.run_id)
     with RunLock(run_folder.path):
+        give_back()
         run = load_run(run_folder)
         snapshot = folder.open_snapshot()
         if snapshot is None or snapshot.meta.run < pending.number:
-            snapshot = _moved(folder, snapshot, run, pending)
+            snapshot = _moved(folder, snapshot, run, pending.number)
         moves = not _waiting(snapshot, pending) and not _left(run)
         state = state.ended(run.manifest.counts.rows_read, moves=moves)
         folder.write_state(state)
@@ -57,7 +60,38 @@ def commit(folder: SyncFolder, state: SyncState) -> SyncState:
     return state
 
 
-def _moved(folder: SyncFolder, before: SnapshotFile | None, run: Run, pending: PendingRun) -> SnapshotFile:
+def commit_more(folder: SyncFolder, run_id: str) -> None:
+    """Put into the snapshot what somebody had delivered of a run by hand.
+
+    It is a run that was interrupted, or the last one: rows of it that were held were let go. Of rows that the service
+    refused nothing is learnt: the next run reads them.
+
+    Args:
+        folder: Of the sync; the caller has its lock.
+        run_id: The run.
+
+    Raises:
+        StateError: run or snapshot are damaged, or cannot be written.
+    """
+    state, run_folder = folder.read_state(), RunFolder(folder.runs / run_id)
+    manifest = run_folder.read_manifest()
+    if manifest.stage is not Stage.FINISHED or manifest.sync is None:
+        return
+    if state.pending is not None and state.pending.run_id == run_id:
+        commit(folder, state)
+        return
+    snapshot, number = folder.open_snapshot(), manifest.sync.number
+    # What was committed after it is newer.
+    if snapshot is None or snapshot.meta.run != number:
+        return
+    with RunLock(run_folder.path):
+        _moved(folder, snapshot, load_run(run_folder), number, again=True)
+
+
+def _moved(
+    folder: SyncFolder, before: SnapshotFile | None, run: Run, number: int, *, again: bool = False
+) -> SnapshotFile:
+    """Write the snapshot after a run; of one that it knows already it learns ``again`` what was taken, and no more."""
     with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
         delivered = delivered_by(ledger)
     manifest = run.manifest
@@ -67,20 +101,21 @@ def _moved(folder: SyncFolder, before: SnapshotFile | None, run: Run, pending: P
         delivered,
         manifest.filled_sets(),
         manifest.wire_traits(),
-        read_keys(run.folder.package),
+        lambda: read_keys(run.folder.package),
     )
     at = datetime.fromisoformat(delivered.times[1] if delivered.times is not None else CLOCK.utc_now_iso())
     sets = TraitSets(before.meta.traits if before is not None else ())
-    removals = read_removals(run.folder.path)
+    removals = pl.DataFrame(schema=FATES_SCHEMA) if again else read_removals(run.folder.path)
+    rows = results_of_run(sent)
     now = datetime.fromisoformat(CLOCK.utc_now_iso())
     first = 0
     pieces = before.pieces() if before is not None else iter(())
     with SnapshotWriter(folder.snapshot) as writer:
-        for old, results in results_in_step(sent, results_of_run(sent), pieces, sets):
-            moved = advanced(old, results, sets, run=pending.number, at=at)
+        for old, results in results_in_step(sent, taken(rows) if again else rows, pieces, sets):
+            moved = advanced(old, results, sets, run=number, at=at)
             writer.append(after_removals(moved, removals_by_key(old["key"], first, removals), now))
             first += old.height
-        writer.commit(SnapshotMeta(run=pending.number, traits=tuple(tuple(one) for one in sets.sets())))
+        writer.commit(SnapshotMeta(run=number, traits=tuple(tuple(one) for one in sets.sets())))
     return SnapshotFile(folder.snapshot)
 
 

@@ -126,6 +126,7 @@ def plan_reading(request: SyncRequest, sync: SyncFile, state: SyncState, folder:
         options=RunOptions(via="bulk", limit=request.limit, max_rejected_percent=NO_BRAKE),
         show_values=request.show_values,
         needs_key=True,
+        used_columns=(sync.cursor.column,) if sync.cursor is not None else (),
     )
     return Planned(sync, run, reading, whole=not goes_on)
 

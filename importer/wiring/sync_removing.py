@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from importer.core.cost import Cost
@@ -18,21 +17,18 @@ from importer.core.report import ExitCode, highest_exit_code
 from importer.core.report_parts import ErrorReport
 from importer.core.schema import StoreSchema
 from importer.core.sync_counts import Removals
-from importer.core.sync_file import RemovalPolicy, SyncFile
+from importer.core.sync_file import HandedOn, RemovalPolicy, SyncFile
 from importer.core.sync_gone import (
     GONE_COLUMNS,
     Elsewhere,
-    Marks,
+    Others,
     gone_keys,
-    identifier_marks,
     known_fates,
     newly_gone,
-    readable_keys,
     remaining_marks,
     removal_cost,
 )
 from importer.core.sync_removals import Removal, candidates_of, removals_of
-from importer.core.union_find import Hashes
 from importer.errors import ImporterError
 from importer.pipeline.paced_reads import Pace
 from importer.pipeline.remove_profiles import Removed, RemovingPorts, remove_profiles
@@ -47,9 +43,12 @@ from importer.wiring.opening import Opened
 from importer.wiring.reading_back import add_requests
 from importer.wiring.requests import Hooks, SendOptions
 from importer.wiring.run import Run
+from importer.wiring.sync_rows import KeysRead, identifiers_of
 from importer.wiring.targets import OpenTarget
 
 _IDLE_S: Final = 60.0
+_CERTAIN: Final = [one.value for one in (Removal.GONE, Removal.SHARED, Removal.HANDED_ON)]
+"""What is known without a request."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,14 @@ class PlannedRemovals:
 
     Attributes:
         fates: `importer.core.sync_gone.known_fates` of the keys that are gone.
-        elsewhere: Identifiers of all who remain.
+        remaining: Identifiers of all who remain.
         sets: Sets of traits by number, as the snapshot has them.
         id_types: The order in which identifiers are looked up.
         off: Why nothing is removed; None where it is.
     """
 
     fates: pl.DataFrame
-    elsewhere: Elsewhere
+    remaining: Elsewhere
     sets: Sequence[Sequence[str]]
     id_types: Sequence[str]
     off: str | None = None
@@ -98,58 +97,46 @@ class PlannedRemovals:
         return (f"{keys} gone from the source: {cost.deletes:,} profiles to be looked up ({lookups}) and removed",)
 
 
-def plan_removals(run: Run, inputs: Opened, snapshot: SnapshotFile, sync: SyncFile, *, again: bool) -> PlannedRemovals:
+def plan_removals(
+    run: Run, inputs: Opened, snapshot: SnapshotFile, sync: SyncFile, read: KeysRead, *, again: bool
+) -> PlannedRemovals:
     """Find the keys that are gone; nothing is asked of the store.
 
     Args:
         run: Planned.
-        inputs: Schema of the store, and the mapping's null tokens.
+        inputs: Schema of the store.
         snapshot: What was delivered before.
         sync: The sync file.
+        read: Keys of the source.
         again: Look also at profiles that were held a short while ago.
     """
-    keys, unreadable = _keys_read(run, inputs.plan.null_tokens)
-    off = _off(run, sync, keys, unreadable)
-    gone = gone_keys(snapshot.pieces(GONE_COLUMNS), keys)
+    off = _off(run, sync, read)
+    gone = gone_keys(snapshot.pieces(GONE_COLUMNS), read.keys)
     if off is not None:
+        gone = gone.filter("is_gone")
         fates = gone.with_columns(removal=pl.lit(None, dtype=pl.String), is_settled=pl.lit(value=False))
         return PlannedRemovals(fates, Elsewhere(), (), (), off)
-    elsewhere = Elsewhere()
+    others = Others()
     if not gone.is_empty():
-        elsewhere = Elsewhere([*remaining_marks(snapshot.pieces(["identifiers"]), gone["line"]), *_marks_of(run)])
-    fates = known_fates(gone, elsewhere, _now(), again=again)
-    return PlannedRemovals(fates, elsewhere, snapshot.meta.traits, _in_order(inputs.schema))
+        going, waiting = identifiers_of(run, gone.filter(~pl.col("is_gone"))["key"])
+        remaining = remaining_marks(snapshot.pieces(["identifiers"]), gone["line"])
+        others = Others(Elsewhere([*remaining, *going]), Elsewhere(waiting))
+    policy = sync.removal.handed_on if sync.removal is not None else HandedOn.HOLD
+    fates = known_fates(gone, others, _now(), again=again, goes_first=policy is HandedOn.REMOVED)
+    return PlannedRemovals(fates, others.remaining, snapshot.meta.traits, _in_order(inputs.schema))
 
 
-def _keys_read(run: Run, null_tokens: frozenset[str]) -> tuple[Marks, int]:
-    keys, unreadable = [np.empty(0, dtype=np.uint64)], 0
-    for frame in run.package.rows_frames():
-        found, without = readable_keys(frame, null_tokens)
-        keys.append(found)
-        unreadable += without
-    return Marks([np.concatenate(keys)]), unreadable
-
-
-def _off(run: Run, sync: SyncFile, keys: Marks, unreadable: int) -> str | None:
+def _off(run: Run, sync: SyncFile, read: KeysRead) -> str | None:
     """Say why a run removes nothing."""
     if sync.removal is not None and sync.removal.policy is RemovalPolicy.NONE:
         return "`removal: {policy: none}` says so"
     if run.manifest.options.limit is not None:
         return "--limit was given"
-    if unreadable:
-        return f"{counted(unreadable, 'row')} could not be read or had no key: nobody knows whose they are"
-    if run.manifest.counts.rows_read and not keys:
+    if read.unreadable:
+        return f"{counted(read.unreadable, 'row')} could not be read or had no key: nobody knows whose they are"
+    if run.manifest.counts.rows_read and not read.keys:
         return "no row of the source has a key"
     return None
-
-
-def _marks_of(run: Run) -> Iterator[Hashes]:
-    """Yield the identifiers of all valid rows of a run, whether they are sent or held."""
-    id_types = {trait.ref: trait.id_type for trait in run.manifest.wire_traits() if trait.id_type is not None}
-    for frame in run.package.valid_frames(list(id_types)):
-        for ref, id_type in id_types.items():
-            values = frame[ref].drop_nulls()
-            yield identifier_marks(pl.repeat(id_type, len(values), dtype=pl.String, eager=True), values)
 
 
 def _in_order(schema: StoreSchema) -> tuple[str, ...]:
@@ -208,7 +195,7 @@ class Removing:
                 store.emulator.wait_idle(_IDLE_S)
         if asked:
             hooks.progress.stage("remove", asked)
-        certain = planned.fates.filter(pl.col("removal").is_in([Removal.GONE.value, Removal.SHARED.value]))
+        certain = planned.fates.filter(pl.col("removal").is_in(_CERTAIN))
         with RemovalLog(run.folder.path) as log:
             log.write((line, Removal(said), None) for line, said in certain.select("line", "removal").iter_rows())
             ports = RemovingPorts(
@@ -222,7 +209,7 @@ class Removing:
             return remove_profiles(
                 ports,
                 candidates_of(planned.fates, planned.sets, planned.id_types),
-                planned.elsewhere,
+                planned.remaining,
                 concurrency=self.options.concurrency,
                 pace=Pace(self.options.max_rps, seed=run.folder.seed, known=delivery.pacer),
             )

@@ -12,33 +12,35 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from importer.core.manifest import Stage, Target
-from importer.core.report import ExitCode, FinalState, Report
+from importer.core.manifest import Stage
+from importer.core.report import DRY_SYNC, ExitCode, FinalState, Report
 from importer.core.sync_brakes import Tripped
 from importer.core.sync_counts import SyncCounts
-from importer.core.sync_file import Mode, SyncFile
+from importer.core.sync_file import HandedOn, Mode, SyncFile
 from importer.core.sync_state import PendingRun, SyncRun, SyncState
 from importer.errors import ConfigError, GuardError, ImporterError, StateError
 from importer.pipeline.cursor_source import CursorSource
 from importer.state.run_folder import RunFolder
-from importer.state.snapshot_file import SnapshotFile
 from importer.state.sync_folder import SyncFolder
 from importer.wiring.clock import CLOCK
 from importer.wiring.delivering import Occasion, refusal_code, refusal_report
 from importer.wiring.opening import Opened, opened
 from importer.wiring.requests import Hooks, SendOptions
-from importer.wiring.resuming import ResumeRequest, resume
+from importer.wiring.resuming import ResumeRequest, go_on
 from importer.wiring.run import Run
 from importer.wiring.runs import planned_report, planned_run
 from importer.wiring.sending import send
+from importer.wiring.sync_beginning import Standing, check_store, need_snapshot, read_standing, refuse_second_first
 from importer.wiring.sync_braking import brakes_error, brakes_on, refuse_nothing
 from importer.wiring.sync_commit import commit, drop_packages
+from importer.wiring.sync_handed import rename_handed_on, write_handed_on
 from importer.wiring.sync_known import Known
 from importer.wiring.sync_opening import Planned, SyncRequest, plan_reading, read_sync_file, settings_for
 from importer.wiring.sync_removing import PlannedRemovals, Removing, plan_removals
+from importer.wiring.sync_retention import drop_old_runs, kept_run
+from importer.wiring.sync_rows import keys_read
 
 COMMAND: Final = "sync"
-_ENDLESS: Final = 2**32 - 1
 
 _STOPS: Final = frozenset({ExitCode.STOPPED, ExitCode.STATE, ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.BUG})
 """How a run ends that the next one goes on with first."""
@@ -64,7 +66,11 @@ def run_sync(request: SyncRequest, hooks: Hooks | None = None, options: SendOpti
     folder = SyncFolder(request.path)
     hooks = replace(hooks or Hooks(), confirm=_agree, confirm_stale=_agree)
     with folder.locked():
-        return _Session(request, sync, folder, hooks, options or SendOptions()).run()
+        try:
+            return _Session(request, sync, folder, hooks, options or SendOptions()).run()
+        finally:
+            if not request.dry_run:
+                drop_old_runs(folder, sync.keep)
 
 
 def _agree(question: str) -> bool:  # noqa: ARG001 - a sync asks nothing
@@ -84,39 +90,25 @@ class _Session:
     def run(self) -> Report:
         """Make an end of what was interrupted, then run once."""
         started_at = CLOCK.utc_now_iso()
-        state = self.folder.read_state()
         with self._told_of(started_at):
-            self._refuse_second_first()
+            if self.request.first_run:
+                refuse_second_first(self.folder)
+            known = read_standing(self.folder, resend=self.request.full_refresh)
             notes: tuple[str, ...] = ()
-            if state.pending is not None and not self.request.dry_run:
-                report = self._end_pending(state, state.pending)
+            pending = known.state.pending
+            if pending is not None and not self.request.dry_run:
+                report = self._end_pending(known.state, pending)
                 if report is not None:
                     return self._told(report)
-                notes = (f"run {state.pending.run_id}, which was interrupted, was made an end of first",)
-                state = self.folder.read_state()
-            snapshot = self._snapshot()
-            plan = plan_reading(self.request, self.sync, state, self.folder)
+                notes = (f"run {pending.run_id}, which was interrupted, was made an end of first",)
+                known = read_standing(self.folder, resend=self.request.full_refresh)
+            if not self.request.first_run and not self.request.dry_run:
+                need_snapshot(self.folder, known)
+            plan = plan_reading(self.request, self.sync, known.state, self.folder)
             refuse_nothing(plan, self.request.override)
             with opened(plan.request, self.hooks.stop.wait) as inputs:
-                _check_store(state, inputs.target, self.folder)
-                return self._run(_Now(state, snapshot, plan, started_at), _with_notes(inputs, notes))
-
-    def _refuse_second_first(self) -> None:
-        """Before a run that was interrupted is made an end of: that may have been the first one."""
-        if self.request.first_run and self.folder.snapshot.exists():
-            raise ConfigError(
-                f"this is not the first run: there is {self.folder.snapshot}",
-                hint="leave --first-run out; `sync reset` forgets what was delivered",
-            )
-
-    def _snapshot(self) -> SnapshotFile | None:
-        snapshot = self.folder.open_snapshot()
-        if snapshot is None and not self.request.first_run and not self.request.dry_run:
-            raise ConfigError(
-                f"{self.folder.snapshot} is missing: nothing is known of what was delivered before",
-                hint="is this the first run? then give --first-run, once; if not, put the state folder back",
-            )
-        return snapshot
+                check_store(known.state, inputs.target, self.folder)
+                return self._run(_Now(known, plan, started_at), _with_notes(inputs, notes))
 
     def _run(self, now: _Now, inputs: Opened) -> Report:
         cursor = self.sync.cursor
@@ -125,21 +117,27 @@ class _Session:
         if watched is not None:
             watched.describe()
             inputs = replace(inputs, source=watched)
-        number = 0 if self.request.dry_run else now.state.number + 1
+        number = 0 if self.request.dry_run else now.known.newest + 1
         counts = SyncCounts(mode=self.sync.mode.value, number=number, whole=now.plan.whole)
-        # Whoever asks for everything may have mended the store: what is parked is tried once more.
-        patience = _ENDLESS if self.request.full_refresh else self.sync.refused_runs
-        known = Known(inputs, now.snapshot, counts, self.hooks.progress, refused_runs=patience)
+        known = Known(
+            inputs,
+            now.known,
+            counts,
+            self.hooks.progress,
+            refused_runs=self.sync.refused_runs,
+            # Whoever asks for everything may have mended the store.
+            retries_parked=self.request.full_refresh,
+        )
         run = planned_run(now.plan.request, self.hooks, replace(inputs, earlier=known), COMMAND)
         removals = self._removals(now, inputs, run)
-        held = brakes_on(run, now.plan, now.state, removals, self.request.override)
+        held = brakes_on(run, now.plan, now.known.state, removals, self.request.override)
         if self.request.dry_run:
             return self._dry_report(run, held, removals)
         after = Removing(removals, self.options) if removals is not None else None
         occasion = Occasion(COMMAND, now.started_at, fresh=True, after=after)
         if held:
             report = refusal_report(run, self.hooks, occasion, brakes_error(held))
-            drop_packages(self.folder, keep=_kept(self.folder))
+            drop_packages(self.folder, keep=kept_run(self.folder))
             return self._told(report)
         if inputs.store is None:
             raise ConfigError("a sync needs a store", hint="give --store, or --emulator")
@@ -152,20 +150,31 @@ class _Session:
             refused_runs=self.sync.refused_runs,
             whole=now.plan.whole,
         )
-        self.folder.write_state(now.state.begun(pending, inputs.target))
+        state = now.known.named.begun(pending, inputs.target)
+        self.folder.write_state(state)
+        self.folder.write_mark(state)
         folder = run.folder
         report = send(run, inputs.store, self.hooks, self.options, occasion)
         # Committing reads what it needs anew, and holds a whole snapshot's worth of keys.
         del run, known, removals, after, occasion
         if folder.read_manifest().stage is Stage.FINISHED:
             commit(self.folder, self.folder.read_state())
+            rename_handed_on(self.folder, self.sync, folder.path)
         return self._told(report)
 
     def _removals(self, now: _Now, inputs: Opened, run: Run) -> PlannedRemovals | None:
-        """Find what is gone from the source of a mirror, and record it with the run."""
-        if self.sync.mode is not Mode.MIRROR or now.snapshot is None:
+        """Find what was handed on, and what is gone from the source of a mirror; record it with the run."""
+        snapshot, counts = now.known.snapshot, run.manifest.sync
+        if snapshot is None or counts is None:
             return None
-        planned = plan_removals(run, inputs, now.snapshot, self.sync, again=self.request.full_refresh)
+        read = keys_read(run, inputs.plan.null_tokens) if self.sync.mode is not Mode.UPSERT else None
+        handed_on = write_handed_on(run, snapshot, read.keys if read is not None else None)
+        if self.sync.removal is not None and self.sync.removal.handed_on is HandedOn.REMOVED:
+            handed_on = 0
+        run.manifest = run.manifest.model_copy(update={"sync": counts.model_copy(update={"handed_on": handed_on})})
+        if self.sync.mode is not Mode.MIRROR or read is None:
+            return None
+        planned = plan_removals(run, inputs, snapshot, self.sync, read, again=self.request.full_refresh)
         notes = planned.notes() if self.request.dry_run or planned.off is not None else ()
         run.manifest = run.manifest.model_copy(
             update={"removals": planned.counts(), "notes": (*notes, *run.manifest.notes)}
@@ -175,8 +184,9 @@ class _Session:
     def _dry_report(self, run: Run, held: tuple[Tripped, ...], removals: PlannedRemovals | None) -> Report:
         notes = tuple(f"it would stop with exit code 6: {one.cause} (--override {one.brake})" for one in held)
         run.manifest = run.manifest.model_copy(update={"notes": (*notes, *run.manifest.notes)})
-        report = planned_report(run, self.hooks, removals.cost if removals is not None else None)
-        drop_packages(self.folder, keep=_kept(self.folder))
+        more = removals.cost if removals is not None else None
+        report = planned_report(run, self.hooks, more, command=DRY_SYNC)
+        drop_packages(self.folder, keep=kept_run(self.folder))
         return report
 
     # --- a run that was interrupted ----------------------------------------------------------------------------------
@@ -207,7 +217,7 @@ class _Session:
         settings = settings_for(self.request, self.sync, self.folder)
         again = ResumeRequest(folder.run_id, settings, stale_ok=True, command=COMMAND)
         try:
-            report = resume(again, self.hooks, self.options)
+            report = go_on(again, self.hooks, self.options)
         except GuardError:
             return None  # the store moved on: what is open is due, and is read again
         if report.exit_code in _STOPS:
@@ -258,34 +268,13 @@ class _Session:
 class _Now:
     """Where a run stands before it reads."""
 
-    state: SyncState
-    snapshot: SnapshotFile | None
+    known: Standing
     plan: Planned
     started_at: str
 
 
-def _kept(folder: SyncFolder) -> str | None:
-    """Return the run whose package stays: the one to be made an end of, or else the last one that was sent."""
-    state = folder.read_state()
-    if state.pending is not None:
-        return state.pending.run_id
-    sent = (run.run_id for run in reversed(state.runs) if run.number and run.number == state.number)
-    return next(sent, None)
-
-
 def _with_notes(inputs: Opened, notes: tuple[str, ...]) -> Opened:
     return replace(inputs, notes=(*notes, *inputs.notes))
-
-
-def _check_store(state: SyncState, target: Target, folder: SyncFolder) -> None:
-    """Refuse a store that is not the one the snapshot is of: nothing it knows would be true."""
-    if state.target is None or state.target.identity == target.identity:
-        return
-    raise GuardError(
-        f"the sync delivered to store {state.target.store_id} on {state.target.host} so far, and this is"
-        f" {target.store_id} on {target.host}; nothing was sent",
-        hint=f"name the former store; or forget what was delivered with `sync reset {folder.file}`",
-    )
 
 
 def nothing_done(report: Report) -> bool:

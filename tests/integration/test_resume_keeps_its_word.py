@@ -11,8 +11,8 @@ import pytest
 from importer.core.manifest import Stage
 from importer.emulator import EmulatorSettings
 from importer.errors import ConfigError, LockedError
+from importer.state.frames import FrameFile, FrameWriter
 from importer.state.lock import PackagingLock
-from importer.state.package import FrameFile, FrameWriter
 from importer.state.run_folder import RunFolder
 from importer.wiring.requests import Hooks
 from importer.wiring.resuming import ResumeRequest, resume

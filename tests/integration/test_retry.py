@@ -10,8 +10,8 @@ import pytest
 
 from importer.emulator import EmulatorSettings
 from importer.errors import ConfigError, GuardError, LockedError, PackageChangedError
+from importer.state.frames import FrameFile, FrameWriter
 from importer.state.lock import SendingLock
-from importer.state.package import FrameFile, FrameWriter
 from importer.state.run_folder import RunFolder
 from importer.wiring.requests import Hooks
 from importer.wiring.resuming import ResumeRequest, resume

@@ -224,10 +224,13 @@ def test_a_limit_sends_the_first_and_leaves_the_rest_for_later(synced: Synced) -
 
 
 def test_the_state_is_private_and_in_its_own_folder(synced: Synced) -> None:
-    """Nothing is written elsewhere, and no value stands in the memory."""
+    """Beside it is nothing but the mark by which copies of it are told, and no value stands in the memory."""
     begun(synced)
     kept = {path.name for path in synced.bench.folder.iterdir()}
-    assert kept == {"customers.csv", "customers.sync.yaml", "customers.sync.yaml.state", "mapping.yaml"}
+    mark = ".customers.sync.yaml.newest"
+    assert kept == {"customers.csv", "customers.sync.yaml", "customers.sync.yaml.state", "mapping.yaml", mark}
+    assert stat.S_IMODE((synced.bench.folder / mark).stat().st_mode) == 0o600
+    assert json.loads((synced.bench.folder / mark).read_text()) == {"name": synced.state.name, "number": 1}
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in synced.folder.path.iterdir()}
     assert modes == {"lock": 0o600, "snapshot.parquet": 0o600, "sync.json": 0o600, ".gitignore": 0o600, "runs": 0o700}
     assert "example.com" not in (synced.folder.path / "sync.json").read_text(encoding="utf-8")

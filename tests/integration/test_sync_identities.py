@@ -84,13 +84,12 @@ def test_new_rows_that_meet_in_one_key_are_one_group(synced: Synced) -> None:
 
 
 def test_a_decision_is_kept_for_later_runs(synced: Synced) -> None:
-    """A released row is sent, and the next run of the sync knows of the decision."""
+    """A released row is sent once, and later runs of the sync know of the decision."""
     synced.write(stranger("p3@example.com"))
     report = synced.run()
     settings = synced.bench.settings.model_copy(update={"runs_dir": str(synced.folder.runs)})
     again = resume(ResumeRequest(report.run_id or "", settings, release=frozenset()), Hooks(), QUICK)
     assert found(again) == {"accepted": 1}
-    assert synced.runs()[0] == {"accepted": 1}
     assert synced.runs() == ({"unchanged": 1}, 0)
     assert len(synced.bench.stored()) == 10
     synced.write({"X1": ("p3@example.com", "+12065559000", 7)})

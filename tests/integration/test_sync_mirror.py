@@ -56,9 +56,11 @@ def test_what_it_costs_is_shown_before_and_counted_after(synced: Synced) -> None
     synced.write(but(rows, "K3", "K11"))
     plan = synced.run(dry_run=True)
     assert (plan.operations.at_most, plan.operations.reads_at_least, plan.operations.reads_at_most) == (2, 2, 4)
-    assert plan.requests == {"lookup": 2, "get-profile": 2, "get-identifiers": 2, "delete-profile": 2}
+    assert plan.requests == {"lookup": 2, "get-profile": 4, "get-identifiers": 2, "delete-profile": 2}
     report = synced.run()
-    assert report.requests == plan.requests
+    looks = report.requests["get-profile"] - plan.requests["get-profile"]
+    assert report.requests == {**plan.requests, "get-profile": 4 + looks}
+    assert looks >= 0  # as often as it takes until the service has deleted what it took to delete
     assert (report.operations.at_most, report.operations.reads_at_most) == (2, 2)
     assert report.allowance is not None
     assert report.allowance.used_at_most == 20 + 2 + 2

@@ -72,8 +72,8 @@ def test_a_key_that_was_renamed_keeps_its_profile(synced: Synced) -> None:
     synced.write(without(rows, "K3") | {"NEW": rows["K3"]})
     report, asked = run(synced)
     assert asked == []
-    assert (report.outcomes["held"], told(report)) == (1, {"candidates": 1, "held": {"shared": 1}})
-    assert fates(report) == {"K3": "shared"}
+    assert (report.outcomes["held"], told(report)) == (1, {"candidates": 1, "held": {"handed-on": 1}})
+    assert fates(report) == {"K3": "handed-on"}
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from importer.core.delivery import BatchSpec
 from importer.core.report import Report
 from importer.core.route import Route
+from importer.state.frames import read_frame
 from importer.state.ledger import SqliteLedger
-from importer.state.package import read_frame
 from importer.state.run_folder import RunFolder
 from importer.wiring.grouping import GROUPS_FILE
 from importer.wiring.requests import Hooks

@@ -16,6 +16,7 @@ from importer.core.sync_gone import (
     LOOK_AGAIN_AFTER,
     Elsewhere,
     Marks,
+    Others,
     gone_keys,
     identifier_marks,
     known_fates,
@@ -158,7 +159,7 @@ def test_keys_that_are_gone_are_found_and_judged(
     remaining = {pair for line in snapshot if line["key"] in present for pair in line["own"]} | read
     marks = identifier_marks(*(pl.Series([pair[at] for pair in read], dtype=pl.String) for at in (0, 1)))
     elsewhere = Elsewhere([*remaining_marks(pieces, gone["line"]), marks])
-    fates = known_fates(gone, elsewhere, NOW, again=again)
+    fates = known_fates(gone, Others(remaining=elsewhere), NOW, again=again)
     assert dict(fates.select("key", "removal").iter_rows()) == {
         key: known(line, remaining, again=again) for key, line in expected.items()
     }

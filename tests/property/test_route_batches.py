@@ -37,11 +37,10 @@ TRAITS = {
 
 @dataclass(frozen=True)
 class Case:
-    """Rows by filled set, what the CSV flow carries, which rows are grouped, and the policy."""
+    """Rows by filled set, which rows are grouped, and the policy."""
 
     sets: tuple[FilledSet, ...]
     set_ids: npt.NDArray[np.uint32]
-    carried: npt.NDArray[np.bool_]
     grouped: npt.NDArray[np.bool_]
     minimum: int
     via: Via
@@ -53,7 +52,8 @@ def cases(draw: st.DrawFn) -> Case:
     sets = []
     for ref in draw(st.lists(st.sets(st.sampled_from(sorted(TRAITS)), min_size=1), min_size=1, max_size=5)):
         removed = draw(st.sets(st.sampled_from(["b", "c"])))
-        sets.append(FilledSet(tuple(sorted(ref - removed)), tuple(sorted(removed))))
+        filled, gone = tuple(sorted(ref - removed)), tuple(sorted(removed))
+        sets += [FilledSet(filled, gone, answer) for answer in draw(st.sampled_from([[True], [False], [True, False]]))]
     unique = tuple(dict.fromkeys(sets))
     count = draw(st.integers(0, 30))
 
@@ -64,7 +64,6 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(
         unique,
         np.array(ids, dtype=np.uint32),
-        flags(0.8),
         flags(0.1),
         draw(st.integers(1, 8)),
         draw(st.sampled_from(Via)),
@@ -80,13 +79,15 @@ def test_routes_follow_their_rules(case: Case) -> None:
         case.sets,
         TRAITS,
         RoutingPolicy(import_min_rows=case.minimum),
-        lambda mask: mask & case.carried,
         via=case.via,
         grouped=case.grouped,
     )
     able = [
-        case.via is not Via.BULK and not grouped and carried and import_refusal(case.sets[number], TRAITS) is None
-        for number, carried, grouped in zip(case.set_ids, case.carried, case.grouped, strict=True)
+        case.via is not Via.BULK
+        and not grouped
+        and case.sets[number].carried
+        and import_refusal(case.sets[number], TRAITS) is None
+        for number, grouped in zip(case.set_ids, case.grouped, strict=True)
     ]
     columns = [case.sets[number].columns for number in case.set_ids]
     alike = Counter(names for names, is_able in zip(columns, able, strict=True) if is_able)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from importer.core.cast import TYPED
 from importer.core.schema import DataType
 from importer.core.wire import (
+    ProfileText,
     WireTrait,
     body_bytes_bound_expr,
     csv_carries_expr,
-    encode_bulk,
     encode_import_rows,
     encode_profiles,
     encode_removals,
@@ -94,7 +94,7 @@ def test_bodies_say_what_the_rows_hold(case: tuple[tuple[WireTrait, ...], pl.Dat
     expected = [profile_of(traits, row) for row in frame.to_dicts()]
     profiles = encode_profiles(traits, frame).to_list()
     assert profiles == [json.dumps(profile, ensure_ascii=False, separators=(",", ":")) for profile in expected]
-    assert json.loads(encode_bulk(profiles)) == {"profiles": expected}
+    assert json.loads(ProfileText(traits, frame).body(0, frame.height)) == {"profiles": expected}
 
 
 @settings(max_examples=60, deadline=None)
@@ -119,7 +119,7 @@ def test_a_body_is_never_larger_than_its_bound(case: tuple[tuple[WireTrait, ...]
     if frame.height:
         assert bounds.dtype == pl.UInt64
         assert all(len(p.encode()) < bound for p, bound in zip(profiles, bounds, strict=True))
-        assert len(encode_bulk(profiles)) <= sum(bounds) + 64
+        assert len(ProfileText(traits, frame).body(0, frame.height)) <= sum(bounds) + 64
 
 
 @settings(max_examples=120, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from importer.core.mapping_resolve import resolve_mapping
 from importer.core.mapping_seed import seed_for
 from importer.core.mapping_yaml import parse_mapping
 from importer.core.schema import StoreSchema
+from importer.pipeline.hashes import HeldHashes
 from importer.ports import MALFORMED_SCHEMA, SourceChunk, SourceDescription, SourceFile
 
 Rows = Sequence[Mapping[str, str | None]]
@@ -58,10 +60,20 @@ class FakePackage:
         """Yield every row read."""
         yield from self.rows
 
-    def take(self, slots: npt.NDArray[np.int64]) -> pl.DataFrame:
-        """Return rows by slot, in the order given."""
+    def take(self, slots: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return rows by slot, in the order given, only the named columns if given."""
         self.takes.append(len(slots))
-        return pl.concat([*self.valid, *self.extra])[slots]
+        rows = pl.concat([*self.valid, *self.extra])[slots]
+        return rows if columns is None else rows.select(columns)
+
+    def seals(self, slots: npt.NDArray[np.int64]) -> bytes:
+        """Return a hash over all valid rows, and one over each frame of changed rows that is asked for."""
+        held, frames = slots, []
+        for frame in (pl.concat(self.valid), *self.extra):
+            if ((held >= 0) & (held < frame.height)).any():
+                frames.append(frame)
+            held = held - frame.height
+        return b"".join(hashlib.sha256(frame.write_csv().encode()).digest() for frame in frames)
 
     def append_extra(self, frame: pl.DataFrame) -> int:
         """Keep changed rows; return the slot of the first."""
@@ -78,6 +90,11 @@ class FakePackage:
     def reader(self) -> FakePackage:
         """Return the package."""
         return self
+
+    @contextmanager
+    def spill(self) -> Iterator[HeldHashes]:
+        """Keep hashes in memory."""
+        yield HeldHashes()
 
 
 @dataclass

@@ -70,24 +70,20 @@ def write_merges(
     """Write merge groups of so many rows each, numbered from 1."""
     groups = [str(number) for number, size in enumerate(sizes, 1) for _ in range(size)]
     count = len(groups)
-    write_groups(
-        folder,
-        pl.DataFrame(
-            {
-                "group": groups,
-                "kind": ["merge"] * count,
-                "decision": ["held" if held else "allowed"] * count,
-                "file": pl.Series([0] * count, dtype=pl.UInt16),
-                f"key:{key}": [f"G{number}" for number in range(1, count + 1)],
-                "row_number": pl.Series(range(1, count + 1), dtype=pl.UInt64),
-                "line": pl.Series(range(2, count + 2), dtype=pl.UInt64),
-                "id_types": [["email", "phone"]] * count,
-                "linking_value": pl.Series([[value] if value else None] * count, dtype=pl.List(pl.String)),
-            }
-        ),
-        [key],
-        ["a.csv"],
+    frame = pl.DataFrame(
+        {
+            "group": groups,
+            "kind": ["merge"] * count,
+            "decision": ["held" if held else "allowed"] * count,
+            "file": pl.Series([0] * count, dtype=pl.UInt16),
+            f"key:{key}": [f"G{number}" for number in range(1, count + 1)],
+            "row_number": pl.Series(range(1, count + 1), dtype=pl.UInt64),
+            "line": pl.Series(range(2, count + 2), dtype=pl.UInt64),
+            "id_types": [["email", "phone"]] * count,
+            "linking_value": pl.Series([[value] if value else None] * count, dtype=pl.List(pl.String)),
+        }
     )
+    write_groups(folder, [frame], [key], ["a.csv"])
 
 
 def report_of(outcomes: Mapping[str, int], **fields: Any) -> Report:

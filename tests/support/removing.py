@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Final
@@ -81,7 +81,10 @@ def refusal(status: int) -> RejectedRequestError:
 
 
 def removed(
-    store: FakeProfiles, candidates: Iterable[Candidate], elsewhere: Container[Identifier] = ()
+    store: FakeProfiles,
+    candidates: Iterable[Candidate],
+    elsewhere: Container[Identifier] = (),
+    wait: Callable[[float], bool] | None = None,
 ) -> tuple[Removed, list[tuple[int, Removal, str | None]]]:
     """Remove profiles; return how it ended, and what was kept of it in order, each with the requests made by then."""
     kept: list[tuple[int, Removal, str | None]] = []
@@ -91,5 +94,5 @@ def removed(
         kept.append((line, removal, profile_id))
 
     stop = Event()
-    ports = RemovingPorts(store, CLOCK, stop, stop.wait, keep)
+    ports = RemovingPorts(store, CLOCK, stop, wait or stop.wait, keep)
     return remove_profiles(ports, candidates, elsewhere, concurrency=1), kept

@@ -66,3 +66,18 @@ def test_chunks_without_rows_add_no_set() -> None:
     sets = FilledSets((A, B))
     assert sets.intern(typed()).to_list() == []
     assert sets.sets() == []
+
+
+def test_what_a_file_carries_is_told_apart_where_that_is_looked_at() -> None:
+    """Rows that fill the same traits are of two sets where a file carries some of them only; rows with arrays never."""
+    tags = WireTrait("G.tags", "G", "tags", DataType.ARRAY)
+    frame = typed(("plain", 1, False), ("it's", 2, False), ("plain too", None, True), ("plain", None, False))
+    listed = frame.with_columns(pl.Series("G.tags", [None, None, None, "[1]"], dtype=pl.String))
+    for traits, rows in (((A, B), frame), ((A, B, tags), listed)):
+        sets = FilledSets(traits, by_file=True)
+        numbers = sets.intern(rows)
+        assert numbers.to_list() == [0, 1, 2, 3]
+        assert [entry.carried for entry in sets.sets()] == [True, False, True, len(traits) == 2]
+        assert sets.sets()[0] == FilledSet(("G.a", "G.b"), (), carried=True)
+        assert sets.sets()[2] == FilledSet(("G.a",), ("G.b",), carried=True)
+    assert FilledSets((A, B)).intern(frame).to_list() == [0, 0, 1, 2]

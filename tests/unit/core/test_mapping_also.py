@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -110,7 +109,7 @@ def test_no_body_carries_them_and_no_import_file() -> None:
     }
     typed = _check(plan, **cells, name=["A", "B"]).typed
     assert "2125551000" not in "".join(encode_profiles(traits, typed))
-    sets = FilledSets(traits)
+    sets = FilledSets(traits, by_file=True)
     numbers = sets.intern(typed).to_numpy()
     for via in (Via.AUTO, Via.BULK, Via.IMPORT):
         routed = choose_routes(
@@ -118,7 +117,6 @@ def test_no_body_carries_them_and_no_import_file() -> None:
             sets.sets(),
             {trait.ref: trait for trait in traits},
             RoutingPolicy(import_min_rows=1),
-            np.ones_like,
             via=via,
         )
         behind, other = (ROUTES[number] for number in routed.route)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from importer.core import limits
@@ -30,25 +29,12 @@ TRAITS = {
     name: WireTrait(name, "G", name, kind)
     for name, kind in [("a", DataType.STRING), ("b", DataType.NUMBER), ("c", DataType.STRING), ("tags", DataType.ARRAY)]
 }
-AB = FilledSet(("a", "b"), ())
-A_WITHOUT_B = FilledSet(("a",), ("b",))
-ABC = FilledSet(("a", "b", "c"), ())
+AB = FilledSet(("a", "b"), (), carried=True)
+ODD_AB = FilledSet(("a", "b"), ())
+A_WITHOUT_B = FilledSet(("a",), ("b",), carried=True)
+ODD_A_WITHOUT_B = FilledSet(("a",), ("b",))
+ABC = FilledSet(("a", "b", "c"), (), carried=True)
 TAGGED = FilledSet(("a", "tags"), ())
-
-
-class Carried:
-    """Carries all rows but the given ones, and notes which rows it was asked for."""
-
-    def __init__(self, *refused: int) -> None:
-        self.refused = refused
-        self.asked: list[list[int]] = []
-
-    def __call__(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Answer for every row; those not asked for are false."""
-        self.asked.append(np.flatnonzero(mask).tolist())
-        answer = mask.copy()
-        answer[list(self.refused)] = False
-        return answer
 
 
 def choose(
@@ -56,7 +42,6 @@ def choose(
     sets: Sequence[FilledSet],
     *,
     minimum: int = 3,
-    carried: Carried | None = None,
     via: Via = Via.AUTO,
     grouped: Sequence[int] = (),
 ) -> list[tuple[Route, Reason]]:
@@ -68,7 +53,6 @@ def choose(
         sets,
         TRAITS,
         RoutingPolicy(import_min_rows=minimum),
-        carried or Carried(),
         via=via,
         grouped=mask if grouped else None,
     )
@@ -85,19 +69,12 @@ def test_enough_rows_alike_go_by_import() -> None:
     assert choose([0, 0], [AB]) == [BULK, BULK]
 
 
-def test_only_rows_that_could_go_by_import_are_asked_for_their_characters() -> None:
-    """Values are read for candidates only: not for arrays, small sets or merge groups."""
-    carried = Carried()
-    choose([0, 0, 0, 0, 1, 2, 2, 2], [AB, ABC, TAGGED], carried=carried, grouped=[3])
-    assert carried.asked == [[0, 1, 2]]
-    choose([1, 2], [AB, ABC, TAGGED], carried=carried)
-    assert len(carried.asked) == 1
-
-
 def test_rows_the_csv_flow_does_not_carry_go_by_bulk_and_do_not_count() -> None:
     """A row with other characters says so; where too few are left, the rest goes by Bulk too."""
-    assert choose([0] * 4, [AB], carried=Carried(1)) == [IMPORT, (Route.BULK, Reason.CHARACTERS), IMPORT, IMPORT]
-    assert choose([0] * 3, [AB], carried=Carried(1)) == [BULK, (Route.BULK, Reason.CHARACTERS), BULK]
+    odd = (Route.BULK, Reason.CHARACTERS)
+    assert choose([0, 1, 0, 0], [AB, ODD_AB]) == [IMPORT, odd, IMPORT, IMPORT]
+    assert choose([0, 1, 0], [AB, ODD_AB]) == [BULK, odd, BULK]
+    assert choose([0, 1], [AB, ODD_AB]) == [BULK, BULK]
 
 
 def test_arrays_and_wide_sets_never_go_by_import() -> None:
@@ -126,7 +103,7 @@ def test_a_route_can_be_forced() -> None:
     assert choose([0] * 5, [AB], via=Via.BULK) == [(Route.BULK, Reason.FORCED)] * 5
     forced = (Route.IMPORT, Reason.FORCED)
     assert choose([0, 1], [AB, ABC], via=Via.IMPORT) == [forced, forced]
-    assert choose([0, 1, 0, 2], [AB, TAGGED, A_WITHOUT_B], via=Via.IMPORT, carried=Carried(2, 3)) == [
+    assert choose([0, 1, 2, 3], [AB, TAGGED, ODD_AB, ODD_A_WITHOUT_B], via=Via.IMPORT) == [
         forced,
         (Route.BULK, Reason.ARRAY),
         (Route.BULK, Reason.CHARACTERS),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from importer.core.report import Report
 from importer.core.report_hints import next_steps
-from importer.core.suggested import run_command, runs_command
+from importer.core.suggested import run_command, runs_command, sync_command
 
 NAMES = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="/"), min_size=1).filter(
     lambda name: name not in (".", "..")
@@ -32,6 +32,21 @@ def test_a_shell_reads_back_what_was_meant(folder: str, option: str) -> None:
     command = run_command(runs_dir / "r-1", "import --plan", "--release", option).removeprefix("`").removesuffix("`")
     words = ["memory-importer", "import", "--plan", "r-1", "--release", option, "--runs-dir", str(runs_dir)]
     assert shlex.split(command) == words
+
+
+@pytest.mark.parametrize("folder", ["crm.yaml.state/runs/r-1", "/srv/my syncs/crm.yaml.state/runs/r-1/"])
+def test_a_run_of_a_sync_is_left_to_the_sync(folder: str) -> None:
+    """It goes on with it; what the sync cannot do, such as letting a row go, is done by hand."""
+    file = shlex.quote(folder.partition(".state")[0])
+    assert run_command(folder, "resume") == f"`memory-importer sync run {file}`" == sync_command(folder)
+    assert sync_command(folder, "--full-refresh") == f"`memory-importer sync run {file} --full-refresh`"
+    assert run_command(folder, "resume", "--release", "all").startswith("`memory-importer resume r-1 --release all")
+
+
+@pytest.mark.parametrize("folder", ["runs/r-1", ".state/runs/r-1", "crm.yaml.state/other/r-1", "r-1", ""])
+def test_other_runs_are_of_no_sync(folder: str) -> None:
+    """Only a runs folder in the state folder of a sync file tells of one."""
+    assert sync_command(folder) is None
 
 
 def test_steps_of_a_report_name_its_folder() -> None:

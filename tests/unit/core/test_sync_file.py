@@ -29,6 +29,7 @@ def test_a_whole_file_is_read() -> None:
     assert (sync.mode, sync.source, sync.refused_runs) == (Mode.UPSERT, ("env:WAREHOUSE_URL",), 3)
     assert sync.cursor is not None
     assert sync.cursor.lag_s == 26 * 3600
+    assert (sync.keep.runs, sync.keep.age_s) == (300, 30 * 86_400)
     brakes = sync.brakes_of()
     assert (brakes.max_operations, brakes.max_changed_percent, brakes.allow_empty) == (200_000, 50, False)
 
@@ -44,6 +45,8 @@ def test_a_whole_file_is_read() -> None:
         ("mode: upsert", "mode: full", "line 6: mode full reads all rows and takes no `cursor` (take it out"),
         ("mode: upsert", "mode: copy", "line 5: `mode` has a value that is not known (one of: full, upsert or mirror)"),
         ("mode: upsert", "mood: upsert", "line 5: there is no key `mood` (did you mean `mode`?)"),
+        ("lag: 1d2h", "lag: 999999d", "line 6: `999999d` is not a time"),
+        ("mode: upsert", "mode: upsert\nkeep: {runs: 0}", "line 6: `runs`: must be at least 1"),
         ("lag: 1d2h", "lag: 10x", "line 6: `10x` is not a time (for example 90s, 10m, 2h or 1d12h)"),
         (" >= $cursor", "", "line 3: the query has no $cursor (add a condition such as `WHERE updated_at >= $cursor`)"),
         ("cursor: {column: updated_at, lag: 1d2h}", "", "line 3: the query has $cursor, and there is no `cursor`"),

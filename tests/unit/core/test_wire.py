@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from itertools import chain, combinations
 
 import polars as pl
 import pytest
@@ -14,10 +15,10 @@ from importer.core.schema import DataType
 from importer.core.transform import NullIntent, TraitPlan, TransformPlan
 from importer.core.wire import (
     REMOVAL_CELL,
+    ProfileText,
     WireTrait,
     body_bytes_bound_expr,
     csv_carries_expr,
-    encode_bulk,
     encode_import_rows,
     encode_profiles,
     encode_removals,
@@ -56,15 +57,15 @@ def test_profiles_are_written_as_the_service_reads_them() -> None:
 
 
 def test_a_bulk_body_is_a_list_of_profiles() -> None:
-    """Profiles are joined to one body, UTF-8."""
-    profiles = encode_profiles(TRAITS, frame(("J\u00f6rg", None, 1, None, None), ("x", None, 2, None, None)))
-    assert json.loads(encode_bulk(profiles)) == {
-        "profiles": [
-            {"traits": {"C": {"name": "J\u00f6rg"}, "L": {"points": 1}}},
-            {"traits": {"C": {"name": "x"}, "L": {"points": 2}}},
-        ]
-    }
-    assert encode_bulk([]) == b'{"profiles":[]}'
+    """Any stretch of encoded rows is a body, UTF-8, with rows left out wherever they stand."""
+    rows = [(name, None, number, None, None) for number, name in enumerate(("J\u00f6rg", "x", "y", "z"))]
+    text = ProfileText(TRAITS, frame(*rows))
+    profiles = [{"traits": {"C": {"name": name}, "L": {"points": number}}} for name, _, number, *_ in rows]
+    for start, stop in combinations(range(5), 2):
+        for skip in chain.from_iterable(combinations(range(-1, 5), count) for count in range(7)):
+            left = [profiles[row] for row in range(start, stop) if row not in skip]
+            assert json.loads(text.body(start, stop, skip)) == {"profiles": left}
+    assert ProfileText(TRAITS, frame()).body(0, 0) == b'{"profiles":[]}'
 
 
 def test_traits_of_a_group_stand_together() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from importer.core.packing import ROWS_SCHEMA
 from importer.core.report import FinalState
-from importer.pipeline.outcomes import OVERRIDES_SCHEMA, RANGES_SCHEMA, Delivered, outcome_frames, place_findings
+from importer.pipeline.outcomes import OVERRIDES_SCHEMA, RANGES_SCHEMA, Delivered, outcome_frames
+from importer.pipeline.places import place_findings
 from tests.support.fakes import FakePackage, index_of
 
 Early = tuple[str, str] | None

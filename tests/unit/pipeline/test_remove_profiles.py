@@ -6,6 +6,7 @@ import pytest
 
 from importer.core.lifecycle import FinishReason
 from importer.core.sync_removals import Candidate, Profile, Removal
+from importer.ports import Accepted, StoredProfile
 from tests.support.removing import FakeProfiles, refusal, removed
 
 EMAIL, PHONE = ("email", "a@example.com"), ("phone", "+12065550001")
@@ -14,7 +15,7 @@ KEY = Candidate(7, (EMAIL, PHONE), frozenset({"Contact.email", "Contact.phone"})
 
 
 def test_one_lookup_is_enough_where_the_profile_has_all_identifiers() -> None:
-    """The intent is kept before the deletion is asked for, and what came of it after."""
+    """The intent is kept before the deletion is asked for, and what came of it once it is seen to be done."""
     store = FakeProfiles({"P1": OURS})
     ended, kept = removed(store, [KEY])
     assert kept == [(7, Removal.DELETE, "P1"), (7, Removal.DELETED, "P1")]
@@ -24,9 +25,10 @@ def test_one_lookup_is_enough_where_the_profile_has_all_identifiers() -> None:
         ("identifiers", "P1"),
         ("keep", "delete"),
         ("delete", "P1"),
+        ("get", "P1"),
         ("keep", "deleted"),
     ]
-    assert ended.requests == {"lookup": 1, "get-profile": 1, "get-identifiers": 1, "delete-profile": 1}
+    assert ended.requests == {"lookup": 1, "get-profile": 2, "get-identifiers": 1, "delete-profile": 1}
     assert (ended.reason, ended.unread) == (FinishReason.COMPLETED, 0)
 
 
@@ -83,3 +85,50 @@ def test_what_speaks_against_every_request_ends_it() -> None:
     ended, kept = removed(store, [KEY, Candidate(8, (PHONE,), frozenset())])
     assert (ended.reason, kept) == (FinishReason.REFUSED, [])
     assert set(store.profiles) == {"P1"}
+
+
+@pytest.mark.parametrize(("looks", "kept"), [(3, [Removal.DELETE, Removal.DELETED]), (99, [Removal.DELETE])])
+def test_a_profile_counts_as_deleted_once_it_is_not_there(looks: int, kept: list[Removal]) -> None:
+    """The service takes a deletion before it does it; where it takes too long, the next run looks again."""
+
+    class Slow(FakeProfiles):
+        """Deletes a profile some looks after it was asked to."""
+
+        left = looks
+
+        def delete_profile(self, profile_id: str) -> Accepted:
+            self._say("delete", profile_id)
+            return Accepted(None, profile_id=profile_id)
+
+        def get_profile(self, profile_id: str) -> StoredProfile | None:
+            if ("delete", profile_id) in self.said:
+                self.left -= 1
+            return super().get_profile(profile_id) if self.left else None
+
+    naps: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        naps.append(seconds)
+        return False
+
+    ended, entries = removed(Slow({"P1": OURS}), [KEY], wait=wait)
+    assert [entry[1] for entry in entries] == kept
+    assert (ended.reason, ended.unread) == (FinishReason.COMPLETED, 0)
+    assert naps == [0.1, 0.2] if looks == 3 else sum(naps) < 15
+
+
+def test_a_profile_that_is_merged_while_it_goes_is_told() -> None:
+    """What it became part of is somebody else's, too."""
+
+    class Merging(FakeProfiles):
+        """Takes the deletion, and merges the profile."""
+
+        def delete_profile(self, profile_id: str) -> Accepted:
+            self._say("delete", profile_id)
+            return Accepted(None, profile_id=profile_id)
+
+        def get_profile(self, profile_id: str) -> StoredProfile | None:
+            found = super().get_profile(profile_id)
+            return StoredProfile("P0", {}) if ("delete", profile_id) in self.said else found
+
+    assert [entry[1] for entry in removed(Merging({"P1": OURS}), [KEY])[1]] == [Removal.DELETE, Removal.MERGED]

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-import polars as pl
 import pytest
 
 from importer.core.filled import FilledSet
-from importer.core.route import Route, Via
+from importer.core.route import Via
 from importer.core.schema import DataType
 from importer.core.transform import RoutingPolicy
 from importer.core.wire import WireTrait
 from importer.errors import ConfigError
 from importer.pipeline.schedule import ORDER_SCHEMA, Choice, Layout, Schedule, schedule_rows
-from tests.support.fakes import FakePackage, index_of
+from tests.support.fakes import index_of
 
 EMAIL: Final = WireTrait("Contact.email", "Contact", "email", DataType.STRING, id_type="email")
 NOTE: Final = WireTrait("Account.note", "Account", "note", DataType.STRING, removable=True)
 GONE: Final = WireTrait("Account.gone", "Account", "gone", DataType.STRING, removable=True)
 TAGS: Final = WireTrait("Account.tags", "Account", "tags", DataType.ARRAY)
-BOTH: Final = FilledSet(("Contact.email", "Account.note"), ())
+BOTH: Final = FilledSet(("Contact.email", "Account.note"), (), carried=True)
 TAGGED: Final = FilledSet(("Contact.email", "Account.tags"), ())
-REMOVING: Final = FilledSet(("Contact.email", "Account.note"), ("Account.gone",))
-EMPTIED: Final = FilledSet(("Contact.email",), ("Account.note",))
-SETS: Final = (BOTH, TAGGED, REMOVING, EMPTIED)
+REMOVING: Final = FilledSet(("Contact.email", "Account.note"), ("Account.gone",), carried=True)
+EMPTIED: Final = FilledSet(("Contact.email",), ("Account.note",), carried=True)
+ODD: Final = FilledSet(("Contact.email", "Account.note"), ())
+SETS: Final = (BOTH, TAGGED, REMOVING, EMPTIED, ODD)
 TRAITS: Final = (EMAIL, NOTE, GONE, TAGS)
 ALL: Final = Choice()
 
 
-def package_of(notes: Sequence[str | None]) -> FakePackage:
-    """Make a package whose rows have these notes."""
-    emails = [f"p{number}@example.com" for number in range(len(notes))]
-    texts = {"Contact.email": emails, "Account.note": notes, "Account.gone": None, "Account.tags": None}
-    return FakePackage(valid=[pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String))])
-
-
 def schedule(
     *lines: Mapping[str, Any],
-    notes: Sequence[str | None] | None = None,
     via: Via = Via.AUTO,
     minimum: int = 2,
     part_rows: int = 3,
@@ -47,9 +39,8 @@ def schedule(
     choice: Choice = ALL,
 ) -> Schedule:
     """Schedule the lines of an index."""
-    package = package_of(notes if notes is not None else ["plain"] * len(lines))
     layout = Layout(SETS, TRAITS, RoutingPolicy(import_min_rows=minimum, part_rows=part_rows), via)
-    return schedule_rows(index_of(*lines), package, layout, first=first, choice=choice)
+    return schedule_rows(index_of(*lines), layout, first=first, choice=choice)
 
 
 def shape(made: Schedule) -> list[tuple[str, int, int, int]]:
@@ -73,8 +64,8 @@ def test_rows_alike_go_by_import_and_the_rest_by_bulk() -> None:
 
 
 def test_values_the_csv_flow_does_not_carry_keep_their_rows_from_it() -> None:
-    """Only values are asked of the package, and only of rows that could go by import."""
-    made = schedule({}, {}, {}, notes=["plain", "it's", "also plain"])
+    """Their traits are those of the others; what they say is not for a file."""
+    made = schedule({}, {"set": 4}, {})
     assert shape(made) == [("import", 0, 2, 0), ("bulk", 2, 3, 0)]
     assert made.routes["bulk"].reasons == {"with characters the CSV flow does not carry": 1}
 
@@ -82,7 +73,7 @@ def test_values_the_csv_flow_does_not_carry_keep_their_rows_from_it() -> None:
 def test_too_few_rows_alike_go_by_bulk() -> None:
     """What is left below the minimum after the values were seen is too few as well."""
     assert shape(schedule({}, {}, minimum=3)) == [("bulk", 0, 2, 0)]
-    assert shape(schedule({}, {}, notes=["it's", "plain"])) == [("bulk", 0, 2, 0)]
+    assert shape(schedule({"set": 4}, {})) == [("bulk", 0, 2, 0)]
 
 
 def test_only_rows_that_go_out_get_a_place() -> None:
@@ -130,7 +121,7 @@ def test_forced_bulk_takes_all_rows() -> None:
 
 def test_forced_import_takes_what_a_file_holds_however_few() -> None:
     """A removal is a cell like any other; rows with other columns get another file."""
-    made = schedule({}, {"set": 2}, {"set": 3}, notes=["plain", "x", None], via=Via.IMPORT, minimum=50)
+    made = schedule({}, {"set": 2}, {"set": 3}, via=Via.IMPORT, minimum=50)
     assert shape(made) == [("import", 0, 2, 0), ("import", 2, 3, 0)]
     assert made.order["line"].to_list() == [0, 2, 1]
     assert made.routes["import"].reasons == {"asked for by --via": 3}
@@ -140,12 +131,11 @@ def test_forced_import_is_refused_with_counted_reasons() -> None:
     """All reasons at once, with how many rows each of them is true of."""
     group = {"state": "sequence", "group": 1, "wave": 1}
     with pytest.raises(ConfigError) as refusal:
-        schedule({}, {"set": 1}, {}, {"set": 1}, group, notes=["it's", "x", "fine", "x", "x"], via=Via.IMPORT)
+        schedule({"set": 4}, {"set": 1}, {}, {"set": 1}, group, via=Via.IMPORT)
     text = str(refusal.value)
     assert "2 rows with an array (no CSV cell holds one)" in text
     assert "1 row with characters" in text
     assert "1 row of an allowed merge group" in text
-    assert "fine" not in text
     assert refusal.value.hint
 
 
@@ -156,17 +146,6 @@ def test_parts_and_batches_are_cut_by_their_limits() -> None:
     assert shape(bulk) == [("bulk", 0, 1000, 0), ("bulk", 1000, 1001, 0)]
     assert bulk.routes["bulk"].size_bytes == 1001 * 100
     assert bulk.routes["bulk"].batches == 2
-
-
-def test_values_are_looked_at_in_bounded_pieces() -> None:
-    """However many rows could go by import, they are never all in memory."""
-    package = package_of(["plain"] * 3)
-    index = pl.concat([index_of({})] * 120_001).with_columns(slot=pl.lit(1, dtype=pl.Int64))
-    layout = Layout(SETS, TRAITS, RoutingPolicy(import_min_rows=2, part_rows=100_000))
-    made = schedule_rows(index, package, layout, choice=ALL)
-    assert max(package.takes) <= 50_000
-    assert sum(package.takes) == 120_001
-    assert {cut.route for cut in made.cuts} == {Route.IMPORT}
 
 
 def test_nothing_to_send_is_an_empty_schedule() -> None:

@@ -137,6 +137,15 @@ def test_groups_are_counted_by_size_and_the_largest_are_shown(tmp_path: Path) ->
     assert found.groups[2].rows[0].linking == "s••• (20 chars)"
 
 
+def test_groups_with_the_same_links_are_counted_together(tmp_path: Path) -> None:
+    """In whatever order a group has the idTypes that link it."""
+    write_merges(tmp_path, [2, 2, 2])
+    path = tmp_path / "groups.parquet"
+    links = [["phone", "email"]] * 2 + [["email", "phone"]] * 2 + [["phone"]] * 2
+    pl.read_parquet(path).with_columns(id_types=pl.Series(links)).write_parquet(path)
+    assert read_groups(path).by_links == {"email, phone": 2, "phone": 1}
+
+
 def test_no_groups_file_has_no_groups(tmp_path: Path) -> None:
     """Most runs have none."""
     assert read_groups(tmp_path / "groups.parquet").groups == ()

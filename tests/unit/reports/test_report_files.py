@@ -368,7 +368,7 @@ def test_groups_name_their_rows(tmp_path: Path, with_value: bool) -> None:
     )
     if with_value:
         frame = frame.with_columns(linked_by=["phone"], linking_value=["+15551234567"])
-    assert write_groups(tmp_path, frame, ["id"], ["a.csv"]) == ("groups.parquet",)
+    assert write_groups(tmp_path, [frame], ["id"], ["a.csv"]) == ("groups.parquet",)
     groups = pl.read_parquet(tmp_path / "groups.parquet")
     assert groups.columns == [
         *("group", "kind", "decision", "file", "row_number", "line", "id", "id_types", "linked_by", "linking_value"),

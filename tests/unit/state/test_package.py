@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from importer.core.index import INDEX_SCHEMA
 from importer.errors import StateError
-from importer.state.package import FrameFile, FrameWriter, PackageReader, PackageWriter, read_frame, write_frame
+from importer.state.frames import FrameFile, FrameWriter, read_frame, write_frame
+from importer.state.package import PackageReader, PackageWriter
 
 
 def make_rows(count: int, *, first: int = 0) -> pl.DataFrame:
@@ -185,6 +187,49 @@ def test_no_damage_is_overlooked(tmp_path: Path) -> None:
     assert FrameFile(path).take(np.arange(600)).equals(rows)
 
 
+def test_damage_is_seen_while_a_package_is_open(tmp_path: Path) -> None:
+    """Whoever writes to a file that is being read from is found out at the next row that is read."""
+    write_package(tmp_path, make_rows(600), 100)
+    reader = PackageReader(tmp_path)
+    reader.take(slots(1))
+    path = tmp_path / "valid.arrow"
+    with path.open("r+b") as content:
+        content.seek(path.stat().st_size // 2)
+        content.write(b"?")
+    with pytest.raises(StateError, match=r"valid\.arrow is damaged \(it was written to while it was in use\)"):
+        reader.take(slots(599))
+    with pytest.raises(StateError, match="in use"):
+        list(reader.valid_frames(["text"]))
+
+
+def test_columns_are_read_alone(tmp_path: Path) -> None:
+    """Whoever needs some columns gets those, in the order asked for, whatever was read before."""
+    rows, extra = make_rows(100), make_rows(10, first=1000)
+    write_package(tmp_path, rows, 30)
+    reader = PackageReader(tmp_path)
+    reader.append_extra(extra)
+    both = pl.concat([rows, extra])
+    wanted = np.random.default_rng(3).permutation(110)
+    for columns in (["text"], ["text", "row"], None, ["flag", "number"], ["text"]):
+        chosen = both.columns if columns is None else columns
+        assert reader.take(wanted, columns).equals(both[wanted].select(chosen))
+        assert reader.take(slots(), columns).schema == both.select(chosen).schema
+
+
+def test_seals_tell_the_content_of_the_files_that_hold_the_rows(tmp_path: Path) -> None:
+    """The same files say the same to whoever opens them; rows that are added leave what was there."""
+    rows = make_rows(100)
+    write_package(tmp_path, rows, 30)
+    reader = PackageReader(tmp_path)
+    before = reader.seals(slots(0, 99))
+    reader.append_extra(rows)
+    assert reader.seals(slots(7)) == PackageReader(tmp_path).seals(slots(5, 5)) == before
+    assert reader.seals(slots(100)) not in (before, b"")
+    assert reader.seals(slots(0, 100)) == before + reader.seals(slots(100))
+    write_package(tmp_path, rows.with_columns(pl.col("row") + 1), 30)
+    assert PackageReader(tmp_path).seals(slots(0)) != before
+
+
 def test_a_package_is_there_when_it_is_whole(tmp_path: Path) -> None:
     """An error while it is written leaves no file of it, whole or half."""
 
@@ -196,6 +241,31 @@ def test_a_package_is_there_when_it_is_whole(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         break_off()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_goes_wrong_with_a_chunk_is_raised_by_the_next_call(tmp_path: Path) -> None:
+    """A chunk is written while the next one is made; that it could not be is not lost, and leaves no file."""
+    other = pl.DataFrame({"row": ["text where numbers were"]})
+    writer = PackageWriter(tmp_path)
+    writer.append(make_rows(5), make_rows(5))
+    writer.append(other, other)
+    assert writer.row_count == 6
+    with pytest.raises(pa.ArrowException):
+        writer.close()
+    writer.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_seal_is_believed_of_the_file_it_was_put_on_alone(tmp_path: Path) -> None:
+    """Whoever wrote a package need not read it whole again, unless something wrote to it since."""
+    with PackageWriter(tmp_path) as writer:
+        writer.append(make_rows(5), make_rows(5))
+    assert set(writer.seals) == {"rows.arrow", "valid.arrow"}
+    assert PackageReader(tmp_path, writer.seals).seals(slots(0)) == PackageReader(tmp_path).seals(slots(0))
+    path = tmp_path / "valid.arrow"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(StateError, match="damaged"):
+        PackageReader(tmp_path, writer.seals)
 
 
 def test_one_frame_is_written_whole_and_read_back(tmp_path: Path) -> None:

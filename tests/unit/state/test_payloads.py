@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-import pytest
 
 from importer.core.filled import FilledSet
 from importer.core.schema import DataType
@@ -153,20 +152,39 @@ def test_identifiers_and_removals_of_a_row(tmp_path: Path) -> None:
     assert json.loads(payloads.patch_body(1)) == {"traits": {"Account": {"points": None}}}
 
 
-def test_a_digest_is_of_rows_removals_and_salt(tmp_path: Path) -> None:
-    """The same rows give the same digest wherever they stand; anything else that would be sent gives another."""
+def test_a_digest_tells_what_would_be_sent_from_anything_else(tmp_path: Path) -> None:
+    """The same rows of the same package give the same digest; whatever would change a body gives another."""
     digest = payloads_of(tmp_path).digest(0, 2)
-    assert payloads_of(tmp_path, list(reversed(ROWS)), slots=[3, 2, 1, 0]).digest(0, 2) == digest
-    other_value = [ROWS[0], (1, "b@example.com", None, "say hi", None)]
-    other_removal = [ROWS[0], (0, "b@example.com", None, 'say "hi", ñ', None)]
+    assert payloads_of(tmp_path).digest(0, 2) == digest
+    other_value = [ROWS[0], (1, "b@example.com", None, "say hi", None), *ROWS[2:]]
+    other_removal = [ROWS[0], (0, "b@example.com", None, 'say "hi", ñ', None), *ROWS[2:]]
     others = [
         payloads_of(tmp_path, other_value).digest(0, 2),
         payloads_of(tmp_path, other_removal).digest(0, 2),
         payloads_of(tmp_path, salt="other").digest(0, 2),
         payloads_of(tmp_path, slots=[1, 0]).digest(0, 2),
         payloads_of(tmp_path).digest(0, 1),
+        payloads_of(tmp_path).digest(1, 2),
     ]
-    assert len({digest, *others}) == 6
+    assert len({digest, *others}) == 7
+
+
+def test_a_digest_holds_while_rows_are_added_and_reads_none(tmp_path: Path) -> None:
+    """What is added later is no part of what was pinned before, and is pinned by what it is itself."""
+    package = FakePackage(valid=[pl.DataFrame(ROWS, schema=SCHEMA, orient="row")])
+    slots = np.array([0, 1, 4, 5], dtype=np.int64)
+
+    def digest(start: int, stop: int) -> str:
+        return PackagePayloads(package, slots, TRAITS, SETS, parts=tmp_path / "parts", salt="").digest(start, stop)
+
+    before = digest(0, 2)
+    package.append_extra(pl.DataFrame(ROWS[:2], schema=SCHEMA, orient="row"))
+    added = digest(2, 4)
+    assert digest(0, 2) == before
+    package.extra[0] = pl.DataFrame(ROWS[2:], schema=SCHEMA, orient="row")
+    assert digest(2, 4) != added
+    assert digest(0, 2) == before
+    assert package.takes == []
 
 
 def test_bodies_that_follow_each_other_are_encoded_together(tmp_path: Path) -> None:
@@ -185,17 +203,14 @@ def test_bodies_that_follow_each_other_are_encoded_together(tmp_path: Path) -> N
     assert package.takes[3:] == [2]
 
 
-@pytest.mark.parametrize("rows", [3, 30_000, 60_000])
-def test_digests_of_ranges_are_those_of_each(tmp_path: Path, rows: int) -> None:
-    """Short ranges are read together, never more than a bounded piece at once, and each has the digest of its own."""
-    drawn = [(0, f"p{number}@example.com", None, "x", number) for number in range(3)]
-    package = FakePackage(valid=[pl.DataFrame(drawn, schema=SCHEMA, orient="row")])
-    slots = np.arange(4 * rows, dtype=np.int64) % 3
+def test_a_thread_that_is_late_finds_its_rows_encoded(tmp_path: Path) -> None:
+    """Threads ask for the bodies of two stretches in any order; each row is read once."""
+    package = FakePackage(valid=[pl.DataFrame(ROWS[:1], schema=SCHEMA, orient="row")])
+    slots = np.zeros(60_000, dtype=np.int64)
     payloads = PackagePayloads(package, slots, TRAITS, SETS, parts=tmp_path / "parts", salt="")
-    ranges = [(start, start + rows) for start in range(0, 4 * rows, rows)]
-    together = list(payloads.digests(ranges))
-    assert (len(package.takes), max(package.takes) <= 50_000) == ({3: 1, 30_000: 4, 60_000: 8}[rows], True)
-    assert together == [payloads.digest(*each) for each in ranges]
+    for start in (0, 20_000, 19_000, 21_000, 18_000, 40_000, 39_000):
+        assert emails(payloads.bulk_body(start, start + 1000)) == ["a"] * 1000
+    assert package.takes == [20_000, 20_000, 20_000]
 
 
 def test_threads_may_ask_at_once(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_whole_name_wins_over_a_longer_one(tmp_path: Path) -> None:
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     """run.json holds everything, and its sets and traits come back as the encoder knows them."""
     run = RunsFolder(tmp_path / "runs").create("20261122-000000")
-    sets = (FilledSet(("G.a",), ()), FilledSet((), ("G.b",)))
+    sets = (FilledSet(("G.a",), (), carried=True), FilledSet((), ("G.b",)))
     written = manifest(run).with_sets(sets)
     run.write_manifest(written)
     read = run.read_manifest()
@@ -215,3 +215,17 @@ def test_a_run_and_its_package_can_be_deleted(tmp_path: Path) -> None:
     run.delete()
     run.delete()
     assert not run.path.exists()
+
+
+def test_an_index_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Its numbers were wider and its codes plain text; a code that nobody knows is a damaged file."""
+    run = RunsFolder(tmp_path / "runs").create("20261122-000000")
+    line = dict.fromkeys(INDEX_SCHEMA, 0) | {"state": "held", "code": "merge-group", "carried_by": -1}
+    wide = {name: pl.Int64() if dtype.is_integer() else dtype for name, dtype in INDEX_SCHEMA.items()}
+    frame = pl.DataFrame([line], schema=wide | {"code": pl.String()})
+    run.write_index(frame)
+    assert run.read_index().to_dicts() == [line]
+    assert run.read_index().schema == INDEX_SCHEMA
+    run.write_index(frame.with_columns(code=pl.lit("of-tomorrow")))
+    with pytest.raises(StateError, match="damaged"):
+        run.read_index()

@@ -1,0 +1,58 @@
+"""How little a command does before it begins to work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cli import CUSTOMERS, CUSTOMERS_MAPPING
+
+_SCRIPT = """
+import gc, json, sys
+opened, early = [], []
+sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+from importer.cli.main import main
+gc.callbacks.append(lambda phase, _: early.append(phase) if gc.get_freeze_count() == 0 else None)
+try:
+    main()
+except SystemExit as ended:
+    facts = {"code": ended.code, "modules": [*sys.modules], "opened": opened}
+    facts |= {"early": len(early), "put_aside": gc.get_freeze_count(), "collects": gc.isenabled()}
+    print(json.dumps(facts), file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a `validate` of the sample with the emulator did on its way."""
+    folder: Path = tmp_path_factory.mktemp("startup")
+    arguments = ["validate", str(CUSTOMERS), "-m", str(CUSTOMERS_MAPPING), "--emulator", "--runs-dir", str(folder)]
+    ended = subprocess.run([sys.executable, "-c", _SCRIPT, *arguments], capture_output=True, text=True, check=True)
+    facts: dict[str, Any] = json.loads(ended.stderr.splitlines()[-1])
+    assert facts["code"] == 3
+    return facts
+
+
+def test_validate_loads_nothing_of_what_sends(checked: dict[str, Any]) -> None:
+    """A command that sends nothing needs neither sending nor going on with a run."""
+    names = ("sending", "delivering", "resuming", "retrying", "verifying", "syncing")
+    sending = {f"importer.wiring.{name}" for name in names} | {"importer.pipeline.deliver", "importer.core.engine"}
+    assert sending & set(checked["modules"]) == set()
+
+
+def test_the_emulator_starts_without_reading_yaml(checked: dict[str, Any]) -> None:
+    """Its contract is read as JSON, once."""
+    read = [Path(path).name for path in checked["opened"]]
+    assert (read.count("openapi.json"), read.count("openapi.yaml")) == (1, 0)
+
+
+def test_nothing_is_collected_before_a_command_works(checked: dict[str, Any]) -> None:
+    """What start-up makes is never looked through; then the collector works as ever."""
+    assert checked["early"] == 0
+    assert checked["put_aside"] > 50_000
+    assert checked["collects"]

@@ -1,0 +1,64 @@
+"""Hashes on disk while a source is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from importer.errors import StateError
+from importer.pipeline.hashes import HashColumns, HeldHashes
+from importer.ports import HashSpill
+from importer.state.spill import SpilledHashes
+
+
+def fill(spill: HashSpill) -> None:
+    """Write two columns, one of them in pieces."""
+    spill.append("email", np.array([1, 2**64 - 1], dtype=np.uint64))
+    spill.append("key", np.arange(6, dtype=np.uint64)[::2])
+    spill.append("email", np.array([3], dtype=np.uint64))
+
+
+def test_hashes_come_back_in_the_order_they_came(tmp_path: Path) -> None:
+    """Pieces are one column again, read as often as it is asked for; a column of no rows is empty."""
+    with SpilledHashes(tmp_path) as spilled:
+        for spill in (spilled, HeldHashes()):
+            fill(spill)
+            for _ in range(2):
+                assert spill.read("email").tolist() == [1, 2**64 - 1, 3]
+            assert spill.read("key").tolist() == [0, 2, 4]
+            assert spill.read("phone").tolist() == []
+
+
+def test_what_is_read_can_be_followed_by_more(tmp_path: Path) -> None:
+    """Reading does not move the place where the next hashes go."""
+    with SpilledHashes(tmp_path) as spill:
+        fill(spill)
+        spill.read("key")
+        spill.append("key", np.array([9], dtype=np.uint64))
+        assert spill.read("key").tolist() == [0, 2, 4, 9]
+
+
+def test_nothing_of_a_spill_is_in_the_folder(tmp_path: Path) -> None:
+    """The files have no name: nobody else opens them, and a killed process leaves none."""
+    with SpilledHashes(tmp_path) as spill:
+        fill(spill)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_gone_is_an_error_of_ours(tmp_path: Path) -> None:
+    """What the disk answers is told like that of every other file of a run."""
+    with SpilledHashes(tmp_path / "gone") as spill, pytest.raises(StateError):
+        fill(spill)
+
+
+def test_columns_are_read_when_they_are_looked_at() -> None:
+    """A mapping of columns holds none of them."""
+    spill = HeldHashes()
+    columns = HashColumns(("email",), spill)
+    assert (list(columns), len(columns)) == (["email"], 1)
+    fill(spill)
+    assert columns["email"].tolist() == [1, 2**64 - 1, 3]
+    with pytest.raises(KeyError):
+        columns["key"]
