@@ -29,6 +29,8 @@ PATCHED_BATCH_ROWS: Final = 200
 _BODY_FRAME_BYTES: Final = 64
 """Bytes of a Bulk body around its profiles."""
 
+_STRETCH_ROWS: Final = 500_000
+
 BODY_ROOM: Final = (limits.BULK_MAX_PROFILES, limits.BULK_MAX_BODY_BYTES - _BODY_FRAME_BYTES)
 """Profiles of a Bulk body, and bytes of them."""
 
@@ -241,23 +243,30 @@ def cut_batches(
         row = order[first]
         route = ROUTES[rows.route[row]]
         wave = int(rows.wave[row]) if rows.ordered[row] else 0
-        size = (rows.csv_bytes if route is Route.IMPORT else rows.body_bytes)[order[first:last]]
-        cuts += _cut_run(size, route, wave, start + first, part_rows)
+        sizes = rows.csv_bytes if route is Route.IMPORT else rows.body_bytes
+        cuts += _cut_run(sizes, order[first:last], route, wave, start + first, part_rows)
     return order, cuts
 
 
-def _cut_run(size: npt.NDArray[np.uint64], route: Route, wave: int, start: int, part_rows: int) -> list[Cut]:
+def _cut_run(
+    sizes: npt.NDArray[np.uint64], order: npt.NDArray[np.int32], route: Route, wave: int, start: int, part_rows: int
+) -> list[Cut]:
     max_rows = {Route.IMPORT: part_rows, Route.BULK: limits.BULK_MAX_PROFILES}.get(route, PATCHED_BATCH_ROWS)
     limit = (limits.IMPORT_MAX_FILE_BYTES if route is Route.IMPORT else limits.BULK_MAX_BODY_BYTES) - _BODY_FRAME_BYTES
     if route is Route.IMPORT:
         limit -= 8 * limits.IMPORT_MAX_COLUMNS
-    total = np.zeros(len(size) + 1, dtype=np.int64)
-    np.cumsum(size, out=total[1:])
     cuts = []
     first = 0
-    while first < len(size):
-        fits = int(np.searchsorted(total, total[first] + limit, side="right")) - 1
-        stop = max(first + 1, min(fits, first + max_rows, len(size)))
-        cuts.append(Cut(route, start + first, start + stop, wave, int(total[stop] - total[first])))
-        first = stop
+    while first < len(order):
+        # sizes are added up for many rows at once, but never for all of them: that is memory a row
+        stretch = sizes[order[first : first + max(_STRETCH_ROWS, max_rows)]]
+        total = np.zeros(len(stretch) + 1, dtype=np.int64)
+        np.cumsum(stretch, out=total[1:])
+        at = 0
+        while at < len(stretch) and (at + max_rows <= len(stretch) or first + len(stretch) == len(order)):
+            fits = int(np.searchsorted(total, total[at] + limit, side="right")) - 1
+            stop = max(at + 1, min(fits, at + max_rows, len(stretch)))
+            cuts.append(Cut(route, start + first + at, start + first + stop, wave, int(total[stop] - total[at])))
+            at = stop
+        first += at
     return cuts

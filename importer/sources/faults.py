@@ -83,7 +83,8 @@ def _headers_again(frame: pl.DataFrame) -> list[int]:
     """Find rows of which every cell is its column's name; of a single column that may be a value."""
     if frame.width < _FEWEST_OF_HEADER:
         return []
-    found = _like_name(frame.to_series(0)).arg_true()
+    first = frame.to_series(0)
+    found = first.str.contains(first.name, literal=True).arg_true()
     if not len(found):
         return []
     alike = [_like_name(column) for column in frame[found]]

@@ -10,6 +10,7 @@ import pytest
 from importer.core import limits
 from importer.core.filled import FilledSet
 from importer.core.route import (
+    BODY_ROOM,
     PATCHED_BATCH_ROWS,
     REASONS,
     ROUTES,
@@ -199,3 +200,28 @@ def test_no_rows_are_no_batches() -> None:
     order, cuts = cut_batches(rows([]), [], part_rows=10)
     assert order.tolist() == []
     assert cuts == []
+
+
+def test_a_million_rows_are_cut_as_if_they_were_added_up_at_once() -> None:
+    """Sizes are looked at a stretch at a time; where a batch ends does not show where a stretch does."""
+    sizes = np.random.default_rng(7).integers(100, 20_000, 1_200_000).astype(np.uint64)
+    count = len(sizes)
+    rows = RowsToCut(
+        np.full(count, ROUTES.index(Route.BULK), dtype=np.uint8),
+        np.zeros(count, dtype=np.uint32),
+        np.zeros(count, dtype=np.uint32),
+        np.zeros(count, dtype=np.bool_),
+        sizes,
+        sizes,
+    )
+    _, cuts = cut_batches(rows, [AB], part_rows=50_000)
+    most_rows, most_bytes = BODY_ROOM
+    total = np.concatenate([[0], np.cumsum(sizes.astype(np.int64))])
+    stops = []
+    start = 0
+    while start < count:
+        start = min(int(np.searchsorted(total, total[start] + most_bytes, side="right")) - 1, start + most_rows)
+        stops.append(start)
+    assert [cut.stop for cut in cuts] == stops
+    assert [cut.start for cut in cuts] == [0, *stops[:-1]]
+    assert sum(cut.size_bytes for cut in cuts) == total[-1]
