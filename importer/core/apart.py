@@ -122,8 +122,7 @@ def fill_up(
         The waves, those of some ordinary rows no longer 0.
     """
     coloured = np.flatnonzero(fills & (wave > 0))
-    ordinary = np.flatnonzero(fills & (wave == 0))
-    if not coloured.size or not ordinary.size:
+    if not coloured.size:
         return wave
     max_rows, max_bytes = most
     classes = int(wave[coloured].max()) + 1
@@ -133,6 +132,8 @@ def fill_up(
     last = np.where(rows > 0, (rows - 1) % max_rows + 1, 0)
     room_rows = np.where(rows > 0, max_rows - last, 0)
     room_bytes = np.maximum(max_bytes - held * last / np.maximum(rows, 1), 0.0)
+    # No more ordinary rows than there is room for: the others stay where they are, and are most of all rows.
+    ordinary = np.flatnonzero(fills & (wave == 0))[: int(room_rows.sum())].copy()
     total = np.concatenate([[0], np.cumsum(size[ordinary], dtype=np.uint64)]).astype(np.float64)
     result = wave.copy()
     first = 0

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+_GROUPS_AT_ONCE: Final = 20_000
 _MARK_BYTES: Final = 16
 
 
@@ -37,15 +38,18 @@ def fingerprint_groups(
     text = pl.concat_str(
         part for name in ("key", "id_type", "value") for part in (pl.col(name).str.len_bytes(), pl.lit(":"), name)
     )
-    joined = (
-        pl.concat(pieces)
-        .select("group", text=text)
-        .unique()
-        .sort("group", "text")
-        .group_by("group", maintain_order=True)
-        .agg(pl.col("text").str.join("\n"))
-    )
-    return {
-        group: hashlib.blake2b(content.encode(), key=secret, digest_size=_MARK_BYTES).hexdigest()
-        for group, content in joined.iter_rows()
-    }
+    marks: dict[int, str] = {}
+    groups = members["group"].unique().sort()
+    for first in range(0, len(groups), _GROUPS_AT_ONCE):
+        here = pl.col("group").is_between(groups[first], groups[min(first + _GROUPS_AT_ONCE, len(groups)) - 1])
+        joined = (
+            pl.concat(piece.filter(here) for piece in pieces)
+            .select("group", text=text)
+            .unique()
+            .sort("group", "text")
+            .group_by("group", maintain_order=True)
+            .agg(pl.col("text").str.join("\n"))
+        )
+        for group, content in joined.iter_rows():
+            marks[group] = hashlib.blake2b(content.encode(), key=secret, digest_size=_MARK_BYTES).hexdigest()
+    return marks

@@ -113,20 +113,23 @@ def _index(prepared: Prepared, fates: RowFates, poor: npt.NDArray[np.int64]) -> 
         column[fates.row] = values
         return column
 
+    # One column at a time: of all of them at once, arrays and columns together would be the run's peak of memory.
     return pl.DataFrame(
-        {
-            "row": prepared.row,
-            "set": prepared.set_ids,
-            "size": prepared.sizes,
-            "state": _STATES.gather(of_all(np.where(held, RowState.HELD, fates.state), RowState.SEND, np.uint8)),
-            "code": _CODES.gather(of_all(np.where(held, RowCode.SHARED_IDENTIFIER, code), RowCode.NONE, np.uint8)),
-            "carried_by": of_all(fates.carried_by, -1, np.int32),
-            "group": of_all(fates.group, -1, np.int32),
-            "apart": of_all(fates.apart, -1, np.int32),
-            "wave": of_all(fates.wave, 0, np.uint32),
-            "slot": np.arange(lines, dtype=np.int32),
-            "position": np.full(lines, -1, dtype=np.int32),
-        }
+        [
+            pl.Series("row", prepared.row),
+            pl.Series("set", prepared.set_ids),
+            pl.Series("size", prepared.sizes),
+            _STATES.gather(of_all(np.where(held, RowState.HELD, fates.state), RowState.SEND, np.uint8)).alias("state"),
+            _CODES.gather(of_all(np.where(held, RowCode.SHARED_IDENTIFIER, code), RowCode.NONE, np.uint8)).alias(
+                "code"
+            ),
+            pl.Series("carried_by", of_all(fates.carried_by, -1, np.int32)),
+            pl.Series("group", of_all(fates.group, -1, np.int32)),
+            pl.Series("apart", of_all(fates.apart, -1, np.int32)),
+            pl.Series("wave", of_all(fates.wave, 0, np.uint32)),
+            pl.Series("slot", np.arange(lines, dtype=np.int32)),
+            pl.Series("position", np.full(lines, -1, dtype=np.int32)),
+        ]
     ).cast(INDEX_SCHEMA)
 
 

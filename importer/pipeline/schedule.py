@@ -96,6 +96,7 @@ def schedule_rows(index: pl.DataFrame, layout: Layout, *, first: int = 0, choice
     line = _chosen_lines(index, choice)
     order, cuts, reasons = _cut(index, line, layout, first)
     line = line.gather(order)
+    del order  # numbers of all rows, as are the ones that follow
     return Schedule(
         index=_with_positions(index, line.to_numpy(), first),
         order=pl.DataFrame({"line": line, "slot": index["slot"].gather(line)}).cast(ORDER_SCHEMA),

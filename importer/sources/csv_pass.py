@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from importer.sources.header import Layout
 
 _ROW_SLACK_BYTES = 1024 * 1024
+_MANY_FIELDS = 1_000
 _MOST_BAD_ROWS = 200_000
 _MOST_BAD_BYTES = 64 * 1024 * 1024
 
@@ -64,6 +65,15 @@ class ReadLimits:
     def widest_block_bytes(self) -> int:
         """The block with which a row that does not fit is tried once more."""
         return max(self.block_bytes, self.max_field_bytes + _ROW_SLACK_BYTES)
+
+    def of_fields(self, field_count: int) -> tuple[int, int]:
+        """Return bytes of a block and rows of a chunk for rows of so many fields.
+
+        A column has a price of its own in each chunk, and several chunks are at hand at once: half a chunk of thousands
+        of columns holds what a whole one of fewer does.
+        """
+        part = 2 if field_count > _MANY_FIELDS else 1
+        return self.block_bytes // part, min(self.chunk_rows, self.chunk_cells // part // field_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +140,9 @@ class CsvPass:
         """
         for index, plan in enumerate(self._plans):
             done = 0
+            block_bytes, _ = self._limits.of_fields(plan.layout.field_count)
             try:
-                for stretch in self._read_file(index, plan, self._limits.block_bytes, done):
+                for stretch in self._read_file(index, plan, block_bytes, done):
                     yield stretch
                     done = stretch.end - 1
             except _RowTooLong:
@@ -150,7 +161,7 @@ class CsvPass:
         raw, stream = open_bytes(plan.file, plan.compression, self._limits.max_decompressed_bytes)
         feed = self._feed = Feed(utf8_stream(stream, plan.encoding), plan.skip_bytes)
         rows = _Rows(index, feed, done)
-        most_rows = min(self._limits.chunk_rows, self._limits.chunk_cells // plan.layout.field_count)
+        _, most_rows = self._limits.of_fields(plan.layout.field_count)
         try:
             with closing(_batches(plan, feed, block_bytes, rows)) as batches:
                 for batch in batches:
