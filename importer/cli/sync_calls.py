@@ -15,6 +15,7 @@ from importer.cli.calls import hooks_of, sending
 from importer.cli.environ import settings_of
 from importer.core.report import Report
 from importer.core.sync_brakes import Brake
+from importer.core.sync_file import Mode
 from importer.core.sync_handed import Decision
 from importer.core.sync_state import SyncRun
 from importer.errors import ConfigError
@@ -88,19 +89,19 @@ def _waiting_lines(found: SyncStanding) -> list[tuple[str, str]]:
         lines.append(f"and {len(ordered) - _MOST_WAITING:,} more (--json has all)")
     decide = f"memory-importer sync decide {shlex.quote(found.file)} KEY --as"
     open_ones = [one for one in ordered if one.decided is None]
+    removes = found.mode == Mode.MIRROR
+    if any(one.gone for one in open_ones) and removes:
+        lines.append(f"{decide} removed: somebody else has it now; the old profile goes first, then the row is sent")
     if any(one.gone is not False for one in open_ones):
-        lines += [
-            f"{decide} removed: somebody else has it now; the old profile goes first, then the row is sent",
-            f"{decide} renamed: it is the same person; the row goes to the old profile",
-        ]
-    if any(one.gone is False for one in open_ones):
+        lines.append(f"{decide} renamed: it is the same person; the row goes to the old profile")
+    if any(one.gone is False for one in open_ones) and removes:
         lines.append(f"{decide} anew: the key's own profile goes, then its row and the other one are sent")
     return [("waiting" if not place else "", line) for place, line in enumerate(lines)]
 
 
 def _waiting(one: HandedOnStanding) -> str:
     what = ", ".join(one.values if one.values is not None else one.id_types)
-    fate = {True: "gone", False: "still there", None: "not read"}[one.gone]
+    fate = {True: "gone", False: "still there", None: "not known to be gone"}[one.gone]
     decided = f"; decided: {one.decided}" if one.decided is not None else ""
     return f"{what} of {one.known} ({fate}) is in row {one.row_number:,} of {one.file}, {one.key}{decided}"
 
@@ -117,7 +118,11 @@ def decide(given: Mapping[str, Any]) -> None:
     file = Path(given["file"])
     chosen = sync_decide(file, Choice(decision, tuple(dict.fromkeys(keys)), given["every"], given["to"]))
     left = f"; {chosen.left:,} more wait" if chosen.left else ""
-    click.echo(f"{counted(chosen.keys, 'key')} as {decision}: the next `memory-importer sync run {file}` does it{left}")
+    if decision is Decision.HOLD:
+        click.echo(f"{counted(chosen.keys, 'key')}: nothing is decided any more{left}")
+        return
+    run = f"`memory-importer sync run {shlex.quote(str(file))}`"
+    click.echo(f"{counted(chosen.keys, 'key')} as {decision}: the next {run} does it{left}")
 
 
 def show_history(given: Mapping[str, Any]) -> None:
@@ -158,4 +163,4 @@ def reset(given: Mapping[str, Any]) -> None:
     if not ask(question, NoProgress(), "--yes", yes=given["yes"]):
         raise ConfigError("nothing was forgotten: nobody agreed", hint="give --yes")
     sync_reset(file)
-    click.echo(f"forgotten; `memory-importer sync run {file} --first-run` begins anew")
+    click.echo(f"forgotten; `memory-importer sync run {shlex.quote(str(file))} --first-run` begins anew")

@@ -197,11 +197,10 @@ class RunManifest(_Frozen):
     """The record of one run, kept as ``run.json``.
 
     Attributes:
-        sets: What rows fill and remove, by number.
-        carried_sets: Numbers of those whose values the CSV flow carries.
         sequence: Number among the runs of its folder, whatever the clock said; None for a run of an older version.
         working_folder: Where the command was given: source and mapping are named from there.
         sets: Filled sets by number: filled traits, removed traits.
+        carried_sets: Numbers of those whose values the CSV flow carries; none where nobody looked.
         stored: What `--lookup` found; None where nothing was looked up.
         sync: What a sync found its keys to be; None in any other run.
         removals: What became of profiles whose keys are gone from the source; None where nothing is to be removed.

@@ -81,9 +81,9 @@ def _of_sync(report: Report) -> tuple[str, ...]:
 
 
 def _handed_on(report: Report, count: int) -> tuple[int, str]:
-    """Count the keys that are gone and whose identifiers held rows have, and say who decides about them."""
+    """Count the keys that may be gone and whose identifiers held rows have, and say who decides about them."""
     listed = sync_command(report.folder or "", verb="status") or "`sync status`"
-    keys = f"{count:,} key{' that is' if count == 1 else 's that are'} gone"
+    keys = f"{count:,} key{' that is' if count == 1 else 's that are'} gone, or may be"
     return count, (
         f"held rows have identifiers of {keys}: the same people, or others? {listed} lists both, and how to say so"
         " (`sync decide`); releasing such a row makes both one profile for ever"

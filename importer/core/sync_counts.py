@@ -23,8 +23,8 @@ class SyncCounts(BaseModel):
         unchanged: Keys that say what was delivered last.
         parked: Keys of the source that were refused so often that they wait until they change.
         parked_keys: All such keys, those that this run did not read among them; what it sends again is none.
-        handed_on: Keys that are gone from the source, whose identifiers held rows of other keys have, and about which
-            somebody must decide.
+        handed_on: Keys that are gone from the source, or may be, whose identifiers held rows of other keys have, and
+            about which somebody must decide.
         brakes: Names of the brakes that hold the run.
     """
 
@@ -53,7 +53,7 @@ class Removals(BaseModel):
         candidates: Keys that were delivered before and are gone.
         deleted: Profiles that the service took to delete (202).
         gone: Keys whose profile is not there any more, or never was.
-        held: Profiles that stay, by reason: ``shared``, ``foreign`` or ``merged``.
+        held: Profiles that stay, by reason: ``shared``, ``handed-on``, ``foreign`` or ``merged``.
         failed: Profiles that the service did not want to delete.
         open: Keys that a later run looks at again: the service did not answer, or was not asked.
         off: Why nothing is removed in this run; None where it is.

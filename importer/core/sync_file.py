@@ -56,6 +56,9 @@ class HandedOn(StrEnum):
     """Always the same person under a new key, where only one has it and the key is new."""
 
 
+_AT_ODDS: Final = (RemovalPolicy.NONE, HandedOn.REMOVED)
+
+
 def _check_duration(text: str) -> str:
     found = _DURATION.fullmatch(text)
     if not text or found is None:
@@ -232,6 +235,8 @@ def _conflicts(sync: SyncFile) -> Iterator[tuple[str, str, str]]:
         yield "cursor", "`cursor` needs a `query`", f"add a query with {CURSOR} in it, or take `cursor` out"
     if sync.removal is not None and sync.mode is not Mode.MIRROR:
         yield "removal", f"mode {mode} removes nothing", "take `removal` out, or write `mode: mirror`"
+    elif sync.removal is not None and (sync.removal.policy, sync.removal.handed_on) == _AT_ODDS:
+        yield "removal", "`policy: none` removes nothing, and `handed_on: removed` would", "take one of the two out"
     if sync.parameters and sync.query is None:
         yield "parameters", "`parameters` are those of a `query`", "add `query`, or take them out"
     if sync.query is not None and not sync.query.startswith("@"):

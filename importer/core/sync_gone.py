@@ -178,6 +178,8 @@ def known_fates(
         for some in (others.remaining, others.waiting)
     )
     decided = pl.lit(goes_first) | pl.col("decided").is_not_null()
+    # One whose deletion was asked for is seen through: its own row waits for that, if no other one does.
+    idle = ~pl.col("is_gone") & ~waited_for & (pl.col("held") != Removal.DELETE.value).fill_null(value=True)
     held = pl.col("held").is_in([Removal.FOREIGN.value, Removal.MERGED.value])
     waits = held & (pl.col("held_at") > now - LOOK_AGAIN_AFTER) & (not again)
     early = (pl.col("held") == Removal.EARLY.value) & (pl.col("held_at") <= now - APPLIED_AFTER)
@@ -185,7 +187,9 @@ def known_fates(
     # It was there when it was asked to be deleted, so it is not on its way.
     asked = pl.col("held") == Removal.DELETE.value
     return gone.with_columns(
-        removal=pl.when(pl.col("identifiers").list.len() == 0)
+        removal=pl.when(idle)
+        .then(pl.lit(Removal.KEPT.value))
+        .when(pl.col("identifiers").list.len() == 0)
         .then(pl.lit(Removal.GONE.value))
         .when(shared)
         .then(pl.lit(Removal.SHARED.value))
@@ -211,10 +215,16 @@ def removal_cost(fates: pl.DataFrame) -> Cost:
     )
 
 
-def newly_gone(gone: pl.DataFrame) -> int:
-    """Count the keys that no run has judged yet, or that were decided about since.
+def newly_gone(fates: pl.DataFrame) -> int:
+    """Count the keys that no run has judged yet, that were decided about since, or for which no row waits any more.
 
     The brake judges what happened since, not what is held for weeks.
+
+    Args:
+        fates: What `known_fates` returned.
     """
-    since = pl.col("decided").is_not_null() & pl.col("held").is_in([Removal.HANDED_ON.value, Removal.SHARED.value])
-    return gone.filter(pl.col("held").is_null() | since).height
+    decided = pl.col("decided").is_not_null() & pl.col("held").is_in([Removal.HANDED_ON.value, Removal.SHARED.value])
+    # The row is not held any more, or the sync file says who goes: nothing of that was counted yet.
+    let_go = (pl.col("held") == Removal.HANDED_ON.value) & pl.col("removal").is_null()
+    is_kept = (pl.col("removal") == Removal.KEPT.value).fill_null(value=False)
+    return fates.filter(~is_kept, pl.col("held").is_null() | decided | let_go).height

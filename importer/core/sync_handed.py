@@ -34,8 +34,8 @@ HANDED_SCHEMA: Final = pl.Schema(
     }
 )
 """``known``: a key that was delivered with identifiers that a held row has; ``is_gone``: the source does not have it
-any more, null where not all of the source was read. ``key``, ``file``, ``row_number``: of the row. ``id_types``: of the
-identifiers. By ``known`` and row."""
+any more, null where nobody knows: not all of it was read, or a row of it has no readable key. ``key``, ``file``,
+``row_number``: of the row. ``id_types``: of the identifiers. By ``known`` and row."""
 
 _MET: Final = pl.Schema(
     {"known": pl.String(), "key": pl.String(), "row": pl.UInt64(), "id_types": pl.List(pl.String())}
@@ -85,6 +85,11 @@ class Decision(StrEnum):
 def shown_key(key: str) -> str:
     """Return a key as a person reads and types it: the parts of one of several columns with a bar between them."""
     return key.replace(_SEPARATOR, "|")
+
+
+def meant_keys(given: str, keys: pl.Series) -> list[str]:
+    """Return the keys that a person may mean: a part that has a bar itself makes two keys look the same."""
+    return [key for key in keys.unique().sort() if given in (key, shown_key(key))]
 
 
 def met_keys(pieces: Iterable[pl.DataFrame], waiting: pl.DataFrame) -> pl.DataFrame:

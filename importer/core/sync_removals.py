@@ -43,6 +43,8 @@ class Removal(StrEnum):
     """A key that remains has one of its identifiers, and was delivered with it or goes out now."""
     HANDED_ON = "handed-on"
     """Another key has one of its identifiers now, and its row waits: somebody must say whether both are the same."""
+    KEPT = "kept"
+    """It was to begin anew, and no row waits for its identifiers any more: the decision is void."""
     FOREIGN = "foreign"
     """It has something that was never delivered under the key."""
     MERGED = "merged"
@@ -165,7 +167,7 @@ def removals_of(fates: pl.Series) -> Removals:
     found = dict(fates.fill_null(Removal.UNREADABLE.value).value_counts().iter_rows())
     counts = {removal: int(found.get(removal.value, 0)) for removal in Removal}
     return Removals(
-        candidates=len(fates),
+        candidates=len(fates) - counts[Removal.KEPT],
         deleted=counts[Removal.DELETED],
         gone=counts[Removal.GONE],
         held={removal.value: counts[removal] for removal in HELD if counts[removal]},
@@ -210,5 +212,6 @@ def after_removals(lines: pl.DataFrame, removals: pl.DataFrame, at: datetime) ->
         profile_id=pl.coalesce("profile_id", "found_id"),
         held=pl.when(is_kept).then(removal).otherwise(held),
         held_at=pl.when(is_kept & ~is_same).then(pl.lit(at)).otherwise("held_at"),
+        decided=pl.when((removal != Removal.KEPT.value).fill_null(value=True)).then("decided"),
     )
     return moved.select(pl.col(name).cast(kind) for name, kind in SNAPSHOT_SCHEMA.items())

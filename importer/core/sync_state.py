@@ -54,6 +54,7 @@ class PendingRun(_Frozen):
         cursor: Highest value that its rows had; None without a cursor.
         refused_runs: See the sync file.
         whole: See `SyncCounts`.
+        of_copy: It began with an older copy of the snapshot: what it did not deliver is due.
     """
 
     number: Count
@@ -62,6 +63,7 @@ class PendingRun(_Frozen):
     cursor: str | None = None
     refused_runs: Count = 3
     whole: bool = True
+    of_copy: bool = False
 
 
 class SyncState(_Frozen):
@@ -115,6 +117,13 @@ class SyncState(_Frozen):
                 "rows_whole": rows_read if pending.whole else self.rows_whole,
             }
         )
+
+    def unsent(self) -> SyncState:
+        """Return the state once it is known that nothing of the pending run was sent."""
+        pending = self.pending
+        # An older copy is one still, though this run's number is the memory's now.
+        lost = pending.number if pending is not None and pending.of_copy else self.committed
+        return self.model_copy(update={"pending": None, "committed": lost})
 
     def told(self, run: SyncRun) -> SyncState:
         """Return the state with one more run in its history."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from importer.core.sync_handed import HANDED_SCHEMA
 from importer.errors import StateError
-from importer.reports.parquet_file import ParquetFile
+from importer.reports.parquet_file import write_parquet
 
 HANDED_NAME: Final = "handed_on.parquet"
 
@@ -24,12 +24,7 @@ def write_handed(folder: Path, handed: pl.DataFrame) -> None:
     Raises:
         DiskError, StateError: see `importer.files.WholeFile`.
     """
-    file = ParquetFile(folder / HANDED_NAME, HANDED_SCHEMA)
-    try:
-        file.append(handed)
-        file.close()
-    finally:
-        file.abort()
+    write_parquet(folder / HANDED_NAME, handed, HANDED_SCHEMA)
 
 
 def read_handed(folder: Path) -> pl.DataFrame:

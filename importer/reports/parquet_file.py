@@ -83,6 +83,25 @@ class ParquetFile:
         self._file.abort()
 
 
+def write_parquet(path: Path, frame: pl.DataFrame, schema: pl.Schema) -> None:
+    """Write a file of one frame.
+
+    Args:
+        path: Where the file will be.
+        frame: Has the columns of the schema.
+        schema: Names and types.
+
+    Raises:
+        DiskError, StateError: see `importer.files.WholeFile`.
+    """
+    file = ParquetFile(path, schema)
+    try:
+        file.append(frame)
+        file.close()
+    finally:
+        file.abort()
+
+
 def _arrow(frame: pl.DataFrame) -> pa.Table:
     return frame.to_arrow(compat_level=_NEWEST)
 

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from importer.core.sync_removals import REMOVALS_SCHEMA
-from importer.reports.parquet_file import ParquetFile
+from importer.reports.parquet_file import write_parquet
 
 REMOVALS_NAME: Final = "removals.parquet"
 
@@ -23,9 +23,4 @@ def write_removals(folder: Path, removals: pl.DataFrame) -> None:
     Raises:
         DiskError, StateError: see `importer.files.WholeFile`.
     """
-    file = ParquetFile(folder / REMOVALS_NAME, REMOVALS_SCHEMA)
-    try:
-        file.append(removals)
-        file.close()
-    finally:
-        file.abort()
+    write_parquet(folder / REMOVALS_NAME, removals, REMOVALS_SCHEMA)

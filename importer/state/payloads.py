@@ -31,6 +31,9 @@ from importer.ports import ColumnMapping, PackageAccess, PartFile
 
 _ROWS_A_TIME: Final = 50_000
 _AHEAD: Final = 20_000
+_BODIES_AHEAD: Final = 20
+"""As many rows as so many bodies hold are encoded together, at most: of large rows a body has few."""
+
 _FEWEST_AHEAD: Final = 100
 _STRETCHES: Final = 3
 """Kept at once: the one asked for, the one behind it, and the one before, for which another thread may be late."""
@@ -102,9 +105,9 @@ class PackagePayloads:
         with self._ordering:
             stretch = next((stretch for stretch in self._ahead if stretch.holds(start, stop)), None)
             if stretch is None:
-                stretch = self._order(start, max(stop, start + _AHEAD))
+                stretch = self._order(start, max(stop, start + min(_AHEAD, _BODIES_AHEAD * (stop - start))))
             if stretch.stop < len(self._slots) and all(other.start != stretch.stop for other in self._ahead):
-                self._order(stretch.stop, stretch.stop + _AHEAD)
+                self._order(stretch.stop, 2 * stretch.stop - stretch.start)
         return stretch.start, stretch.profiles.result()
 
     def _order(self, start: int, stop: int) -> _Stretch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -66,4 +66,5 @@ class SpilledHashes:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the files, which deletes them."""
-        self._open.close()
+        with suppress(OSError):  # closing writes what is left, and a full disk is often why we are here
+            self._open.close()

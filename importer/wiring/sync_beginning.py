@@ -126,5 +126,5 @@ def check_store(state: SyncState, target: Target, folder: SyncFolder) -> None:
     raise GuardError(
         f"the sync delivered to store {state.target.store_id} on {state.target.host} so far, and this is"
         f" {target.store_id} on {target.host}; nothing was sent",
-        hint=f"name the former store; or forget what was delivered with `sync reset {folder.file}`",
+        hint=f"name the former store; or forget what was delivered with `sync reset {shlex.quote(str(folder.file))}`",
     )

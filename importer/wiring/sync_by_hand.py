@@ -43,7 +43,22 @@ def by_hand(settings: Settings, run: str, go_on: Callable[[], Report], *, replan
                 f"run {found.folder.run_id} of the sync {sync.file} {why}: the sync reads its source again instead",
                 hint=f"{sync_command(sync.runs / LAST)} does so; what the last run holds can be let go: {last}",
             )
+        _refuse_unbegun(sync, found.folder.run_id, found.manifest.stage)
         report = go_on()
         if report.run_id is not None:
             commit_more(sync, report.run_id)
     return report
+
+
+def _refuse_unbegun(sync: SyncFolder, run_id: str, stage: Stage) -> None:
+    """Refuse a run that was planned, and killed before the sync knew of it: nothing would be learnt of what it sends.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    pending = sync.read_state().pending
+    if stage is Stage.PLANNED and (pending is None or pending.run_id != run_id):
+        raise ConfigError(
+            f"run {run_id} of the sync {sync.file} was planned and not begun: the sync reads its source again instead",
+            hint=f"{sync_command(sync.runs / LAST)} does so",
+        )

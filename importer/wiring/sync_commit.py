@@ -18,6 +18,7 @@ from importer.pipeline.sent_again import history
 from importer.pipeline.sync_payloads import Sent, results_in_step, results_of_run
 from importer.state.ledger import SqliteLedger
 from importer.state.lock import RunLock
+from importer.state.memory import give_back
 from importer.state.removal import packed_folders, remove
 from importer.state.removal_log import read_removals
 from importer.state.run_folder import RunFolder, RunsFolder
@@ -25,7 +26,6 @@ from importer.state.snapshot_file import SnapshotFile, SnapshotMeta, SnapshotWri
 from importer.state.sync_folder import SyncFolder
 from importer.wiring.clock import CLOCK
 from importer.wiring.finishing import delivered_by
-from importer.wiring.memory import give_back
 from importer.wiring.reopening import load_run
 from importer.wiring.run import Run
 from importer.wiring.sync_known import read_keys
@@ -52,7 +52,7 @@ def commit(folder: SyncFolder, state: SyncState) -> SyncState:
         run = load_run(run_folder)
         snapshot = folder.open_snapshot()
         if snapshot is None or snapshot.meta.run < pending.number:
-            snapshot = _moved(folder, snapshot, run, pending.number)
+            snapshot = _moved(folder, snapshot, run, pending.number, of_copy=pending.of_copy)
         moves = not _waiting(snapshot, pending) and not _left(run)
         state = state.ended(run.manifest.counts.rows_read, moves=moves)
         folder.write_state(state)
@@ -89,9 +89,18 @@ def commit_more(folder: SyncFolder, run_id: str) -> None:
 
 
 def _moved(
-    folder: SyncFolder, before: SnapshotFile | None, run: Run, number: int, *, again: bool = False
+    folder: SyncFolder,
+    before: SnapshotFile | None,
+    run: Run,
+    number: int,
+    *,
+    again: bool = False,
+    of_copy: bool = False,
 ) -> SnapshotFile:
-    """Write the snapshot after a run; of one that it knows already it learns ``again`` what was taken, and no more."""
+    """Write the snapshot after a run; of one that it knows already it learns ``again`` what was taken, and no more.
+
+    Of an older copy nothing is left that is taken for delivered: all that the run did not deliver is due.
+    """
     with SqliteLedger.open(run.folder.ledger, read_only=True) as ledger:
         delivered = delivered_by(ledger)
     manifest = run.manifest
@@ -110,6 +119,8 @@ def _moved(
     now = datetime.fromisoformat(CLOCK.utc_now_iso())
     first = 0
     pieces = before.pieces() if before is not None else iter(())
+    if of_copy:
+        pieces = (piece.with_columns(due=pl.lit(value=True)) for piece in pieces)
     with SnapshotWriter(folder.snapshot) as writer:
         for old, results in results_in_step(sent, taken(rows) if again else rows, pieces, sets):
             moved = advanced(old, results, sets, run=number, at=at)

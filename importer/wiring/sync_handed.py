@@ -14,7 +14,16 @@ from importer.core.identity_values import identifier_hash
 from importer.core.snapshot import LEAVING, SNAPSHOT_SCHEMA, Decided
 from importer.core.sync_file import HandedOn, Mode, RemovalPolicy, SyncFile
 from importer.core.sync_gone import Marks
-from importer.core.sync_handed import HANDED_SCHEMA, Decision, met_keys, named_renames, renamed, renames, shown_key
+from importer.core.sync_handed import (
+    HANDED_SCHEMA,
+    Decision,
+    meant_keys,
+    met_keys,
+    named_renames,
+    renamed,
+    renames,
+    shown_key,
+)
 from importer.core.sync_state import SyncState
 from importer.errors import ConfigError
 from importer.reports.handed_file import read_handed, write_handed
@@ -37,7 +46,7 @@ def write_handed_on(run: Run, snapshot: SnapshotFile, keys: Marks | None) -> int
     Args:
         run: Planned.
         snapshot: What was delivered before.
-        keys: Of the source; None where not all of it was read.
+        keys: Of the source; None where it may have more of them than were read.
     """
     waiting = waiting_identifiers(run)
     if waiting.is_empty():
@@ -50,7 +59,8 @@ def write_handed_on(run: Run, snapshot: SnapshotFile, keys: Marks | None) -> int
     write_handed(run.folder.path, handed.select(HANDED_SCHEMA.names()))
     lines = _lines(snapshot, met["known"].to_list(), ["key", "decided"])
     open_keys = lines.filter(pl.col("decided").is_null())["key"]
-    return handed.filter("is_gone", pl.col("known").is_in(open_keys.implode()))["known"].n_unique()
+    may_be_gone = pl.col("is_gone").fill_null(value=True)
+    return handed.filter(may_be_gone, pl.col("known").is_in(open_keys.implode()))["known"].n_unique()
 
 
 def _placed(run: Run, met: pl.DataFrame) -> pl.DataFrame:
@@ -117,7 +127,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What came of a decision: keys it is about, and keys that still wait."""
+    """What came of a decision: keys it is about, and other keys that are gone and still wait."""
 
     keys: int
     left: int
@@ -160,10 +170,12 @@ def sync_decide(file: Path | str, choice: Choice) -> Chosen:
 
 
 def latest_handed(folder: SyncFolder, state: SyncState, snapshot: SnapshotFile) -> pl.DataFrame:
-    """Return what the last run found that still stands, `HANDED_SCHEMA` with ``decided``."""
-    paths = (folder.runs / run.run_id for run in reversed(state.runs) if run.run_id is not None)
-    path = next((path for path in paths if path.is_dir()), None)
-    handed = read_handed(path) if path is not None else pl.DataFrame(schema=HANDED_SCHEMA)
+    """Return what the last run found that still stands, `HANDED_SCHEMA` with ``decided``.
+
+    Nothing where its folder was deleted: what an earlier one found may not be so any more.
+    """
+    last = next((run.run_id for run in reversed(state.runs) if run.run_id is not None), None)
+    handed = read_handed(folder.runs / last) if last is not None else pl.DataFrame(schema=HANDED_SCHEMA)
     lines = _lines(snapshot, handed["known"].to_list(), ["key", "decided"])
     return handed.join(lines.rename({"key": "known"}), on="known", how="inner", maintain_order="left")
 
@@ -207,16 +219,23 @@ def _marked(choice: Choice, sync: SyncFile, handed: pl.DataFrame) -> list[str]:
     wanted = [_found(key, handed["known"]) for key in choice.keys]
     others = [key for key in wanted if key not in set(those["known"])]
     if others and decision is Decision.REMOVED:
-        why = "is still in the source"
-        _refuse(f"{shown_key(others[0])} {why}", "as `anew`, its profile is removed and its row is sent again")
+        _refuse_there(others[0], handed)
     return wanted
+
+
+def _refuse_there(key: str, handed: pl.DataFrame) -> NoReturn:
+    """Say why a key cannot be one that was removed: it is there, or may be."""
+    if handed.filter(pl.col("known") == key, pl.col("is_gone").is_null()).height:
+        _refuse(f"nobody knows whether {shown_key(key)} is gone", "mend the rows without a key, and run the sync again")
+    _refuse(f"{shown_key(key)} is still in the source", "as `anew`, its profile is removed and its row is sent again")
 
 
 def _found(given: str, keys: pl.Series) -> str:
     """Return the key that a person means."""
-    known = {shown_key(key): key for key in keys.unique()}
-    key = given if given in known.values() else known.get(given)
-    return key if key is not None else _refuse(f"{given} is not among the keys that wait", "`sync status` lists them")
+    meant = meant_keys(given, keys)
+    if len(meant) > 1:
+        _refuse(f"several keys are written as {given}", "decide about all of them (--all)")
+    return meant[0] if meant else _refuse(f"{given} is not among the keys that wait", "`sync status` lists them")
 
 
 def _refuse(message: str, hint: str = "`sync status` lists what waits") -> NoReturn:

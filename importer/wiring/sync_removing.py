@@ -47,7 +47,7 @@ from importer.wiring.sync_rows import KeysRead, identifiers_of
 from importer.wiring.targets import OpenTarget
 
 _IDLE_S: Final = 60.0
-_CERTAIN: Final = [one.value for one in (Removal.GONE, Removal.SHARED, Removal.HANDED_ON)]
+_CERTAIN: Final = [one.value for one in (Removal.GONE, Removal.SHARED, Removal.HANDED_ON, Removal.KEPT)]
 """What is known without a request."""
 
 

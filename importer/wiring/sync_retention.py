@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from importer.core.manifest import Stage
 from importer.core.sync_file import KeepSection
 from importer.errors import ConfigError, StateError
 from importer.state.removal import is_run_folder
@@ -24,8 +25,13 @@ def kept_run(folder: SyncFolder) -> str | None:
     state = folder.read_state()
     if state.pending is not None:
         return state.pending.run_id
-    sent = (run.run_id for run in reversed(state.runs) if run.number and run.number == state.number)
-    return next(sent, None)
+    # Not by the history: a process that is killed between two files leaves a run that is not in it.
+    for run in reversed(RunsFolder(folder.runs).all()):
+        with suppress(StateError):  # a run whose record is lost is not the one
+            manifest = run.read_manifest()
+            if manifest.stage is Stage.FINISHED and manifest.sync is not None and manifest.sync.number == state.number:
+                return run.run_id
+    return None
 
 
 def drop_old_runs(folder: SyncFolder, keep: KeepSection) -> None:
@@ -41,7 +47,8 @@ def drop_old_runs(folder: SyncFolder, keep: KeepSection) -> None:
     with suppress(StateError, ConfigError):
         runs = [run.run_id for run in RunsFolder(folder.runs).all() if is_run_folder(run.path)]
         first = len(runs) - keep.runs
-        oldest = (now - timedelta(seconds=keep.age_s)).strftime("%Y%m%d-%H%M%S")  # as the name of a run begins
+        then = now - timedelta(seconds=keep.age_s)
+        oldest = f"{then.year:04}{then:%m%d-%H%M%S}"  # as the name of a run begins; %Y may have three digits
         old = [run for place, run in enumerate(runs) if place < first or run < oldest]
         stays = kept_run(folder)  # somebody may still go on with it
         names = tuple(run for run in old if run != stays)

@@ -149,6 +149,7 @@ class _Session:
             cursor=highest.text if highest is not None else None,
             refused_runs=self.sync.refused_runs,
             whole=now.plan.whole,
+            of_copy=now.known.is_copy,
         )
         state = now.known.named.begun(pending, inputs.target)
         self.folder.write_state(state)
@@ -168,7 +169,8 @@ class _Session:
         if snapshot is None or counts is None:
             return None
         read = keys_read(run, inputs.plan.null_tokens) if self.sync.mode is not Mode.UPSERT else None
-        handed_on = write_handed_on(run, snapshot, read.keys if read is not None else None)
+        # A row without a readable key may be any of those that seem to be gone.
+        handed_on = write_handed_on(run, snapshot, read.keys if read is not None and not read.unreadable else None)
         if self.sync.removal is not None and self.sync.removal.handed_on is HandedOn.REMOVED:
             handed_on = 0
         run.manifest = run.manifest.model_copy(update={"sync": counts.model_copy(update={"handed_on": handed_on})})
@@ -204,7 +206,7 @@ class _Session:
             raise
         if stage is Stage.PLANNED:
             # Nothing left it: the run that begins now reads newer values.
-            self.folder.write_state(state.model_copy(update={"pending": None}))
+            self.folder.write_state(state.unsent())
             return None
         if stage is not Stage.FINISHED:
             report = self._resumed(folder)
@@ -280,7 +282,9 @@ def _with_notes(inputs: Opened, notes: tuple[str, ...]) -> Opened:
 def nothing_done(report: Report) -> bool:
     """Tell whether a run found nothing to send or to remove, and all its rows fine."""
     fine = (FinalState.UNCHANGED, FinalState.SKIPPED, FinalState.COMBINED)
-    removed = report.removals.deleted + report.removals.gone if report.removals is not None else 0
+    found = report.removals
+    # Of those that are open some may have been asked for.
+    removed = found.deleted + found.gone + (found.open if found.off is None else 0) if found is not None else 0
     return (
         report.exit_code == 0
         and not removed

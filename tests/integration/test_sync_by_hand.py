@@ -6,16 +6,18 @@ from dataclasses import replace
 
 import pytest
 
+from importer.core.manifest import Stage
 from importer.core.report import Report
 from importer.errors import ConfigError, LockedError
 from importer.settings import Settings
+from importer.state.run_folder import RunFolder
 from importer.wiring.requests import Hooks
 from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.retrying import RetryRequest, retry
 from importer.wiring.sync_standing import sync_status
 from tests.support.runs import IDLE_S, QUICK, Workbench, bench_of
 from tests.support.strict_store import POINTERS, set_rule
-from tests.support.syncs import LOOSE, MAPPING, At, Row, Synced, found, people, person
+from tests.support.syncs import MAPPING, At, Row, Synced, delivered_to, found, people, person
 
 bench = bench_of(MAPPING, POINTERS)
 
@@ -25,10 +27,7 @@ TWINS: dict[str, Row] = {"T1": ("t@example.com", "+12065559001", 1), "T2": ("t@e
 @pytest.fixture
 def synced(bench: Workbench) -> Synced:
     """Return a sync that delivered ten people."""
-    sync = Synced(bench, {"brakes": LOOSE})
-    sync.write(people(10))
-    sync.run(first_run=True)
-    return sync
+    return delivered_to(bench)
 
 
 def settings(sync: Synced) -> Settings:
@@ -123,3 +122,20 @@ def test_what_is_the_syncs_own_is_refused_by_hand(synced: Synced) -> None:
     assert "sync run" in refused.value.hint
     with synced.folder.locked(), pytest.raises(LockedError):
         release(synced, "last")
+
+
+def test_a_run_that_the_sync_did_not_begin_is_not_sent_by_hand(synced: Synced) -> None:
+    """Killed once it was planned, it is none that the sync knows of: nothing would be learnt of it."""
+    run = RunFolder(synced.folder.runs / str(synced.run().run_id))
+    run.write_manifest(run.read_manifest().model_copy(update={"stage": Stage.PLANNED}))
+    with pytest.raises(ConfigError, match="planned and not begun"):
+        resume(ResumeRequest("last", settings(synced)), Hooks(), QUICK)
+
+
+def test_a_run_that_is_not_in_the_history_keeps_its_package(synced: Synced) -> None:
+    """Killed once it was committed and before the history had it, it can still be released."""
+    synced.write(people(10) | TWINS)
+    synced.run()
+    synced.folder.write_state(synced.state.model_copy(update={"runs": synced.state.runs[:-1]}))
+    synced.run(dry_run=True)
+    assert found(release(synced, "last")) == {"unchanged": 10, "accepted": 2}

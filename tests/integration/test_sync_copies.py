@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from importer.errors import StateError
+from importer.state.lock import SendingLock
 from importer.wiring.requests import Hooks
 from tests.support.mirrors import is_mirror, without
 from tests.support.runs import Workbench, bench_of
@@ -144,3 +145,25 @@ def test_a_copy_of_which_nothing_tells_is_believed(synced: Synced) -> None:
     put_back(synced, copied(synced))
     mark_of(synced).unlink()
     assert synced.runs()[0] == {"unchanged": 4}
+
+
+def test_what_a_copy_did_not_send_is_due(synced: Synced) -> None:
+    """Rows that `--limit` leaves out are taken for delivered neither by that run nor by later ones."""
+    backup = copied(synced)
+    synced.write({**people(4), "K3": person(3, 9)})
+    synced.run()
+    put_back(synced, backup)
+    rows = people(4)
+    synced.write(rows)
+    assert synced.runs(full_refresh=True, limit=1) == ({"skipped": 3, "accepted": 1}, 1)
+    assert synced.runs() == ({"unchanged": 1, "accepted": 3}, 3)
+    assert is_mirror(synced, rows)
+
+
+def test_a_copy_that_was_about_to_send_is_one_still(synced: Synced) -> None:
+    """Ended once its run was begun and before anything was sent, it is no newer than before."""
+    put_back(synced, copied(synced))
+    with SendingLock(synced.folder.runs, synced.bench.emulator.store_id):
+        assert synced.run(full_refresh=True).exit_code == 7
+    with pytest.raises(StateError, match="older copy"):
+        synced.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 
 import pytest
@@ -12,6 +13,7 @@ from importer.errors import ConfigError, ImporterError
 from importer.wiring.requests import Hooks
 from importer.wiring.sync_handed import Choice, sync_decide
 from importer.wiring.sync_standing import sync_status
+from tests.support.here import run_here
 from tests.support.mirrors import MIRROR, age, ask, deleted, is_mirror, mirrored, profile_of, told, without
 from tests.support.runs import Workbench, bench_of
 from tests.support.strict_store import POINTERS
@@ -259,3 +261,67 @@ def test_a_sync_that_removes_nothing_can_rename(bench: Workbench) -> None:
     assert found(full.run()) == {"unchanged": 20}
     assert set(full.snapshot()["key"]) == set(rows)
     assert full.stored() == by_email(rows)
+
+
+@pytest.mark.parametrize("mode", ["mirror", "full"])
+def test_what_can_be_said_of_a_key_is_what_the_sync_takes(synced: Synced, mode: str) -> None:
+    """One that removes nothing has one decision; who takes it back is told so."""
+    handed_on(synced)
+    sync = Synced(synced.bench, {"brakes": MIRROR["brakes"], "mode": mode})
+    sync.run()
+    shown = run_here(sync.file.parent, "sync", "status", sync.file.name).stdout
+    assert ("KEY --as removed" in shown, "KEY --as renamed" in shown) == (mode == "mirror", True)
+    if mode == "mirror":
+        decide(sync, Decision.REMOVED)
+        back = run_here(sync.file.parent, "sync", "decide", sync.file.name, "K3", "--as", "hold")
+        assert back.stdout == "1 key: nothing is decided any more\n"
+
+
+def test_nobody_is_gone_while_a_row_has_no_key(synced: Synced) -> None:
+    """It may be the row of the key that seems to be gone: the sync file takes nobody for renamed, and nor may a run."""
+    always = synced.but(removal={"max": 1000, "handed_on": "renamed"})
+    rows = mirrored(always)
+    heir: dict[str, Row] = {"NEW": ("new@example.com", rows["K3"][1], 7)}
+    always.write([*without(rows, "K3").items(), *heir.items(), ("", rows["K3"])])
+    assert any("1 key that is gone, or may be" in hint for hint in always.run().hints)
+    assert "NEW" not in set(always.snapshot()["key"])
+    assert waiting(always) == [("K3", None, "NEW", 20, None)]
+    with pytest.raises(ConfigError, match="nobody knows whether K3 is gone"):
+        decide(always, Decision.REMOVED, "K3")
+    always.write(rows | heir)
+    assert found(always.run()) == {"unchanged": 20, "held": 1}
+
+
+def test_nobody_begins_anew_for_a_row_that_does_not_wait_any_more(synced: Synced) -> None:
+    """The number was a mistake and is put right before the next run: the profile stays, and the decision is void."""
+    rows = mirrored(synced)
+    rows["K4"] = (rows["K4"][0], "+12065559999", 1)
+    synced.write(rows)
+    synced.run()
+    wrong = rows | {"NEW": ("new@example.com", "+12065550004", 1)}
+    synced.write(wrong)
+    synced.run()
+    assert decide(synced, Decision.ANEW, "K4") == 1
+    right = rows | {"NEW": ("new@example.com", "+12065558888", 1)}
+    synced.write(right)
+    assert deleted(synced, lambda: settles(synced, right)) == []
+    synced.write(right | {"NEXT": ("next@example.com", "+12065550004", 1)})
+    assert deleted(synced, synced.run) == []
+
+
+def test_what_an_earlier_run_found_is_not_decided_about(synced: Synced) -> None:
+    """The last one, whose folder was purged, may have found the key back in its place."""
+    rows = handed_on(synced)
+    synced.write(rows | {"K3": ("p3@example.com", "+12065550003", 1)})
+    last = synced.run()
+    shutil.rmtree(synced.folder.runs / str(last.run_id))
+    with pytest.raises(ConfigError, match="not among the keys"):
+        decide(synced, Decision.RENAMED, "K3")
+
+
+def test_the_brake_counts_those_whom_the_sync_file_lets_go(synced: Synced) -> None:
+    """They were held until somebody wrote down that they are always others: nothing was counted of that."""
+    handed_on(synced)
+    braked = synced.but(removal={"max": 0, "max_percent": 0, "handed_on": "removed"})
+    assert deleted(braked, lambda: braked.run().exit_code == 6) == []
+    assert braked.run().exit_code == 6

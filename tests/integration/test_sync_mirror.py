@@ -8,6 +8,7 @@ import pytest
 
 from importer.core.report import Report
 from importer.core.sync_brakes import Brake
+from importer.core.sync_counts import Removals
 from importer.errors import SyncFileError
 from importer.reports.summary import summary_lines
 from importer.wiring.requests import Hooks
@@ -47,6 +48,9 @@ def test_exactly_the_removed_keys_go(synced: Synced) -> None:
     assert sync_history(synced.file)[-1].removals == report.removals
     again = synced.run()
     assert (nothing_done(report), nothing_done(again)) == (False, True)
+    for off in (None, "--limit was given"):
+        unseen = again.model_copy(update={"removals": Removals(candidates=1, open=1, off=off)})
+        assert nothing_done(unseen) is (off is not None)
     assert told(again) == {}
 
 

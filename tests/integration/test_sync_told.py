@@ -19,7 +19,7 @@ from importer.wiring.requests import Hooks
 from importer.wiring.sync_standing import sync_status
 from tests.support.runs import Workbench, bench_of
 from tests.support.strict_store import POINTERS, set_rule
-from tests.support.syncs import LOOSE, MAPPING, At, Synced, found, people, person
+from tests.support.syncs import MAPPING, At, Synced, delivered_to, found, people, person
 
 bench = bench_of(MAPPING, POINTERS)
 
@@ -27,10 +27,7 @@ bench = bench_of(MAPPING, POINTERS)
 @pytest.fixture
 def synced(bench: Workbench) -> Synced:
     """Return a sync that delivered ten people."""
-    sync = Synced(bench, {"brakes": LOOSE})
-    sync.write(people(10))
-    sync.run(first_run=True)
-    return sync
+    return delivered_to(bench)
 
 
 def said(report: Report) -> str:
@@ -138,6 +135,14 @@ def test_runs_go_when_they_are_too_old(synced: Synced) -> None:
     last = synced.run()
     assert not older.exists()
     assert [run.name for run in sync_runs(synced)][-1] == last.run_id
+
+
+def test_an_age_of_a_thousand_years_lets_no_run_go(synced: Synced) -> None:
+    """Not even where the year that it reaches back to has three digits."""
+    (old,) = sync_runs(synced)
+    sync = synced.but(keep={"age": "99999d9999999h"})
+    sync.run()
+    assert old.exists()
 
 
 def sync_runs(sync: Synced) -> list[Path]:

@@ -123,6 +123,14 @@ class Synced:
         return rows
 
 
+def delivered_to(bench: Workbench) -> Synced:
+    """Return a sync that delivered ten people."""
+    sync = Synced(bench, {"brakes": LOOSE})
+    sync.write(people(10))
+    sync.run(first_run=True)
+    return sync
+
+
 def found(report: Report) -> dict[str, int]:
     """Return rows by final state, those that are not zero."""
     return {state: count for state, count in report.outcomes.items() if count}

@@ -51,6 +51,11 @@ def test_a_whole_file_is_read() -> None:
         (" >= $cursor", "", "line 3: the query has no $cursor (add a condition such as `WHERE updated_at >= $cursor`)"),
         ("cursor: {column: updated_at, lag: 1d2h}", "", "line 3: the query has $cursor, and there is no `cursor`"),
         ("mode: upsert", "mode: upsert\nremoval: {max: 3}", "line 6: mode upsert removes nothing"),
+        (
+            "mode: upsert\ncursor: {column: updated_at, lag: 1d2h}",
+            "mode: mirror\nremoval: {policy: none, handed_on: removed}",
+            "line 6: `policy: none` removes nothing",
+        ),
         ("mode: upsert", "mode: upsert\nrefused_runs: 0", "line 6: `refused_runs`: must be at least 1"),
         ("version: 1", "version: 2", "line 1: this program reads sync file version 1 only (write `version: 1`)"),
         ("mapping: customers.yaml\n", "", "`mapping` is missing (add `mapping:` with the path of a mapping file)"),

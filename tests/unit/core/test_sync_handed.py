@@ -16,6 +16,7 @@ from importer.core.sync_gone import GONE_SCHEMA, Elsewhere, Others, identifier_m
 from importer.core.sync_handed import (
     HANDED_SCHEMA,
     WAITING_SCHEMA,
+    meant_keys,
     met_keys,
     named_renames,
     renamed,
@@ -136,16 +137,35 @@ def test_a_decision_speaks_against_rows_that_wait_alone(
     assert known_fates(gone, Others(*those), NOW, goes_first=goes_first)["removal"].to_list() == [fate]
 
 
-@pytest.mark.parametrize(
-    ("held", "decided", "counts"),
-    [(None, None, 1), ("handed-on", None, 0), ("handed-on", Decided.REMOVED, 1), ("foreign", Decided.REMOVED, 0)],
-)
-def test_the_brake_counts_a_key_once_it_is_decided_about(
-    held: str | None, decided: Decided | None, counts: int
+@pytest.mark.parametrize(("waiting", "held", "fate"), [("1", None, None), ("2", None, "kept"), ("2", LEAVING, None)])
+def test_a_key_that_is_there_begins_anew_only_while_a_row_waits(
+    waiting: str, held: str | None, fate: str | None
 ) -> None:
-    """What was judged since then counts no more."""
-    gone = snapshot({"A": {"phone": "1"}}, decided=decided, held=held).with_columns(line=0, is_gone=True)
-    assert newly_gone(gone) == counts
+    """Nothing is removed for a row that is not held any more; what was asked to go is seen through."""
+    lines = snapshot({"A": {"phone": "1"}}, decided=Decided.ANEW, held=held).with_columns(line=0, is_gone=False)
+    there = lines.select(pl.col(name).cast(kind) for name, kind in GONE_SCHEMA.items())
+    others = Others(waiting=Elsewhere([identifier_marks(pl.Series(["phone"]), pl.Series([waiting]))]))
+    assert known_fates(there, others, NOW)["removal"].to_list() == [fate]
+
+
+@pytest.mark.parametrize(
+    ("held", "decided", "removal", "counts"),
+    [
+        (None, None, None, 1),
+        ("handed-on", None, "handed-on", 0),
+        ("handed-on", None, None, 1),
+        ("handed-on", Decided.REMOVED, None, 1),
+        ("foreign", Decided.REMOVED, None, 0),
+        (None, Decided.ANEW, "kept", 0),
+    ],
+)
+def test_the_brake_counts_a_key_once_it_may_go(
+    held: str | None, decided: Decided | None, removal: str | None, counts: int
+) -> None:
+    """Once it is decided about, or nobody waits for it any more; what was judged since then counts no more."""
+    gone = snapshot({"A": {"phone": "1"}}, decided=decided, held=held)
+    fates = gone.with_columns(removal=pl.lit(removal, dtype=pl.String))
+    assert newly_gone(fates) == counts
 
 
 @pytest.mark.parametrize(
@@ -181,3 +201,11 @@ def test_a_profile_that_may_go_is_remembered_until_something_was_sent() -> None:
 def test_parts_of_a_key_are_shown_apart() -> None:
     """As a person can type them."""
     assert shown_key("DE\x1f4711") == "DE|4711"
+
+
+def test_what_a_person_types_may_mean_two_keys() -> None:
+    """Nobody is decided about who was not meant."""
+    keys = pl.Series(["DE\x1f4711", "A|B\x1fC", "A\x1fB|C"])
+    assert meant_keys("DE|4711", keys) == ["DE\x1f4711"]
+    assert meant_keys("A|B|C", keys) == ["A\x1fB|C", "A|B\x1fC"]
+    assert meant_keys("A", keys) == []

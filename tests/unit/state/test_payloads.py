@@ -203,6 +203,16 @@ def test_bodies_that_follow_each_other_are_encoded_together(tmp_path: Path) -> N
     assert package.takes[3:] == [2]
 
 
+def test_few_large_bodies_are_encoded_at_once(tmp_path: Path) -> None:
+    """Where a body has few rows, they are large: no more of them are held than some bodies have."""
+    package = FakePackage(valid=[pl.DataFrame(ROWS[:1], schema=SCHEMA, orient="row")])
+    slots = np.zeros(9_000, dtype=np.int64)
+    payloads = PackagePayloads(package, slots, TRAITS, SETS, parts=tmp_path / "parts", salt="")
+    for start in range(0, 9_000, 150):
+        assert emails(payloads.bulk_body(start, start + 150)) == ["a"] * 150
+    assert package.takes == [3_000, 3_000, 3_000]
+
+
 def test_a_thread_that_is_late_finds_its_rows_encoded(tmp_path: Path) -> None:
     """Threads ask for the bodies of two stretches in any order; each row is read once."""
     package = FakePackage(valid=[pl.DataFrame(ROWS[:1], schema=SCHEMA, orient="row")])

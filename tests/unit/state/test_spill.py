@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from importer.errors import StateError
 from importer.pipeline.hashes import HashColumns, HeldHashes
 from importer.ports import HashSpill
 from importer.state.spill import SpilledHashes
+from tests.support.disks import limited_files
 
 
 def fill(spill: HashSpill) -> None:
@@ -51,6 +54,21 @@ def test_a_folder_that_is_gone_is_an_error_of_ours(tmp_path: Path) -> None:
     """What the disk answers is told like that of every other file of a run."""
     with SpilledHashes(tmp_path / "gone") as spill, pytest.raises(StateError):
         fill(spill)
+
+
+def test_a_full_disk_is_told_once_the_files_are_closed(tmp_path: Path) -> None:
+    """What closing a file cannot write either takes nothing from the error that says so."""
+    few = (
+        "import sys, numpy as np; from pathlib import Path; from importer.errors import DiskError;"
+        "from importer.state.spill import SpilledHashes\n"
+        "try:\n"
+        "    with SpilledHashes(Path(sys.argv[1])) as spill:\n"
+        "        for _ in range(9): spill.append('email', np.ones(300, dtype=np.uint64))\n"
+        "        spill.read('email')\n"
+        "except DiskError: print('full')\n"
+    )
+    command = limited_files([sys.executable, "-c", few, str(tmp_path)], 10_000)
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "full\n"
 
 
 def test_columns_are_read_when_they_are_looked_at() -> None:
