@@ -74,7 +74,8 @@ def exits(
         problems = tuple(str(problem) for problem in error.problems) if isinstance(error, ProblemsError) else ()
         fail(exit_code_for(error), error.message, error.hint or _again(error), problems, _known(error))
     except click.UsageError as error:
-        fail(2, error.format_message(), _usage(error))
+        # Choices of an option that is missing stand on lines of their own.
+        fail(2, " ".join(error.format_message().split()), _usage(error))
     except click.ClickException as error:
         fail(2, error.format_message(), "")
     except (click.Abort, KeyboardInterrupt):

@@ -143,7 +143,8 @@ def decide_command(**given: Any) -> None:
         memory-importer sync decide customers.sync.yaml K5 --as renamed
         memory-importer sync decide customers.sync.yaml --all --as removed
 
-    The next run does it. What is removed is lost: profiles are deleted first,
+    A key is renamed at once, for good; the rest is done by the next run. What
+    is removed is lost: profiles are deleted first,
     as many as the brake `removals` lets go, and the rows go out once they are
     seen to be gone. Nothing is ever merged by this. Write the parts of a key of
     several columns with a bar between them: 'DE|4711'.

@@ -15,7 +15,6 @@ from importer.cli.calls import hooks_of, sending
 from importer.cli.environ import settings_of
 from importer.core.report import Report
 from importer.core.sync_brakes import Brake
-from importer.core.sync_file import Mode
 from importer.core.sync_handed import Decision
 from importer.core.sync_state import SyncRun
 from importer.errors import ConfigError
@@ -29,6 +28,11 @@ from importer.wiring.syncing import run_sync
 
 _NONE: Final = "-"
 _MOST_WAITING: Final = 10
+_CHOICES: Final = {
+    Decision.REMOVED: "somebody else has it now; the old profile goes first, then the row is sent",
+    Decision.RENAMED: "it is the same person; the row goes to the old profile",
+    Decision.ANEW: "the key's own profile goes, then its row and the other one are sent",
+}
 
 
 def call_run(given: Mapping[str, Any]) -> Report:
@@ -65,7 +69,7 @@ def _status_lines(found: SyncStanding) -> list[tuple[str, str]]:
     else:
         waiting = f", {found.due:,} due, {found.parked:,} parked" if found.due or found.parked else ""
         waiting += f", {found.held:,} gone and held" if found.held else ""
-        lines.append(("snapshot", f"{found.keys:,} keys, {found.delivered:,} delivered{waiting}"))
+        lines.append(("snapshot", f"{counted(found.keys, 'key')}, {found.delivered:,} delivered{waiting}"))
     lines += _waiting_lines(found)
     if found.has_cursor:
         lines.append(("cursor", "set: only rows that changed are asked for"))
@@ -89,13 +93,10 @@ def _waiting_lines(found: SyncStanding) -> list[tuple[str, str]]:
         lines.append(f"and {len(ordered) - _MOST_WAITING:,} more (--json has all)")
     decide = f"memory-importer sync decide {shlex.quote(found.file)} KEY --as"
     open_ones = [one for one in ordered if one.decided is None]
-    removes = found.mode == Mode.MIRROR
-    if any(one.gone for one in open_ones) and removes:
-        lines.append(f"{decide} removed: somebody else has it now; the old profile goes first, then the row is sent")
-    if any(one.gone is not False for one in open_ones):
-        lines.append(f"{decide} renamed: it is the same person; the row goes to the old profile")
-    if any(one.gone is False for one in open_ones) and removes:
-        lines.append(f"{decide} anew: the key's own profile goes, then its row and the other one are sent")
+    choices = {choice for one in open_ones for choice in one.choices}
+    lines += [f"{decide} {choice}: {what}" for choice, what in _CHOICES.items() if choice in choices]
+    if open_ones and not all(one.choices for one in open_ones):
+        lines.append("what nothing can be said of: mend it in the source, or release its row, for ever")
     return [("waiting" if not place else "", line) for place, line in enumerate(lines)]
 
 
@@ -110,7 +111,9 @@ def decide(given: Mapping[str, Any]) -> None:
     """Keep a decision."""
     listed = given["keys_from"].read().splitlines() if given["keys_from"] is not None else []
     keys = [*given["keys"], *(line.strip() for line in listed if line.strip())]
-    if bool(keys) == given["every"]:
+    if keys and given["every"]:
+        raise ConfigError("both keys and --all were given", hint="name keys, or give --all, not both")
+    if not keys and not given["every"]:
         raise ConfigError("which keys?", hint="name keys, or give --keys-from FILE or --all")
     decision = Decision(given["decision"])
     if given["to"] is not None and (decision is not Decision.RENAMED or len(keys) != 1):
@@ -122,6 +125,10 @@ def decide(given: Mapping[str, Any]) -> None:
         click.echo(f"{counted(chosen.keys, 'key')}: nothing is decided any more{left}")
         return
     run = f"`memory-importer sync run {shlex.quote(str(file))}`"
+    if decision is Decision.RENAMED:
+        told = f"{counted(chosen.keys, 'key')} renamed, for good: the next {run} sends what is new to the old profile"
+        click.echo(f"{told}{'' if chosen.keys == 1 else 's'}{left}")
+        return
     click.echo(f"{counted(chosen.keys, 'key')} as {decision}: the next {run} does it{left}")
 
 
@@ -150,7 +157,7 @@ def _cells(run: SyncRun) -> tuple[str, ...]:
         str(run.number or _NONE),
         run.started_at,
         f"exit {run.exit_code}",
-        f"{run.rows_read:,} rows",
+        counted(run.rows_read, "row"),
         outcomes or _NONE,
         run.run_id or _NONE,
     )

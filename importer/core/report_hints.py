@@ -59,7 +59,7 @@ def _of_sync(report: Report) -> tuple[str, ...]:
     again = sum(rows[state.value] for state in (FinalState.UNATTRIBUTED, FinalState.UNKNOWN, FinalState.FAILED))
     steps = (
         (rows[FinalState.REJECTED.value], f"mend the rows of rejected.csv in the source{explain}"),
-        _handed_on(report, found.handed_on),
+        *_handed_on(report, found),
         *((1, step) for step in _release(report, rows[FinalState.HELD.value] - found.parked)),
         (
             found.parked_keys,
@@ -80,14 +80,17 @@ def _of_sync(report: Report) -> tuple[str, ...]:
     return tuple(step for count, step in steps if count)
 
 
-def _handed_on(report: Report, count: int) -> tuple[int, str]:
-    """Count the keys that may be gone and whose identifiers held rows have, and say who decides about them."""
+def _handed_on(report: Report, found: SyncCounts) -> Iterator[tuple[int, str]]:
+    """Count the keys whose identifiers held rows of other keys have, and say who decides about them, or did."""
     listed = sync_command(report.folder or "", verb="status") or "`sync status`"
-    keys = f"{count:,} key{' that is' if count == 1 else 's that are'} gone, or may be"
-    return count, (
-        f"held rows have identifiers of {keys}: the same people, or others? {listed} lists both, and how to say so"
-        " (`sync decide`); releasing such a row makes both one profile for ever"
-    )
+    how = f"{listed} lists both, and how to say so (`sync decide`)"
+    keys = f"{_keys(found.handed_on, 'that ')} gone, or may be"
+    yield found.handed_on, f"held rows have identifiers of {keys}: the same people, or others? {how}"
+    keys = f"{_keys(found.still_there, 'that ')} still in the source"
+    yield found.still_there, f"held rows have identifiers of {keys}: a mistake there, or handed on? {how}"
+    goes_on = sync_command(report.folder or "") or "`sync run`"
+    keys = f"{found.decided:,} key{'' if found.decided == 1 else 's'}"
+    yield found.decided, f"held rows wait for {keys} about which it is decided: the next {goes_on} settles it"
 
 
 def _removing(report: Report) -> tuple[int, str]:
@@ -131,7 +134,9 @@ def _refused(report: Report, failed: int) -> str | None:
 def _release(report: Report, held: int) -> Iterator[str]:
     """Say how held rows may go: groups nobody decided about at once, others by their number, the rest not at all."""
     groups = report.merge_groups
-    if held and groups.held > groups.decided:
+    # While a decision waits for the next run of a sync, nothing is let go by hand.
+    settles = report.sync is not None and report.sync.decided
+    if held and groups.held > groups.decided and not settles:
         yield _release_groups(report)
     if held and groups.decided:
         kept = f"{_groups(groups.decided)} held by a decision (groups.parquet)"
@@ -148,7 +153,11 @@ def _release_groups(report: Report) -> str:
         how = "plan again" if report.command == "plan" else "import"
         why = "see `memory-importer explain merge-group`"
         return f"held rows would merge profiles (groups.parquet): {how} with --allow-merges N to let them go; {why}"
-    return f"held: {_command(report, 'resume', '--release', 'all')}, or GROUP,... or FILE"
+    let_go = f"{_command(report, 'resume', '--release', 'all')}, or GROUP,... or FILE"
+    found = report.sync
+    if found is not None and found.handed_on + found.still_there:
+        return f"only where both keys are one person: {let_go}, merges them into one profile for ever"
+    return f"held: {let_go}"
 
 
 def _resume(report: Report, left: int) -> str | None:
@@ -206,8 +215,8 @@ def _command(report: Report, verb: str, *options: str) -> str:
     return run_command(report.folder or f"runs/{report.run_id}", verb, *options)
 
 
-def _keys(count: int) -> str:
-    return f"{count:,} key{' is' if count == 1 else 's are'}"
+def _keys(count: int, that: str = "") -> str:
+    return f"{count:,} key{f' {that}is' if count == 1 else f's {that}are'}"
 
 
 def _rows(count: int) -> str:

@@ -95,9 +95,9 @@ def tripped(extent: Extent, brakes: Brakes, overridden: Collection[Brake] = ()) 
 
 def _held(extent: Extent, brakes: Brakes) -> list[tuple[Brake, str]]:
     if extent.rows_read == 0:
-        # Everything else follows from it, and says less; but removals are not allowed by allowing this.
+        # Everything else follows from it, and says less; but removals are not allowed by allowing this, nor by a limit.
         empty = "" if brakes.allow_empty else "the source has no rows"
-        return [(Brake.EMPTY, empty), (Brake.REMOVALS, _removals(extent, brakes))]
+        return [(Brake.EMPTY, empty), (Brake.REMOVALS, _removals_of_all(extent))]
     return [
         (Brake.ROWS, _rows(extent, brakes)),
         (Brake.REJECTED, _rejected(extent, brakes)),
@@ -112,8 +112,9 @@ def _rows(extent: Extent, brakes: Brakes) -> str:
     if not before or extent.rows_read >= before * (1 - brakes.max_row_drop_percent / 100):
         return ""
     share = _share(before - extent.rows_read, before)
+    rows = f"{extent.rows_read:,} row{'' if extent.rows_read == 1 else 's'}"
     return (
-        f"the source has {extent.rows_read:,} rows, {share} fewer than the {before:,} of the last run"
+        f"the source has {rows}, {share} fewer than the {before:,} of the last run"
         f" (max_row_drop_percent {brakes.max_row_drop_percent:g})"
     )
 
@@ -144,6 +145,12 @@ def _removals(extent: Extent, brakes: Brakes) -> str:
         f"{extent.removals:,} of {extent.keys_before:,} keys would be removed, {share}"
         f" (max_removals {brakes.max_removals:,}, max_removals_percent {brakes.max_removals_percent:g})"
     )
+
+
+def _removals_of_all(extent: Extent) -> str:
+    if not extent.removals:
+        return ""
+    return f"{extent.removals:,} of {extent.keys_before:,} keys would be removed by a source without rows"
 
 
 def _operations(extent: Extent, brakes: Brakes) -> str:

@@ -25,6 +25,11 @@ class SyncCounts(BaseModel):
         parked_keys: All such keys, those that this run did not read among them; what it sends again is none.
         handed_on: Keys that are gone from the source, or may be, whose identifiers held rows of other keys have, and
             about which somebody must decide.
+        still_there: Keys that are still in the source, whose identifiers held rows of other keys have, and about which
+            somebody must decide.
+        decided: Keys whose identifiers held rows of other keys have, and about which somebody decided, or the
+            sync file.
+        ended_earlier: An earlier run was made an end of first, and sent or removed something.
         brakes: Names of the brakes that hold the run.
     """
 
@@ -41,6 +46,9 @@ class SyncCounts(BaseModel):
     parked: Count = 0
     parked_keys: Count = 0
     handed_on: Count = 0
+    still_there: Count = 0
+    decided: Count = 0
+    ended_earlier: bool = False
     brakes: tuple[str, ...] = ()
 
 

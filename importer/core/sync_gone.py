@@ -201,6 +201,34 @@ def known_fates(
     )
 
 
+def kept_profiles(fates: pl.DataFrame, ready: pl.Series, met: pl.DataFrame) -> pl.DataFrame:
+    """Keep profiles of keys that were to begin anew where no other row waits, or nothing could be sent in their place.
+
+    What was asked to be deleted before is seen through.
+
+    Args:
+        fates: What `known_fates` returned.
+        ready: Keys all of whose rows can be sent once nobody else has their identifiers.
+        met: ``known``, ``key``: a row of ``key`` waits, and has an identifier of ``known``.
+
+    Returns:
+        `fates` with ``is_put_off``: the profile is kept, and the decision stands.
+    """
+    asked = (pl.col("held") == Removal.DELETE.value).fill_null(value=False)
+    anew = set(fates.filter(~pl.col("is_gone"), pl.col("removal").is_null(), ~asked)["key"])
+    going = set(fates.filter(pl.col("removal").is_null() | (pl.col("removal") == Removal.GONE.value))["key"])
+    void = anew - set(met["known"])
+    kept = void | (anew - set(ready))
+    pairs = met.filter(pl.col("key").is_in(list(anew))).select("known", "key").unique().rows()
+    # Who waits for one that is kept is kept as well, and who waits for that one.
+    while more := {key for known, key in pairs if known not in going or known in kept} - kept:
+        kept |= more
+    return fates.with_columns(
+        removal=pl.when(pl.col("key").is_in(list(kept))).then(pl.lit(Removal.KEPT.value)).otherwise("removal"),
+        is_put_off=pl.col("key").is_in(list(kept - void)),
+    )
+
+
 def removal_cost(fates: pl.DataFrame) -> Cost:
     """Return what asking for keys and deleting their profiles costs.
 

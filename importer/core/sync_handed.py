@@ -69,6 +69,20 @@ def goes_out(index: pl.DataFrame) -> BoolArray:
     return carried
 
 
+def can_follow(index: pl.DataFrame) -> BoolArray:
+    """Tell which rows are sent, now or next, once nobody else has their identifiers in the store.
+
+    Args:
+        index: `importer.core.index.INDEX_SCHEMA`.
+    """
+    state, code = index["state"].cast(pl.String), index["code"].cast(pl.String)
+    waits_for_stored = (state == "held") & (code == "merge-with-stored").fill_null(value=False)
+    marked: BoolArray = (waits_for_stored | state.is_in(["send", "sequence", "unchanged"])).to_numpy()
+    carrier = index["carried_by"].cast(pl.Int64).to_numpy()
+    carried: BoolArray = np.where(carrier >= 0, marked[np.maximum(carrier, 0)], marked)
+    return carried
+
+
 class Decision(StrEnum):
     """What a person says of a key whose identifiers another key has now."""
 
@@ -160,6 +174,25 @@ def named_renames(
             return (f"{new} has a profile of its own", fix), {}
         names[key] = chosen[0]
     return None, names
+
+
+def takes(renameable: pl.Series, delivered: pl.Series, *, removes: bool) -> pl.Expr:
+    """Return what can be said of each key of `HANDED_SCHEMA`: decisions, none where only its source or a release helps.
+
+    Args:
+        renameable: Keys of the snapshot whose profiles are not about to go.
+        delivered: Keys of the snapshot that were delivered.
+        removes: The sync deletes profiles.
+    """
+    is_gone = pl.col("is_gone")
+    is_free = pl.col("known").is_in(renameable.implode()) & ~pl.col("key").is_in(delivered.implode())
+    can = {
+        Decision.REMOVED: is_gone & removes,
+        Decision.RENAMED: is_gone.fill_null(value=True) & is_free,
+        Decision.ANEW: ~is_gone & removes,
+    }
+    choices = [pl.when(which).then(pl.lit(decision.value)) for decision, which in can.items()]
+    return pl.concat_list(choices).list.drop_nulls()
 
 
 def renamed(pieces: Callable[[], Iterable[pl.DataFrame]], names: Mapping[str, str]) -> Iterator[pl.DataFrame]:

@@ -13,6 +13,7 @@ from importer.errors import ApiError, ConfigError, GuardError, MergedProfileErro
 from importer.memory_api.translate import NO_STORE
 from importer.pipeline.patience import never_applied
 from importer.ports import StoredProfile
+from importer.reports.wording import counted
 from importer.wiring.by_hand import ByHand
 
 MAX_DELETES: Final = 100
@@ -113,7 +114,8 @@ def check_count(ids: Sequence[str], most: int) -> None:
         raise ConfigError("no profile was named", hint="give IDs, or --from FILE")
     if len(ids) > most:
         raise GuardError(
-            f"{len(ids):,} profiles are more than --max-deletes {most:,}; nothing was deleted",
+            f"{counted(len(ids), 'profile')} {'is' if len(ids) == 1 else 'are'} more than"
+            f" --max-deletes {most:,}; nothing was deleted",
             hint=f"give --max-deletes {len(ids)} if you mean all of them",
         )
 

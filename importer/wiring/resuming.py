@@ -103,7 +103,10 @@ def resume(request: ResumeRequest, hooks: Hooks | None = None, options: SendOpti
         ApiError: the store could not be read.
         LockedError: another process works on the run, or on the sync that it is of.
     """
-    return by_hand(request.settings, request.run, lambda: go_on(request, hooks, options), replan=request.replan)
+    releases = request.release is not None or request.rest
+    return by_hand(
+        request.settings, request.run, lambda: go_on(request, hooks, options), replan=request.replan, releases=releases
+    )
 
 
 def go_on(request: ResumeRequest, hooks: Hooks | None = None, options: SendOptions | None = None) -> Report:

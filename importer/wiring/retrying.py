@@ -158,8 +158,8 @@ def _ask(request: RetryRequest, run: Run, store: OpenTarget, hooks: Hooks, chose
     billed = cost_text(cost)
     month = allowance_text(allowance_now(run.folder.path.parent, run.manifest.options.free_operations, cost))
     question = (
-        f"Send {chosen.rows} rows of run {run.folder.run_id} again to store {target.store_name} ({target.store_id}) on "
-        f"{target.host}: {billed} billable operations. {month[:1].upper()}{month[1:]}. Go on?"
+        f"Send {counted(chosen.rows, 'row')} of run {run.folder.run_id} again to store {target.store_name} "
+        f"({target.store_id}) on {target.host}: {billed} billable operations. {month[:1].upper()}{month[1:]}. Go on?"
     )
     agreed(
         hooks.confirm,

@@ -102,17 +102,19 @@ def refuse_second_first(folder: SyncFolder) -> None:
         )
 
 
-def need_snapshot(folder: SyncFolder, known: Standing) -> None:
-    """Refuse a run that is not the first, and knows nothing.
+def need_snapshot(folder: SyncFolder, known: Standing, *, dry_run: bool) -> tuple[str, ...]:
+    """Refuse a run that is not the first, and knows nothing; return the notes of a dry one, which only says so.
 
     Raises:
         ConfigError: there is no snapshot.
     """
-    if known.snapshot is None:
-        raise ConfigError(
-            f"{folder.snapshot} is missing: nothing is known of what was delivered before",
-            hint="is this the first run? then give --first-run, once; if not, put the state folder back",
-        )
+    if known.snapshot is not None:
+        return ()
+    cause = f"{folder.snapshot} is missing: nothing is known of what was delivered before"
+    hint = "is this the first run? then give --first-run, once; if not, put the state folder back"
+    if dry_run:
+        return (f"it would stop with exit code 2: {cause} ({hint})",)
+    raise ConfigError(cause, hint=hint)
 
 
 def check_store(state: SyncState, target: Target, folder: SyncFolder) -> None:

@@ -63,12 +63,18 @@ def refuse_nothing(plan: Planned, override: Collection[Brake]) -> None:
     nothing = Extent(0, None, judged=0, rejected=0, keys_before=0, changed=0, removals=0, operations=0)
     held = tripped(nothing, plan.sync.brakes_of(), override)
     if held:
-        raise brakes_error(held)
+        raise brakes_error(held, override)
 
 
-def brakes_error(held: Collection[Tripped]) -> GuardError:
-    """Return the error of a run that brakes hold: what they say, and how to let it pass."""
-    options = " ".join(f"--override {one.brake}" for one in held)
+def brakes_error(held: Collection[Tripped], overridden: Collection[Brake]) -> GuardError:
+    """Return the error of a run that brakes hold: what they say, and how to let it pass.
+
+    Args:
+        held: The brakes that hold it.
+        overridden: Brakes that it might pass: the next run needs them as well.
+    """
+    named = {*overridden, *(one.brake for one in held)}
+    options = " ".join(f"--override {brake}" for brake in Brake if brake in named)
     return GuardError(
         f"{'; '.join(one.cause for one in held)}; nothing was sent",
         hint=f"look at the source; if it is right, run once with {options}",

@@ -23,6 +23,7 @@ from importer.core.sync_handed import (
     renamed,
     renames,
     shown_key,
+    takes,
 )
 from importer.core.sync_state import SyncState
 from importer.errors import ConfigError
@@ -40,27 +41,34 @@ _NONE_WAITS: Final = "nothing waits for a decision"
 # --- found by a run --------------------------------------------------------------------------------------------------
 
 
-def write_handed_on(run: Run, snapshot: SnapshotFile, keys: Marks | None) -> int:
-    """Write which keys have lost identifiers to rows that are held for it; return of how many nobody knows what to do.
+def write_handed_on(run: Run, snapshot: SnapshotFile, sync: SyncFile, keys: Marks | None) -> dict[str, int]:
+    """Write which keys have lost identifiers to rows that are held for it; return how many, by what is known of them.
 
     Args:
         run: Planned.
         snapshot: What was delivered before.
+        sync: The sync file.
         keys: Of the source; None where it may have more of them than were read.
+
+    Returns:
+        ``handed_on``, ``still_there`` and ``decided`` of `importer.core.sync_counts.SyncCounts`; none where none has.
     """
     waiting = waiting_identifiers(run)
     if waiting.is_empty():
-        return 0
+        return {}
     met = met_keys(snapshot.pieces(["key", "identifiers"]), waiting)
     if met.is_empty():
-        return 0
+        return {}
     is_gone = pl.Series(~keys.among(identifier_hash(met["known"]))) if keys is not None else None
     handed = _placed(run, met).with_columns(is_gone=is_gone if is_gone is not None else pl.lit(None, dtype=pl.Boolean))
     write_handed(run.folder.path, handed.select(HANDED_SCHEMA.names()))
     lines = _lines(snapshot, met["known"].to_list(), ["key", "decided"])
-    open_keys = lines.filter(pl.col("decided").is_null())["key"]
+    is_decided = pl.col("known").is_in(lines.filter(pl.col("decided").is_not_null())["key"].implode())
     may_be_gone = pl.col("is_gone").fill_null(value=True)
-    return handed.filter(may_be_gone, pl.col("known").is_in(open_keys.implode()))["known"].n_unique()
+    if sync.removal is not None and sync.removal.handed_on is HandedOn.REMOVED:
+        is_decided = is_decided | may_be_gone
+    counted = {"handed_on": may_be_gone & ~is_decided, "still_there": ~may_be_gone & ~is_decided, "decided": is_decided}
+    return {name: handed.filter(which)["known"].n_unique() for name, which in counted.items()}
 
 
 def _placed(run: Run, met: pl.DataFrame) -> pl.DataFrame:
@@ -191,6 +199,16 @@ def with_values(snapshot: SnapshotFile, handed: pl.DataFrame) -> pl.DataFrame:
     return handed.with_row_index("at").join(values, on="at", how="left", maintain_order="left").drop("at")
 
 
+def with_choices(snapshot: SnapshotFile, sync: SyncFile, handed: pl.DataFrame) -> pl.DataFrame:
+    """Add to what `latest_handed` returned the ``choices`` that `sync_decide` takes of each key."""
+    lines = _lines(snapshot, [*handed["known"], *handed["key"]], ["key", "identifiers", "held"])
+    return handed.with_columns(choices=takes(_renameable(lines)["key"], _delivered(lines), removes=_removes(sync)))
+
+
+def _removes(sync: SyncFile) -> bool:
+    return sync.mode is Mode.MIRROR and (sync.removal is None or sync.removal.policy is not RemovalPolicy.NONE)
+
+
 def _names(choice: Choice, snapshot: SnapshotFile, handed: pl.DataFrame) -> dict[str, str]:
     if choice.every:
         return _sure_names(snapshot, handed) or _refuse(_NONE_WAITS + " that can be read in one way only")
@@ -207,8 +225,7 @@ def _marked(choice: Choice, sync: SyncFile, handed: pl.DataFrame) -> list[str]:
     if decision is Decision.HOLD:
         those = handed.filter(pl.col("decided").is_not_null())
     else:
-        policy = sync.removal.policy if sync.removal is not None else RemovalPolicy.DELETE
-        if sync.mode is not Mode.MIRROR or policy is RemovalPolicy.NONE:
+        if not _removes(sync):
             _refuse("this sync removes nothing", "mode mirror does; or say that keys were `renamed`")
         those = handed.filter("is_gone") if decision is Decision.REMOVED else handed
     if choice.every:

@@ -23,11 +23,13 @@ from importer.core.sync_gone import (
     Elsewhere,
     Others,
     gone_keys,
+    kept_profiles,
     known_fates,
     newly_gone,
     remaining_marks,
     removal_cost,
 )
+from importer.core.sync_handed import met_keys
 from importer.core.sync_removals import Removal, candidates_of, removals_of
 from importer.errors import ImporterError
 from importer.pipeline.paced_reads import Pace
@@ -43,7 +45,7 @@ from importer.wiring.opening import Opened
 from importer.wiring.reading_back import add_requests
 from importer.wiring.requests import Hooks, SendOptions
 from importer.wiring.run import Run
-from importer.wiring.sync_rows import KeysRead, identifiers_of
+from importer.wiring.sync_rows import KeysRead, identifiers_of, ready_keys, waiting_identifiers
 from importer.wiring.targets import OpenTarget
 
 _IDLE_S: Final = 60.0
@@ -94,7 +96,8 @@ class PlannedRemovals:
         if not cost.deletes:
             return ()
         lookups = f"{cost.lookups_at_least:,} to {cost.lookups_at_most:,} lookups"
-        return (f"{keys} gone from the source: {cost.deletes:,} profiles to be looked up ({lookups}) and removed",)
+        profiles = counted(cost.deletes, "profile")
+        return (f"{keys} gone from the source: {profiles} to be looked up ({lookups}) and removed",)
 
 
 def plan_removals(
@@ -123,6 +126,11 @@ def plan_removals(
         others = Others(Elsewhere([*remaining, *going]), Elsewhere(waiting))
     policy = sync.removal.handed_on if sync.removal is not None else HandedOn.HOLD
     fates = known_fates(gone, others, _now(), again=again, goes_first=policy is HandedOn.REMOVED)
+    fates = fates.with_columns(is_put_off=pl.lit(value=False))
+    anew = fates.filter(~pl.col("is_gone"))["key"]
+    if len(anew):
+        met = met_keys(snapshot.pieces(["key", "identifiers"]), waiting_identifiers(run))
+        fates = kept_profiles(fates, ready_keys(run, anew), met)
     return PlannedRemovals(fates, others.remaining, snapshot.meta.traits, _in_order(inputs.schema))
 
 
@@ -195,7 +203,7 @@ class Removing:
                 store.emulator.wait_idle(_IDLE_S)
         if asked:
             hooks.progress.stage("remove", asked)
-        certain = planned.fates.filter(pl.col("removal").is_in(_CERTAIN))
+        certain = planned.fates.filter(pl.col("removal").is_in(_CERTAIN), ~pl.col("is_put_off"))
         with RemovalLog(run.folder.path) as log:
             log.write((line, Removal(said), None) for line, said in certain.select("line", "removal").iter_rows())
             ports = RemovingPorts(

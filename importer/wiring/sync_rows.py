@@ -9,7 +9,7 @@ import polars as pl
 
 from importer.core.packing import KEY_TEXT
 from importer.core.sync_gone import Marks, identifier_marks, readable_keys
-from importer.core.sync_handed import WAITING_SCHEMA, goes_out, waits
+from importer.core.sync_handed import WAITING_SCHEMA, can_follow, goes_out, waits
 from importer.core.union_find import Hashes
 from importer.wiring.run import Run
 
@@ -72,6 +72,18 @@ def waiting_identifiers(run: Run) -> pl.DataFrame:
             values = lines.select(key=KEY_TEXT, row="row", id_type=pl.lit(id_type), value=pl.col(ref).cast(pl.String))
             found.append(values.drop_nulls("value").cast(WAITING_SCHEMA))
     return pl.concat(found)
+
+
+def ready_keys(run: Run, keys: pl.Series) -> pl.Series:
+    """Return those of some keys all of whose valid rows can be sent once nobody else has their identifiers."""
+    ready = pl.Series("ready", can_follow(run.index))
+    found = [pl.DataFrame(schema={"key": pl.String(), "ready": pl.Boolean()})]
+    start = 0
+    for frame in run.package.valid_frames([KEY_TEXT]):
+        lines = frame.select(key=pl.col(KEY_TEXT).cast(pl.String), ready=ready.slice(start, frame.height))
+        start += frame.height
+        found.append(lines.filter(pl.col("key").is_in(keys.implode())))
+    return pl.concat(found).group_by("key").agg(pl.col("ready").all()).filter("ready")["key"]
 
 
 def _id_types(run: Run) -> dict[str, str]:

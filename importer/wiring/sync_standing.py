@@ -9,13 +9,14 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from importer.core.snapshot import is_parked_expr
+from importer.core.sync_file import SyncFile
 from importer.core.sync_handed import shown_key
 from importer.core.sync_removals import HELD
 from importer.core.sync_state import SyncRun, SyncState
 from importer.errors import ConfigError
 from importer.state.snapshot_file import SnapshotFile
 from importer.state.sync_folder import SyncFolder
-from importer.wiring.sync_handed import latest_handed, with_values
+from importer.wiring.sync_handed import latest_handed, with_choices, with_values
 from importer.wiring.sync_opening import read_sync_file
 
 Count = Annotated[int, Field(ge=0)]
@@ -33,6 +34,7 @@ class HandedOnStanding(BaseModel):
         id_types: Of the identifiers.
         values: The identifiers themselves, as far as they were asked for.
         decided: What somebody said: ``removed`` or ``anew``; the next run does it.
+        choices: What can be said of the key.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +47,7 @@ class HandedOnStanding(BaseModel):
     id_types: tuple[str, ...]
     values: tuple[str, ...] | None = None
     decided: str | None = None
+    choices: tuple[str, ...] = ()
 
 
 class SyncStanding(BaseModel):
@@ -108,7 +111,7 @@ def sync_status(file: Path | str, *, show_values: bool = False) -> SyncStanding:
         store_id=state.target.store_id if state.target is not None else None,
         busy=folder.is_busy(),
         keys=snapshot.height if snapshot is not None else None,
-        handed_on=_handed_on(folder, state, snapshot, show_values=show_values),
+        handed_on=_handed_on(folder, state, snapshot, sync, show_values=show_values),
         has_cursor=state.cursor is not None,
         pending=state.pending.run_id if state.pending is not None else None,
         last=state.runs[-1] if state.runs else None,
@@ -129,11 +132,11 @@ def _counted(snapshot: SnapshotFile, refused_runs: int) -> dict[str, int]:
 
 
 def _handed_on(
-    folder: SyncFolder, state: SyncState, snapshot: SnapshotFile | None, *, show_values: bool
+    folder: SyncFolder, state: SyncState, snapshot: SnapshotFile | None, sync: SyncFile, *, show_values: bool
 ) -> tuple[HandedOnStanding, ...]:
     if snapshot is None:
         return ()
-    handed = latest_handed(folder, state, snapshot)
+    handed = with_choices(snapshot, sync, latest_handed(folder, state, snapshot))
     values = with_values(snapshot, handed) if show_values else handed.with_columns(values=pl.lit(None))
     return tuple(
         HandedOnStanding(
@@ -145,6 +148,7 @@ def _handed_on(
             id_types=tuple(row["id_types"]),
             values=tuple(row["values"]) if row["values"] is not None else None,
             decided=row["decided"],
+            choices=tuple(row["choices"]),
         )
         for row in values.iter_rows(named=True)
     )

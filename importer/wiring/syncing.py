@@ -16,7 +16,7 @@ from importer.core.manifest import Stage
 from importer.core.report import DRY_SYNC, ExitCode, FinalState, Report
 from importer.core.sync_brakes import Tripped
 from importer.core.sync_counts import SyncCounts
-from importer.core.sync_file import HandedOn, Mode, SyncFile
+from importer.core.sync_file import Mode, SyncFile
 from importer.core.sync_state import PendingRun, SyncRun, SyncState
 from importer.errors import ConfigError, GuardError, ImporterError, StateError
 from importer.pipeline.cursor_source import CursorSource
@@ -86,6 +86,7 @@ class _Session:
     folder: SyncFolder
     hooks: Hooks
     options: SendOptions
+    ended_earlier: bool = False
 
     def run(self) -> Report:
         """Make an end of what was interrupted, then run once."""
@@ -102,8 +103,8 @@ class _Session:
                     return self._told(report)
                 notes = (f"run {pending.run_id}, which was interrupted, was made an end of first",)
                 known = read_standing(self.folder, resend=self.request.full_refresh)
-            if not self.request.first_run and not self.request.dry_run:
-                need_snapshot(self.folder, known)
+            if not self.request.first_run:
+                notes += need_snapshot(self.folder, known, dry_run=self.request.dry_run)
             plan = plan_reading(self.request, self.sync, known.state, self.folder)
             refuse_nothing(plan, self.request.override)
             with opened(plan.request, self.hooks.stop.wait) as inputs:
@@ -118,7 +119,9 @@ class _Session:
             watched.describe()
             inputs = replace(inputs, source=watched)
         number = 0 if self.request.dry_run else now.known.newest + 1
-        counts = SyncCounts(mode=self.sync.mode.value, number=number, whole=now.plan.whole)
+        counts = SyncCounts(
+            mode=self.sync.mode.value, number=number, whole=now.plan.whole, ended_earlier=self.ended_earlier
+        )
         known = Known(
             inputs,
             now.known,
@@ -136,7 +139,7 @@ class _Session:
         after = Removing(removals, self.options) if removals is not None else None
         occasion = Occasion(COMMAND, now.started_at, fresh=True, after=after)
         if held:
-            report = refusal_report(run, self.hooks, occasion, brakes_error(held))
+            report = refusal_report(run, self.hooks, occasion, brakes_error(held, self.request.override))
             drop_packages(self.folder, keep=kept_run(self.folder))
             return self._told(report)
         if inputs.store is None:
@@ -170,10 +173,9 @@ class _Session:
             return None
         read = keys_read(run, inputs.plan.null_tokens) if self.sync.mode is not Mode.UPSERT else None
         # A row without a readable key may be any of those that seem to be gone.
-        handed_on = write_handed_on(run, snapshot, read.keys if read is not None and not read.unreadable else None)
-        if self.sync.removal is not None and self.sync.removal.handed_on is HandedOn.REMOVED:
-            handed_on = 0
-        run.manifest = run.manifest.model_copy(update={"sync": counts.model_copy(update={"handed_on": handed_on})})
+        keys = read.keys if read is not None and not read.unreadable else None
+        handed_on = write_handed_on(run, snapshot, self.sync, keys)
+        run.manifest = run.manifest.model_copy(update={"sync": counts.model_copy(update=handed_on)})
         if self.sync.mode is not Mode.MIRROR or read is None:
             return None
         planned = plan_removals(run, inputs, snapshot, self.sync, read, again=self.request.full_refresh)
@@ -208,6 +210,8 @@ class _Session:
             # Nothing left it: the run that begins now reads newer values.
             self.folder.write_state(state.unsent())
             return None
+        # Whoever began it was told of nothing that it sent.
+        self.ended_earlier = True
         if stage is not Stage.FINISHED:
             report = self._resumed(folder)
             if report is not None:
@@ -224,6 +228,7 @@ class _Session:
             return None  # the store moved on: what is open is due, and is read again
         if report.exit_code in _STOPS:
             return report
+        self.ended_earlier = not nothing_done(report)
         self._told(report)
         return None
 
@@ -280,7 +285,7 @@ def _with_notes(inputs: Opened, notes: tuple[str, ...]) -> Opened:
 
 
 def nothing_done(report: Report) -> bool:
-    """Tell whether a run found nothing to send or to remove, and all its rows fine."""
+    """Tell whether a run, and an earlier one it ended, had nothing to send or to remove, and all its rows are fine."""
     fine = (FinalState.UNCHANGED, FinalState.SKIPPED, FinalState.COMBINED)
     found = report.removals
     # Of those that are open some may have been asked for.
@@ -288,5 +293,6 @@ def nothing_done(report: Report) -> bool:
     return (
         report.exit_code == 0
         and not removed
+        and not (report.sync is not None and report.sync.ended_earlier)
         and not any(count for state, count in report.outcomes.items() if state not in {one.value for one in fine})
     )

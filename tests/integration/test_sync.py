@@ -135,6 +135,8 @@ def test_a_missing_snapshot_needs_a_word(synced: Synced) -> None:
     with pytest.raises(ConfigError) as refused:
         synced.run()
     assert "--first-run" in refused.value.hint
+    dry = [synced.run(dry_run=True, first_run=first).notes for first in (False, True)]
+    assert [any("exit code 2" in note and "--first-run" in note for note in notes) for notes in dry] == [True, False]
     synced.run(first_run=True)
     with pytest.raises(ConfigError, match="not the first run"):
         synced.run(first_run=True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from importer.core.report import Report
 from importer.errors import StateError
+from importer.settings import Settings
 from importer.state.lock import SendingLock
 from importer.wiring.requests import Hooks
+from importer.wiring.resuming import ResumeRequest, resume
+from importer.wiring.retrying import RetryRequest, retry
 from tests.support.mirrors import is_mirror, without
 from tests.support.runs import Workbench, bench_of
 from tests.support.strict_store import POINTERS
@@ -43,6 +48,16 @@ def put_back(synced: Synced, backup: Path, *, over: bool = False) -> None:
     if not over:
         shutil.rmtree(synced.folder.path)
     shutil.copytree(backup, synced.folder.path, dirs_exist_ok=True)
+
+
+def resume_by_hand(settings: Settings) -> Report:
+    """Let all held rows of the last run go."""
+    return resume(ResumeRequest("last", settings, release=frozenset()))
+
+
+def retry_by_hand(settings: Settings) -> Report:
+    """Send again what the last run could not."""
+    return retry(RetryRequest("last", settings))
 
 
 def mark_of(synced: Synced) -> Path:
@@ -167,3 +182,12 @@ def test_a_copy_that_was_about_to_send_is_one_still(synced: Synced) -> None:
         assert synced.run(full_refresh=True).exit_code == 7
     with pytest.raises(StateError, match="older copy"):
         synced.run()
+
+
+@pytest.mark.parametrize("again", [resume_by_hand, retry_by_hand])
+def test_nothing_of_a_copy_is_sent_by_hand(synced: Synced, again: Callable[[Settings], Report]) -> None:
+    """What its last run held or failed to send is older than what was sent since."""
+    backup = copied(synced)
+    put_back(synced, backup)
+    with pytest.raises(StateError, match="older copy"):
+        again(synced.bench.settings.model_copy(update={"runs_dir": str(synced.folder.runs)}))

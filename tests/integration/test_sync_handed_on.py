@@ -9,8 +9,9 @@ import pytest
 
 from importer.core.report import Report
 from importer.core.sync_handed import Decision
-from importer.errors import ConfigError, ImporterError
+from importer.errors import ConfigError, GuardError, ImporterError
 from importer.wiring.requests import Hooks
+from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.sync_handed import Choice, sync_decide
 from importer.wiring.sync_standing import sync_status
 from tests.support.here import run_here
@@ -325,3 +326,18 @@ def test_the_brake_counts_those_whom_the_sync_file_lets_go(synced: Synced) -> No
     braked = synced.but(removal={"max": 0, "max_percent": 0, "handed_on": "removed"})
     assert deleted(braked, lambda: braked.run().exit_code == 6) == []
     assert braked.run().exit_code == 6
+
+
+def test_nothing_is_let_go_against_a_standing_decision(synced: Synced) -> None:
+    """A row that waits for a profile to be deleted would become one person with it; it goes once that is taken back."""
+    handed_on(synced)
+    decide(synced, Decision.REMOVED, "K3")
+    before = synced.stored()
+    settings = synced.bench.settings.model_copy(update={"runs_dir": str(synced.folder.runs)})
+    with pytest.raises(GuardError, match="what was decided about 1 key") as refused:
+        resume(ResumeRequest("last", settings, release=frozenset()))
+    assert "sync run" in refused.value.hint
+    assert "--as hold" in refused.value.hint
+    assert synced.stored() == before
+    decide(synced, Decision.HOLD, "K3")
+    assert resume(ResumeRequest("last", settings, release=frozenset())).outcomes["accepted"] == 1

@@ -132,10 +132,9 @@ def test_blank_lines_are_no_rows(synced: Synced) -> None:
 
 
 def test_an_empty_source_removes_nothing(synced: Synced) -> None:
-    """Exit code 6; and where it is allowed to be empty, the brake for removals still holds."""
+    """Exit code 6; and where it may be empty, the brake for removals holds whatever its limits."""
     mirrored(synced)
     synced.write({})
-    synced = synced.but(removal={"max": 5})
     reports: list[Report] = []
 
     def act() -> None:
@@ -144,6 +143,10 @@ def test_an_empty_source_removes_nothing(synced: Synced) -> None:
     assert deleted(synced, act) == []
     assert [report.exit_code for report in reports] == [6, 6]
     assert [report.sync and report.sync.brakes for report in reports] == [("empty", "removals"), ("removals",)]
+    for report in reports:
+        assert report.error is not None
+        assert "20 of 20 keys would be removed" in report.error.message
+        assert "--override empty --override removals" in report.error.hint
     report = synced.run(override=[Brake.EMPTY, Brake.REMOVALS])
     assert (report.exit_code, told(report)) == (0, {"candidates": 20, "deleted": 20})
     assert is_mirror(synced, {})

@@ -51,7 +51,8 @@ def test_identifiers_are_known_by_type_and_value() -> None:
         (Brakes(), (), (Brake.EMPTY, Brake.REMOVALS)),
         (Brakes(), (Brake.EMPTY,), (Brake.REMOVALS,)),
         (Brakes(allow_empty=True), (), (Brake.REMOVALS,)),
-        (Brakes(allow_empty=True, max_removals=500), (), ()),
+        (Brakes(allow_empty=True, max_removals=500), (), (Brake.REMOVALS,)),
+        (Brakes(max_removals=500), (Brake.EMPTY,), (Brake.REMOVALS,)),
         (Brakes(), (Brake.EMPTY, Brake.REMOVALS), ()),
     ],
 )
