@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from importer.errors import StateError
 from importer.files import writing
+from importer.state.memory import give_back
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -68,3 +69,4 @@ class SpilledHashes:
         """Close the files, which deletes them."""
         with suppress(OSError):  # closing writes what is left, and a full disk is often why we are here
             self._open.close()
+        give_back()  # what identities were found with
