@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from importer.cli import startup
 from importer.core.mapping_seed import seed_for
 from importer.core.phones import normalise_phones
 from importer.pipeline.prepare import Sinks, prepare
@@ -168,11 +169,13 @@ def save_needed_schema(path: Path) -> None:
 
 def main() -> None:
     """Prepare the stage, time it, print what it took and how much it worked on."""
+    startup.begin()  # and ends when the work begins, as in the commands
     stage, source, schema = sys.argv[1:]
     if stage == "schema":
         save_needed_schema(Path(schema))
         return
     pa.array(["x"])
+    startup.end()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(runs_dir=folder)
         bench = Bench(RunRequest((source,), MAPPING, settings, schema_file=Path(schema)), Path(folder))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from importer.core.excel import DOCTOR
 from importer.core.fixes import FIXES
-from importer.core.issues import CATALOGUE, IssueCode
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import IssueCode
 from importer.reports.inspect_codes import CODES
 
 PAGE = Path(__file__).parent / "issue-codes.md"

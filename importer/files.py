@@ -127,18 +127,20 @@ class WholeFile:
             descriptor = open_private(self._beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         self.stream: BinaryIO = io.BufferedWriter(_Guarded(descriptor, path))
 
-    def commit(self) -> None:
-        """Make the file durable and move it to its name.
+    def commit(self, *, durable: bool = True) -> None:
+        """Move the file to its name, and make it durable unless it goes again before its process ends.
 
         Raises:
             DiskError, StateError: see the class; the name still holds what it held before.
         """
         with writing(self.path):
             self.stream.flush()
-            os.fsync(self.stream.fileno())
+            if durable:
+                os.fsync(self.stream.fileno())
             self.stream.close()
             self._beside.replace(self.path)
-            sync_folder(self.path.parent)
+            if durable:
+                sync_folder(self.path.parent)
 
     def abort(self) -> None:
         """Throw the file away; does nothing after `commit`."""

@@ -5,12 +5,17 @@ The answers err on the safe side: a flag that is false is certain, one that is t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from importer.core.findings import no_rows
+from importer.core.text_views import VIEW, not_null, text_of
+from importer.core.transform import LetterCase
 
 CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 """Control characters that no text may have; tab and line breaks are text."""
@@ -20,11 +25,24 @@ INVISIBLE: Final = "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u
 
 CONTROL_MESSAGE: Final = "a control character; of these, tab and line breaks alone may stand in text"
 
+_IN_TEXT: Final = np.frombuffer(b"\t\n\r", dtype=np.uint8)
 _DELETE: Final = 0x7F
 _SPACE: Final = 0x20
-_VISIBLE: Final = np.uint8(_SPACE + 1)
+_WIDE_SPACES: Final = np.array(
+    [int.from_bytes(space.encode()) for space in "\x85\u00a0\u1680\u2028\u2029\u202f\u205f\u3000"]
+    + [int.from_bytes(chr(code).encode()) for code in range(0x2000, 0x200B)],
+    dtype=np.uint32,
+)
+"""White space beyond ASCII, as numbers of two or three bytes."""
 
+SHORT_BYTES: Final = 12
+"""A text of so many bytes stands in its view."""
+
+_EACH_BYTE: Final = np.uint64(0x0101010101010101)
+_HIGH_BITS: Final = np.uint64(0x8080808080808080)
 _TWO_UNITS: Final = "[\U00010000-\U0010ffff]"
+
+_BEYOND_ASCII: Final = (pl.col("text").str.len_bytes() != pl.col("text").str.len_chars()).arg_true()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +67,57 @@ def text_bytes(text: pl.Series) -> TextBytes:
         >>> text_bytes(pl.Series(["plain", None, " spaced"]))
         TextBytes(control=False, spaced=True, international=False)
     """
+    return bytes_held(*bytes_of(text))
+
+
+def bytes_of(text: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Return the bytes of all texts of a column, one behind the other, and where each begins and the last one ends."""
     _, offsets_buffer, data_buffer = text.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
     offsets = np.frombuffer(offsets_buffer, dtype=np.int64, count=len(text) + 1) if len(text) else np.zeros(1, np.int64)
     size = int(offsets[-1])
-    return bytes_held(
-        np.frombuffer(data_buffer, dtype=np.uint8, count=size) if size else np.empty(0, np.uint8), offsets
-    )
+    return np.frombuffer(data_buffer, dtype=np.uint8, count=size) if size else np.empty(0, np.uint8), offsets
+
+
+def views_of(text: pl.Series) -> npt.NDArray[np.uint64]:
+    """Return the views of a column's texts, two u64 each.
+
+    The first four bytes are the length; then comes the text itself where it has up to `SHORT_BYTES`, zeros
+    behind it. What stands there for a longer text is not all of it, and for a null it means nothing.
+    """
+    arrow = text.to_arrow(compat_level=pl.CompatLevel.newest())
+    views = np.frombuffer(arrow.buffers()[1] or b"", dtype=np.uint64).reshape(-1, 2)
+    return views[arrow.offset : arrow.offset + len(text)]
+
+
+def is_one_of(text: pl.Series, words: Iterable[str]) -> npt.NDArray[np.bool_]:
+    """Tell which texts are one of some words; words of up to `SHORT_BYTES` are looked up fast."""
+    views = views_of(text)
+    heads, tails = np.ascontiguousarray(views[:, 0]), views[:, 1]
+    found = np.zeros(len(heads), dtype=np.bool_)
+    for word in words:
+        content = word.encode()
+        if len(content) > SHORT_BYTES:
+            found |= text.eq_missing(word).to_numpy()
+            continue
+        view = len(content).to_bytes(4, "little") + content.ljust(SHORT_BYTES, b"\0")
+        head, tail = np.frombuffer(view, dtype=np.uint64)
+        found |= (heads == head) & (tails == tail) if tail else heads == head
+    return found & not_null(text)
+
+
+def short_in_case(text: pl.Series, case: LetterCase) -> pl.Series | None:
+    """Return texts of up to `SHORT_BYTES` in another case; None where one may be beyond ASCII."""
+    bytes_, present = views_of(text), not_null(text)
+    if (bytes_ & _HIGH_BITS).any():
+        return None
+    # the high bit of a byte says whether it is at least the first letter, or behind the last; lengths are below both
+    first = ord("A" if case is LetterCase.LOWER else "a")
+    from_first = bytes_ + _EACH_BYTE * np.uint64(0x80 - first)
+    behind_last = bytes_ + _EACH_BYTE * np.uint64(0x80 - first - 26)
+    letters = (from_first & ~behind_last & _HIGH_BITS) >> np.uint64(2)
+    changed = bytes_ ^ letters
+    changed[~present] = 0
+    return text_of(changed.view(VIEW), present, np.empty(0, dtype=np.uint8))
 
 
 def bytes_held(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> TextBytes:
@@ -76,24 +139,54 @@ def bytes_held(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> T
 
 
 def _has_control(data: npt.NDArray[np.uint8]) -> bool:
-    in_text = sum(np.count_nonzero(data == byte) for byte in b"\t\n\r")
+    in_text = sum(np.count_nonzero(data == byte) for byte in _IN_TEXT)
     return bool(np.count_nonzero(data < _SPACE) > in_text)
 
 
 def _spaced_edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> bool:
-    starts, ends = offsets[:-1], offsets[1:]
-    filled = starts != ends
-    if not filled.all():
-        starts, ends = starts[filled], ends[filled]
-    # white space beyond ASCII takes several bytes, none of them ASCII; smaller ones wrap around
-    return any(bool((data[places] - _VISIBLE > _DELETE - _VISIBLE).any()) for places in (starts, ends - 1))
+    firsts, lasts = edges(offsets)
+    for places, before in ((firsts, (0, 0)), (lasts, (1, 2))):
+        found = data[places]
+        if (found <= _SPACE).any():
+            return True
+        beyond = places[found > _DELETE]
+        if beyond.size and _wide_spaces(data, *(beyond - count for count in before)):
+            return True
+    return False
 
 
-def has_invisible(text: pl.Series) -> pl.Series:
-    """Tell which texts have a character of `INVISIBLE`: all of those are beyond ASCII."""
-    rows = (text.str.len_bytes() != text.str.len_chars()).arg_true()
-    found = pl.repeat(False, len(text), eager=True)  # noqa: FBT003
-    return found.scatter(rows, text.gather(rows).str.contains(INVISIBLE))
+def _wide_spaces(data: npt.NDArray[np.uint8], twos: npt.NDArray[np.int64], threes: npt.NDArray[np.int64]) -> bool:
+    """Tell whether white space of two bytes, or of three, begins at one of these places."""
+    pairs = data[twos].astype(np.uint32) << 8 | data.take(twos + 1, mode="clip")
+    if np.isin(pairs, _WIDE_SPACES).any():
+        return True
+    leads = data.take(threes, mode="clip").astype(np.uint32) << 16
+    rest = data.take(threes + 1, mode="clip").astype(np.uint32) << 8 | data.take(threes + 2, mode="clip")
+    return bool(np.isin(leads | rest, _WIDE_SPACES).any())
+
+
+def edges(offsets: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the places of the first and of the last byte of each text; those of an empty one are of its neighbours."""
+    return np.minimum(offsets[:-1], offsets[-1] - 1), offsets[1:] - 1
+
+
+def rows_at(places: npt.NDArray[np.intp], offsets: npt.NDArray[np.int64]) -> pl.Series:
+    """Return the rows in whose texts these bytes stand."""
+    return pl.Series(np.unique(np.searchsorted(offsets, places, side="right") - 1).astype(np.uint32))
+
+
+def control_rows(text: pl.Series) -> pl.Series:
+    """Return the rows whose text has a character of `CONTROL`."""
+    data, offsets = bytes_of(text)
+    places = np.flatnonzero((data < _SPACE) | (data == _DELETE))
+    places = places[~np.isin(data[places], _IN_TEXT)]
+    return rows_at(places, offsets)
+
+
+def invisible_rows(text: pl.Series) -> pl.Series:
+    """Return the rows whose text has a character of `INVISIBLE`: all of those are beyond ASCII."""
+    rows = text.to_frame("text").select(_BEYOND_ASCII).to_series()
+    return rows.filter(text[rows].str.contains(INVISIBLE)) if rows.len() else rows
 
 
 def utf16_units(text: pl.Expr) -> pl.Expr:
@@ -101,12 +194,11 @@ def utf16_units(text: pl.Expr) -> pl.Expr:
     return text.str.len_chars() + text.str.count_matches(_TWO_UNITS)
 
 
-def longer_than(text: pl.Series, max_units: int) -> pl.Series:
-    """Tell which texts have more UTF-16 units; they are counted only where the bytes allow for it."""
+def longer_rows(text: pl.Series, max_units: int) -> pl.Series:
+    """Return the rows whose text has more UTF-16 units; they are counted only where the bytes allow for it."""
     sizes = text.str.len_bytes()
-    longer = pl.repeat(False, len(text), eager=True)  # noqa: FBT003
-    if (sizes.max() or 0) > max_units:  # type: ignore[operator] # the maximum of a u32 column
-        suspects = (sizes > max_units).arg_true()
-        counted = text.gather(suspects).to_frame("text").select(utf16_units(pl.col("text")) > max_units).to_series()
-        longer = longer.scatter(suspects, counted)
-    return longer
+    if (sizes.max() or 0) <= max_units:  # type: ignore[operator] # the maximum of a u32 column
+        return no_rows()
+    rows = (sizes > max_units).arg_true()
+    counted = text[rows].to_frame("text").select(utf16_units(pl.col("text")) > max_units).to_series()
+    return rows.filter(counted)

@@ -18,11 +18,13 @@ from importer.core import limits
 from importer.core.cast import cast_trait
 from importer.core.characters import TextBytes, text_bytes
 from importer.core.check_values import Checks, check_identifier, check_text, check_value_rule
-from importer.core.entries import Entry, as_text, issues_of, rejected_rows
-from importer.core.findings import Cell, Finding, kept, nulls
-from importer.core.fixes_columns import repair
-from importer.core.issues import CATALOGUE, ISSUES_SCHEMA, Severity
+from importer.core.entries import Entry, issues_of, rejected_rows
+from importer.core.findings import Cell, Finding, kept, marked, nulls
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import Severity
 from importer.core.schema import DataType
+from importer.core.source_text import SourceText, read_text
+from importer.core.text_views import not_null
 from importer.core.transform import NullIntent, OnInvalid, TraitPlan
 
 REMOVE_PREFIX: Final = "remove:"
@@ -56,25 +58,13 @@ class CheckedRows:
 class _CastTrait:
     trait: TraitPlan
     cell: Cell
-    missing: pl.Series
+    start: pl.Series | None = None
+    """The text it began as; None for a constant."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """Columns of trimmed text (lists stay lists), null where missing, and what their bytes allow for.
-
-    `changed` has a Boolean column, ``column: kind``, for each repair that `--fix` made in these rows.
-    """
-
-    frame: pl.DataFrame
-    seen: Mapping[str, TextBytes]
-    changed: pl.DataFrame = field(default_factory=pl.DataFrame)
-
-    def evaluate(self, expr: pl.Expr) -> pl.Series:
-        """Evaluate an expression of the mapping, which sees a list as text; a constant gives a value a row too."""
-        lists = [as_text(column) for column in self.frame if column.dtype == pl.List]
-        frame = self.frame.with_columns(lists) if lists else self.frame
-        return frame.with_columns(expr.alias("value"))["value"]
+    @property
+    def missing(self) -> pl.Series:
+        """Rows without a value in the source."""
+        return marked([], len(self.cell.value)) if self.start is None else self.start.is_null()
 
 
 def check_rows(
@@ -96,63 +86,37 @@ def check_rows(
     Returns:
         Typed rows, early states and issues.
     """
-    text = _read_text(checks, frame, seen)
+    text = read_text(checks, frame, seen)
     early, active = _skipped(checks, text, blank)
     source, numbers = frame, row_number
-    positions = pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
+    positions = pl.Series(np.arange(frame.height, dtype=np.uint32))
     if not active.all():
-        changed = text.changed.filter(active) if text.changed.width else text.changed
-        text = _Text(text.frame.filter(active), text.seen, changed)
-        source, numbers, positions = frame.filter(active), row_number.filter(active), active.arg_true()
+        text = text.filter(active)
+        source, numbers, positions = frame.filter(active), row_number.filter(active), positions.filter(active)
 
     casts = [_cast(checks, trait, text) for trait in checks.plan.traits]
     _leave_out_repeated(casts)
     entries = [entry for cast in casts for entry in _cell_entries(cast)]
     entries += _row_entries(checks, casts, text, rejected_rows(entries, source.height))
     issues = issues_of(entries, source)
-    errors = issues.filter(pl.col("severity") == Severity.ERROR.value)
-    errors = errors.filter(pl.col("at").is_first_distinct())
     typed = _typed_frame(casts, positions)
-    if errors.height:
-        early = _withrejected_rows(early, positions.gather(errors["at"]), errors["code"])
-        typed = typed.filter(~rejected_rows(entries, source.height))
-    issues = issues.select(numbers.gather(issues["at"]).alias("row_number"), *ISSUES_SCHEMA.names()[1:])
+    errors = issues["severity"] == Severity.ERROR.value
+    if errors.any():
+        rows, codes = _first_of_each(issues["at"].filter(errors), issues["code"].filter(errors))
+        early = _withrejected_rows(early, positions[rows], codes)
+        typed = typed.filter(~marked(rows, source.height))
+    at, *rest = issues.get_columns()
+    issues = pl.DataFrame([numbers[at].alias("row_number"), *rest])
     return CheckedRows(early, typed, issues, _repairs(casts, source, text))
 
 
-def _read_text(checks: Checks, frame: pl.DataFrame, known: Mapping[str, TextBytes]) -> _Text:
-    """Trim text and turn null tokens into null, for the columns that anything reads."""
-    text = frame.select(checks.columns or frame.columns[:1])
-    names = [column.name for column in text if column.dtype == pl.String]
-    seen = {name: known[name] if name in known else text_bytes(text[name]) for name in names}
-    text = text.with_columns(pl.col(name).str.strip_chars() for name, bytes_ in seen.items() if bytes_.spaced)
-    text, changed = _fix(checks, text, seen)
-    tokens = pl.Series(sorted(checks.plan.null_tokens | {""}), dtype=pl.String)
-    shortest = text.select(pl.col(list(seen)).str.len_bytes().min())
-    longest_token = tokens.str.len_bytes().max()
-    short = [column.name for column in shortest if not column.is_null().any() and column[0] <= longest_token]
-    tokens = tokens.implode()
-    found = text.select(pl.col(short).is_in(tokens).any())
-    holed = [column.name for column in found if column.any()]
-    return _Text(
-        text.with_columns(pl.when(~pl.col(name).is_in(tokens)).then(name).alias(name) for name in holed), seen, changed
-    )
+def _first_of_each(rows: pl.Series, codes: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return rows that ascend without their repetitions, and the first code of each."""
+    first = pl.Series(np.diff(rows.to_numpy(), prepend=-1) != 0)
+    return rows.filter(first), codes.filter(first)
 
 
-def _fix(checks: Checks, text: pl.DataFrame, seen: Mapping[str, TextBytes]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Make the repairs of `--fix`; return the text, and which cells changed by ``column: kind``."""
-    changed: list[pl.Series] = []
-    for name in checks.fixes:
-        if name not in seen:
-            continue
-        repaired, masks = repair(text[name], checks.fixes[name])
-        if masks:
-            text = text.with_columns(repaired.alias(name))
-            changed += [mask.alias(f"{name}: {code}") for code, mask in masks.items()]
-    return text, pl.DataFrame(changed)
-
-
-def _skipped(checks: Checks, text: _Text, blank: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+def _skipped(checks: Checks, text: SourceText, blank: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
     """Return the early states of rows that nothing judges, and which rows go on."""
     early = pl.DataFrame({"state": nulls(pl.String, len(blank)), "code": nulls(pl.String, len(blank))})
     active = ~blank
@@ -166,18 +130,18 @@ def _skipped(checks: Checks, text: _Text, blank: pl.Series) -> tuple[pl.DataFram
     return early, active
 
 
-def _cast(checks: Checks, trait: TraitPlan, text: _Text) -> _CastTrait:
+def _cast(checks: Checks, trait: TraitPlan, text: SourceText) -> _CastTrait:
     height = text.frame.height
     if trait.column is not None:
-        start = text.frame[trait.column]
+        start, longest = text.frame[trait.column], text.longest.get(trait.column)
         seen = text.seen.get(trait.column)
     elif trait.computed is not None:
-        start = text.evaluate(trait.computed.expr).cast(pl.String).str.strip_chars()
+        start, longest = text.evaluate(trait.computed.expr).cast(pl.String).str.strip_chars(), None
         start = kept(start, start != "")
         seen = text_bytes(start)
     else:
-        return _CastTrait(trait, Cell(checks.constant(trait, height)), pl.repeat(False, height, eager=True))  # noqa: FBT003
-    cell = Cell(start)
+        return _CastTrait(trait, Cell(checks.constant(trait, height)))
+    cell = Cell(start, longest)
     if seen is not None:
         check_text(trait, cell, seen)
     if trait.id_type is not None:
@@ -185,7 +149,7 @@ def _cast(checks: Checks, trait: TraitPlan, text: _Text) -> _CastTrait:
     else:
         cast_trait(trait, cell)
     check_value_rule(checks, trait, cell)
-    return _CastTrait(trait, cell, start.is_null())
+    return _CastTrait(trait, cell, start)
 
 
 def _leave_out_repeated(casts: Sequence[_CastTrait]) -> None:
@@ -203,11 +167,11 @@ def _leave_out_repeated(casts: Sequence[_CastTrait]) -> None:
         cast.cell.value = value
 
 
-def _row_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text, bad: pl.Series) -> list[Entry]:
+def _row_entries(checks: Checks, casts: Sequence[_CastTrait], text: SourceText, bad: pl.Series) -> list[Entry]:
     """Judge whole rows; a row whose cells are already in error is judged no further: one cause, one issue."""
     height = text.frame.height
     identifiers = [cast for cast in casts if cast.trait.id_type is not None and not cast.trait.further]
-    entries = [_required_entry(cast, height) for cast in casts if cast.trait.required]
+    entries = [entry for cast in casts if cast.trait.required for entry in _required_entries(cast, height)]
     bad |= rejected_rows(entries, height)
     # A required one that was dropped rejects the row already.
     unusable = [
@@ -219,15 +183,23 @@ def _row_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text, bad: 
     own = [cast for cast in casts if cast.trait.column is not None and not cast.trait.further]
     few = _has_fewer(own, limits.MIN_VALUES_PER_ROW, height) & ~nameless & ~bad
     nothing = "no usable value in " + (", ".join(cast.trait.column or cast.trait.ref for cast in identifiers) or "any")
-    entries.append(Entry(Finding("missing-identifier", nameless, nothing), Severity.ERROR))
+    entries += _entries(nameless, "missing-identifier", nothing, Severity.ERROR)
     least = f"fewer than {limits.MIN_VALUES_PER_ROW} values of its own are left in the row"
-    entries.append(Entry(Finding("too-few-values", few, least), Severity.ERROR))
+    entries += _entries(few, "too-few-values", least, Severity.ERROR)
     entries += _rule_entries(checks, casts, text)
     keyless = Severity.ERROR if checks.plan.needs_key else Severity.WARNING
     for key in checks.plan.key:
-        empty = Finding("missing-key", text.frame[key].is_null(), "the row cannot be recognised in later runs")
-        entries.append(Entry(empty, keyless, key))
-    return [entry for entry in entries if entry.finding.mask.any()]
+        if text.frame[key].null_count():
+            why = "the row cannot be recognised in later runs"
+            entries += _entries(text.frame[key].is_null(), "missing-key", why, keyless, key)
+    return entries
+
+
+def _entries(
+    mask: pl.Series, code: str, message: str, severity: Severity, column: str | None = None, trait: str | None = None
+) -> list[Entry]:
+    """Return what is to be said of the rows where a mask is true, if there are any. Null is false."""
+    return [Entry(Finding(code, mask.arg_true(), message), severity, column, trait)] if mask.any() else []
 
 
 def _cell_entries(cast: _CastTrait) -> list[Entry]:
@@ -244,33 +216,36 @@ def _severity(finding: Finding, trait: TraitPlan) -> Severity:
     return severity
 
 
-def _required_entry(cast: _CastTrait, height: int) -> Entry:
+def _required_entries(cast: _CastTrait, height: int) -> list[Entry]:
     """Tell which rows lack a required value: the cell is empty, or a warning says why its value was dropped."""
     lacking = cast.cell.value.is_null() & ~rejected_rows(_cell_entries(cast), height)
-    finding = Finding("required-missing", lacking, "the mapping requires a value, and none is left")
-    return Entry(finding, Severity.ERROR, cast.trait.column, cast.trait.ref)
+    why = "the mapping requires a value, and none is left"
+    return _entries(lacking, "required-missing", why, Severity.ERROR, cast.trait.column, cast.trait.ref)
 
 
 def _has_fewer(casts: Sequence[_CastTrait], least: int, height: int) -> pl.Series:
     """Tell which rows have fewer values; the fullest columns are counted first, as few of them settle most rows."""
-    counts = np.zeros(height, dtype=np.uint16)
-    for cast in sorted(casts, key=lambda cast: cast.cell.value.null_count()):
+    values = sorted((cast.cell.value for cast in casts), key=lambda value: value.null_count())
+    full = sum(not value.null_count() for value in values)
+    if full >= least:
+        return marked([], height)
+    counts = np.full(height, full, dtype=np.uint16)
+    for value in values[full:]:
         if int(counts.min(initial=least)) >= least:
             break
-        counts += cast.cell.value.is_not_null().to_numpy()
+        counts += not_null(value)
     return pl.Series(counts < least)
 
 
-def _rule_entries(checks: Checks, casts: Sequence[_CastTrait], text: _Text) -> list[Entry]:
+def _rule_entries(checks: Checks, casts: Sequence[_CastTrait], text: SourceText) -> list[Entry]:
     if not checks.plan.rules:
         return []
     values = {cast.trait.column: cast.cell.value for cast in reversed(casts) if cast.trait.column is not None}
-    typed = _Text(text.frame.with_columns(**values), text.seen)
+    typed = SourceText(text.frame.with_columns(**values), text.seen)
     entries = []
     for rule in checks.plan.rules:
-        broken = ~typed.evaluate(rule.expression.expr).fill_null(value=True)
         severity = Severity.ERROR if rule.is_error else Severity.WARNING
-        entries.append(Entry(Finding("rule-broken", broken, f"rule {rule.name}"), severity))
+        entries += _entries(~typed.evaluate(rule.expression.expr), "rule-broken", f"rule {rule.name}", severity)
     return entries
 
 
@@ -293,13 +268,8 @@ def _typed_frame(casts: Sequence[_CastTrait], positions: pl.Series) -> pl.DataFr
     return pl.DataFrame(columns + removals)
 
 
-def _repairs(casts: Sequence[_CastTrait], source: pl.DataFrame, text: _Text) -> dict[str, int]:
-    repairs = {}
-    fixed = {mask.name.rpartition(": ")[0] for mask in text.changed}
-    for name in (name for name, seen in text.seen.items() if seen.spaced):
-        # a text that --fix repaired says nothing about the spaces that were around it
-        bare = source[name].str.strip_chars() if name in fixed else text.frame[name]
-        repairs[f"{name}: trimmed"] = int((source[name].str.len_bytes() != bare.str.len_bytes()).sum())
+def _repairs(casts: Sequence[_CastTrait], source: pl.DataFrame, text: SourceText) -> dict[str, int]:
+    repairs = {f"{name}: trimmed": count for name, count in text.trimmed(source).items()}
     for mask in text.changed:
         repairs[mask.name] = int(mask.sum())
     for cast in casts:

@@ -10,9 +10,9 @@ import polars as pl
 
 from importer.core import limits
 from importer.core.cast import SCIENTIFIC_MESSAGE, TYPED, change_text, refuse_list
-from importer.core.characters import CONTROL, CONTROL_MESSAGE, TextBytes, has_invisible, longer_than
+from importer.core.characters import CONTROL_MESSAGE, TextBytes, control_rows, invisible_rows, longer_rows
 from importer.core.emails import INVALID_EMAIL, MAX_ADDRESS_BYTES, MAX_LOCAL_BYTES, normalise_identifier
-from importer.core.findings import Cell, kept, nulls, scattered
+from importer.core.findings import Cell, kept, lost, marked, nulls
 from importer.core.fixes_columns import FixPlan
 from importer.core.json_text import json_plain, json_strings
 from importer.core.phone_placeholders import is_placeholder_number, is_placeholder_phone
@@ -30,6 +30,8 @@ _MESSAGES: Final[dict[str, str]] = {
 }
 _NO_REGION: Final = "no calling code, and the mapping names no region for it"
 _PATTERN_SHOWN_CHARS: Final = 100
+_SHORT: Final = frozenset({Normalization.PHONE, Normalization.EMAIL})
+"""A value of these is never longer than an identifier may be."""
 _REPAIR: Final = {Normalization.PHONE: "e164", Normalization.EMAIL: "email-case", Normalization.TRIM: "nfc"}
 
 
@@ -43,6 +45,7 @@ class Checks:
         denied: Denied values by trait, raw and normalised.
         unchecked: Traits whose store pattern does not compile here.
         constants: Typed one-value columns by trait.
+        null_tokens: Words that stand for a missing value, the empty text among them.
         fixes: Repairs of `--fix`, made before anything else looks at a value.
     """
 
@@ -51,6 +54,7 @@ class Checks:
     denied: Mapping[str, pl.Series]
     unchecked: frozenset[str]
     constants: Mapping[str, pl.Series]
+    null_tokens: tuple[str, ...]
     fixes: FixPlan = field(default_factory=dict)
 
     def constant(self, trait: TraitPlan, height: int) -> pl.Series:
@@ -70,6 +74,7 @@ def compile_checks(plan: TransformPlan) -> Checks:
             if trait.rule is not None and trait.rule.pattern is not None and not _compiles(trait.rule.pattern)
         ),
         constants={trait.ref: _constant(trait) for trait in plan.traits if trait.constant is not None},
+        null_tokens=tuple(sorted(plan.null_tokens | {""})),
     )
 
 
@@ -116,10 +121,10 @@ def check_text(trait: TraitPlan, cell: Cell, seen: TextBytes) -> None:
         seen: What the text's bytes allow for.
     """
     if seen.control:
-        cell.refuse(cell.value.str.contains(CONTROL), "control-character", CONTROL_MESSAGE)
+        cell.refuse_rows(control_rows(cell.value), "control-character", CONTROL_MESSAGE)
     if trait.id_type is not None and seen.international:
         message = "a zero-width or direction-changing character in an identifier"
-        cell.refuse(has_invisible(cell.value), "invisible-character", message)
+        cell.refuse_rows(invisible_rows(cell.value), "invisible-character", message)
 
 
 def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.DataFrame) -> None:
@@ -141,49 +146,66 @@ def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.Data
     _deny(cell, denied)
     written = cell.value
     normalised = normalise_identifier(written, normalization, _region(trait, text))
+    value = normalised["value"]
     if normalization is Normalization.PHONE:
-        # judged by the number where there is one, so that no spelling of it gets another verdict
-        number = normalised["value"]
-        rows = (number.is_null() & written.is_not_null()).arg_true()
-        placeholder = scattered(is_placeholder_phone(written.gather(rows)), rows, len(written))
-        placeholder |= is_placeholder_number(number).fill_null(value=False)
-        cell.refuse(placeholder, "denied-value", "a well-known placeholder number")
-    codes = normalised["code"]
-    found = codes.drop_nulls().unique().sort().to_list()
-    for code in found:
+        _refuse_placeholder_phones(cell, value)
+    found = _rows_by_code(normalised["code"])
+    for code, rows in found.items():
         if code == PhoneIssue.AMBIGUOUS:
-            _refuse_ambiguous(trait, cell, codes == code, text)
+            _note_ambiguous(trait, cell, rows, text)
         elif code != PhoneIssue.UNLIKELY:
-            cell.refuse(codes == code, code, _MESSAGES[code])
-    cell.value = kept(normalised["value"], cell.value.is_not_null())
+            cell.note(rows, code, _MESSAGES[code])
+    refused = cell.value.null_count() > written.null_count()
+    cell.value = kept(value, cell.value.is_not_null()) if refused else value
     _deny(cell, denied)
-    longest = limits.IDENTIFIER_MAX_CHARS
-    cell.refuse(longer_than(cell.value, longest), "too-long", f"an identifier has at most {longest} characters")
+    if normalization not in _SHORT:
+        cell.longest = None
+        _refuse_longer(cell, limits.IDENTIFIER_MAX_CHARS, "an identifier has at most {} characters")
     if PhoneIssue.UNLIKELY in found:
-        cell.warn(codes == PhoneIssue.UNLIKELY, PhoneIssue.UNLIKELY, _MESSAGES[PhoneIssue.UNLIKELY])
+        cell.note(found[PhoneIssue.UNLIKELY], PhoneIssue.UNLIKELY, _MESSAGES[PhoneIssue.UNLIKELY])
     if normalization is Normalization.EMAIL:
         nobody = "an address of nobody's; it is sent as it is"
         cell.warn(is_placeholder_email(cell.value), "placeholder-email", nobody)
     cell.count(_REPAIR.get(normalization, "normalised"), int((written != cell.value).sum()))
 
 
+def _refuse_placeholder_phones(cell: Cell, number: pl.Series) -> None:
+    """Judge by the number where there is one, so that no spelling of it gets another verdict."""
+    message = "a well-known placeholder number"
+    rows = lost(number, cell.value)
+    known = is_placeholder_number(number)
+    if rows.len():
+        known |= marked(rows.filter(is_placeholder_phone(cell.value[rows])), len(number))
+    cell.refuse(known, "denied-value", message)
+
+
+def _rows_by_code(codes: pl.Series) -> dict[str, pl.Series]:
+    """Return the rows of each code, by code."""
+    if codes.null_count() == len(codes):
+        return {}
+    rows = codes.to_frame("code").select(pl.col("code").is_not_null().arg_true()).to_series()
+    codes = codes[rows]
+    return {code: rows.filter(codes == code) for code in sorted(codes.unique())}
+
+
 def _region(trait: TraitPlan, text: pl.DataFrame) -> pl.Series | str | None:
     if trait.region_from is None or text.schema[trait.region_from] != pl.String:
         return trait.region
     region = text[trait.region_from]
-    return region if trait.region is None else region.fill_null(trait.region)
+    return region if trait.region is None or not region.null_count() else region.fill_null(trait.region)
 
 
-def _refuse_ambiguous(trait: TraitPlan, cell: Cell, mask: pl.Series, text: pl.DataFrame) -> None:
-    """Refuse national numbers without a country, and say whether the row's region or the mapping is at fault."""
+def _note_ambiguous(trait: TraitPlan, cell: Cell, rows: pl.Series, text: pl.DataFrame) -> None:
+    """Record national numbers without a country, and say whether the row's region or the mapping is at fault."""
     code = PhoneIssue.AMBIGUOUS
     column = trait.region_from
     if column is not None and text.schema[column] == pl.String:
-        named = text[column].is_not_null()
+        named = text[column][rows].is_not_null()
         wrong = f"no calling code, and column {column} has no country code of two letters (ISO 3166, such as DE or US)"
-        cell.refuse(mask & named, code, wrong)
-        cell.refuse(mask & ~named, code, f"no calling code, and column {column} is empty in this row")
-    cell.refuse(mask, code, _NO_REGION)
+        cell.note(rows.filter(named), code, wrong)
+        cell.note(rows.filter(~named), code, f"no calling code, and column {column} is empty in this row")
+    else:
+        cell.note(rows, code, _NO_REGION)
 
 
 def _deny(cell: Cell, denied: pl.Series) -> None:
@@ -194,8 +216,7 @@ def _deny(cell: Cell, denied: pl.Series) -> None:
 def check_value_rule(checks: Checks, trait: TraitPlan, cell: Cell) -> None:
     """Check typed values against the service's limits and the store's validation rule."""
     if trait.data_type is DataType.STRING and trait.id_type is None:
-        longest = limits.STRING_MAX_CHARS
-        cell.refuse(longer_than(cell.value, longest), "too-long", f"at most {longest} characters")
+        _refuse_longer(cell, limits.STRING_MAX_CHARS, "at most {} characters")
     rule = trait.rule
     if rule is None:
         return
@@ -213,10 +234,14 @@ def check_value_rule(checks: Checks, trait: TraitPlan, cell: Cell) -> None:
             pass
 
 
+def _refuse_longer(cell: Cell, max_units: int, message: str) -> None:
+    if cell.may_exceed(max_units):
+        cell.refuse_rows(longer_rows(cell.value, max_units), "too-long", message.format(max_units))
+
+
 def _check_string_rule(rule: ValidationRule, cell: Cell, *, is_checked: bool) -> None:
     if rule.max_length is not None:
-        too_long = longer_than(cell.value, rule.max_length)
-        cell.refuse(too_long, "too-long", f"the store allows {rule.max_length} characters")
+        _refuse_longer(cell, rule.max_length, "the store allows {} characters")
     if rule.min_length is not None:
         too_short = cell.value.str.len_chars() < rule.min_length
         cell.refuse(too_short, "too-short", f"the store asks for {rule.min_length} characters")

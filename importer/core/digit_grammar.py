@@ -5,12 +5,18 @@ Digits, ``\d``, classes, groups, ``|``, ``?``, ``{n}``, ``{n,m}``, and ``$`` at 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, product
 from typing import Final
 
 ANY_DIGIT: Final = frozenset(range(10))
+
+_SIGNS: Final = re.compile(r"\\d|\[(?:[0-9](?:-[0-9])?)+\]|\(\?:|\{[0-9]+(?:,[0-9]+)?\}|[0-9()|?$]")
+_RANGES: Final = re.compile(r"([0-9])(?:-([0-9]))?")
+_END: Final = ""
+_BEHIND_PARTS: Final = (_END, "|", ")")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +98,11 @@ def parse(pattern: str) -> Node:
     return _Reading(pattern).whole()
 
 
-def choices(pattern: str) -> list[Choice]:
+@cache
+def choices(pattern: str) -> tuple[Choice, ...]:
     """Return every way in which a pattern can match, in the order in which an engine tries them."""
     reading = _Reading(pattern)
-    return _ways(reading.whole(), reading.groups)
+    return tuple(_ways(reading.whole(), reading.groups))
 
 
 def _ways(node: Node, last_group: int) -> list[Choice]:
@@ -126,87 +133,76 @@ def _in_turn(parts: list[list[Choice]]) -> list[Choice]:
     return ways
 
 
+@cache
+def _digits(written: str) -> Digits | None:
+    r"""Read a digit, ``\d`` or a class; None for what is none of them."""
+    if written == r"\d":
+        return Digits(ANY_DIGIT)
+    if written[0] not in "[0123456789":
+        return None
+    ranges = _RANGES.findall(written)
+    return Digits(frozenset(chain.from_iterable(range(int(low), int(high or low) + 1) for low, high in ranges)))
+
+
 class _Reading:
     """Reads one pattern from left to right."""
 
     def __init__(self, pattern: str) -> None:
         self.groups = 0
         self._pattern = pattern
+        self._signs = [*_SIGNS.findall(pattern), _END]
         self._at = 0
+        if "".join(self._signs) != pattern:
+            raise self._unknown()
 
     def whole(self) -> Node:
         """Read all of it."""
         node = self._either()
-        if self._at < len(self._pattern):
+        if self._signs[self._at] != _END:
             raise self._unknown()
         return node
 
     def _either(self) -> Node:
         parts = [self._in_turn()]
-        while self._peek() == "|":
-            self._take()
+        while self._signs[self._at] == "|":
+            self._at += 1
             parts.append(self._in_turn())
         return parts[0] if len(parts) == 1 else Either(tuple(parts))
 
     def _in_turn(self) -> Node:
         parts: list[Node] = []
-        while self._peek() not in ("", "|", ")"):
+        while self._signs[self._at] not in _BEHIND_PARTS:
             parts.append(self._repeated(self._single()))
-        return InTurn(tuple(parts))
+        return parts[0] if len(parts) == 1 else InTurn(tuple(parts))
 
     def _single(self) -> Node:
-        char = self._take()
-        if char == "$":
+        sign = self._signs[self._at]
+        self._at += 1
+        if sign == "$":
             return TextEnd()
-        if char == "[":
-            return Digits(self._class())
-        if char != "(":
-            return Digits(self._digit(char))
-        if self._pattern.startswith("?:", self._at):
-            self._at += 2
-            inner = self._either()
-        else:
-            self.groups += 1
-            number = self.groups
-            inner = Group(self._either(), number)
-        if self._take() != ")":
+        if sign not in ("(", "(?:"):
+            digits = _digits(sign)
+            if digits is None:
+                raise self._unknown()
+            return digits
+        self.groups += sign == "("
+        number = self.groups
+        inner = self._either()
+        if self._signs[self._at] != ")":
             raise self._unknown()
-        return inner
-
-    def _digit(self, char: str) -> frozenset[int]:
-        if char == "\\" and self._take() == "d":
-            return ANY_DIGIT
-        if not char.isdecimal():
-            raise self._unknown()
-        return frozenset([int(char)])
-
-    def _class(self) -> frozenset[int]:
-        digits: frozenset[int] = frozenset()
-        while (char := self._take()) != "]":
-            if self._peek() == "-":
-                self._take()
-                digits |= frozenset(range(int(char), int(self._take()) + 1))
-            else:
-                digits |= self._digit(char)
-        return digits
+        self._at += 1
+        return Group(inner, number) if sign == "(" else inner
 
     def _repeated(self, part: Node) -> Node:
-        if self._peek() == "?":
-            self._take()
+        sign = self._signs[self._at]
+        if sign == "?":
+            self._at += 1
             return Repeated(part, 0, 1)
-        if self._peek() != "{":
+        if not sign.startswith("{"):
             return part
-        close = self._pattern.index("}", self._at)
-        bounds = self._pattern[self._at + 1 : close].split(",")
-        self._at = close + 1
+        self._at += 1
+        bounds = sign[1:-1].split(",")
         return Repeated(part, int(bounds[0]), int(bounds[-1]))
 
     def _unknown(self) -> ValueError:
         return ValueError(f"not understood: {self._pattern}")
-
-    def _peek(self) -> str:
-        return self._pattern[self._at : self._at + 1]
-
-    def _take(self) -> str:
-        self._at += 1
-        return self._pattern[self._at - 1 : self._at]

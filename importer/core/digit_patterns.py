@@ -1,59 +1,14 @@
-"""Many patterns over digits, run on a whole column at once: one look-up in a table for each digit of the longest text.
+"""Many patterns over digits as one: the places in them that a text of digits can be in.
 
-The table's states are sets of places in the patterns, and a state is worked out when a text first gets there: only what
-occurs in the data costs anything.
+`importer.core.digit_tables` runs them on whole columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
-
-import numpy as np
-import numpy.typing as npt
-import polars as pl
 
 from importer.core.digit_grammar import ANY_DIGIT, Choice, Digits, Either, Group, InTurn, Node, Repeated, TextEnd, parse
-
-_ZERO: Final = ord("0")
-_DIGITS: Final = 10
-_UNKNOWN: Final = -1
-
-_State = TypeVar("_State", bound=Hashable)
-
-
-@dataclass(frozen=True, slots=True)
-class DigitTexts:
-    """A column of texts of digits.
-
-    Attributes:
-        digits: The digits of all texts, 0 to 9, u8.
-        starts: Where each text begins in them.
-        lengths: How many it has.
-    """
-
-    digits: npt.NDArray[np.uint8]
-    starts: npt.NDArray[np.int64]
-    lengths: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, texts: pl.Series) -> DigitTexts:
-        """Take a String column that has nothing but digits, and no nulls."""
-        _, offsets_buffer, data = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
-        offsets = np.frombuffer(offsets_buffer, dtype=np.int64, count=len(texts) + 1)
-        size = int(offsets[-1])
-        digits = np.frombuffer(data, dtype=np.uint8, count=size) if size else np.empty(0, np.uint8)
-        return cls(digits - np.uint8(_ZERO), offsets[:-1], np.diff(offsets))
-
-    def after(self, widths: npt.NDArray[np.int64] | int) -> DigitTexts:
-        """Take the first digits off each text; one that has fewer becomes empty."""
-        widths = np.minimum(widths, self.lengths)
-        return DigitTexts(self.digits, self.starts + widths, self.lengths - widths)
-
-    def of_rows(self, rows: npt.NDArray[np.intp]) -> DigitTexts:
-        """Return some of the texts."""
-        return DigitTexts(self.digits, self.starts[rows], self.lengths[rows])
 
 
 @dataclass(slots=True)
@@ -63,6 +18,7 @@ class DigitPatterns:
     _digits: list[frozenset[int]] = field(default_factory=list)
     _next: list[tuple[int, ...]] = field(default_factory=list)
     _tags: dict[int, Hashable] = field(default_factory=dict)
+    _closed: dict[int, frozenset[int]] = field(default_factory=dict)
 
     def add(self, pattern: str, tag: Hashable, *, whole: bool) -> int:
         """Add a pattern that begins where the text begins, and return its first place.
@@ -76,9 +32,12 @@ class DigitPatterns:
 
     def add_choice(self, choice: Choice, tag: Hashable) -> int:
         """Add one way in which a pattern can match."""
-        place = self._end(tag, whole=choice.at_end)
-        for digits in reversed(choice.digits):
-            place = self._place(digits, (place,))
+        return self.behind(choice.digits, self._end(tag, whole=choice.at_end))
+
+    def behind(self, digits: Sequence[frozenset[int]], place: int) -> int:
+        """Put a place that begins a pattern behind digits, each one of a set; return the new first place."""
+        for each in reversed(digits):
+            place = self._place(each, (place,))
         return place
 
     def closed(self, places: frozenset[int]) -> frozenset[int]:
@@ -94,7 +53,13 @@ class DigitPatterns:
 
     def after(self, places: frozenset[int], digit: int) -> frozenset[int]:
         """Return the places behind a digit."""
-        return self.closed(frozenset(self._next[place][0] for place in places if digit in self._digits[place]))
+        return frozenset().union(*(self._behind(place) for place in places if digit in self._digits[place]))
+
+    def _behind(self, place: int) -> frozenset[int]:
+        behind = self._closed.get(place)
+        if behind is None:
+            behind = self._closed[place] = self.closed(frozenset(self._next[place]))
+        return behind
 
     def tags(self, places: frozenset[int]) -> frozenset[Hashable]:
         """Return the tags of the patterns that match a text that ends here."""
@@ -136,64 +101,3 @@ class DigitPatterns:
                 return self._before(part, end)
             case TextEnd():
                 raise ValueError("an end of the text inside a pattern")
-
-
-@dataclass(frozen=True, slots=True)
-class _Known(Generic[_State]):
-    """What was worked out so far. It is never changed: who needs more of it makes a larger one."""
-
-    states: tuple[_State, ...]
-    steps: npt.NDArray[np.int32]
-    answers: npt.NDArray[np.uint16]
-
-
-class DigitTable(Generic[_State]):
-    """Walks texts of digits through states, and says what holds of a text by the state it ends in and its length.
-
-    Safe to use from several threads: one that works states out may do so in vain, no more.
-
-    Args:
-        start: State of an empty text.
-        after: State behind a digit.
-        answers: What holds of the texts that end in a state, by length, 0 to the longest that has an answer of its own.
-    """
-
-    def __init__(
-        self,
-        start: _State,
-        after: Callable[[_State, int], _State],
-        answers: Callable[[_State], npt.NDArray[np.uint16]],
-    ) -> None:
-        self._after = after
-        self._answers = answers
-        self._known = _Known((start,), np.full((1, _DIGITS), _UNKNOWN, dtype=np.int32), answers(start)[np.newaxis])
-
-    def look_up(self, texts: DigitTexts) -> npt.NDArray[np.uint16]:
-        """Return the answer for each text."""
-        known = self._known
-        lengths = texts.lengths
-        at = texts.starts.copy()
-        state = np.zeros(lengths.size, dtype=np.int32)
-        shortest, longest = (int(lengths.min()), int(lengths.max())) if lengths.size else (0, 0)
-        for count in range(longest):
-            here = slice(None) if count < shortest else np.flatnonzero(lengths > count)
-            place = state[here] * np.int32(_DIGITS) + texts.digits[at[here]]
-            after = known.steps.ravel()[place]
-            if int(after.min()) == _UNKNOWN:
-                known = self._known = self._grown(known, np.unique(place[after == _UNKNOWN]).tolist())
-                after = known.steps.ravel()[place]
-            state[here] = after
-            at += 1
-        answers: npt.NDArray[np.uint16] = known.answers[state, np.minimum(lengths, known.answers.shape[1] - 1)]
-        return answers
-
-    def _grown(self, known: _Known[_State], places: Sequence[int]) -> _Known[_State]:
-        """Work out the steps that are missing, given as state and digit in one number."""
-        numbers = {state: number for number, state in enumerate(known.states)}
-        targets = [self._after(known.states[place // _DIGITS], place % _DIGITS) for place in places]
-        fresh = [state for state in dict.fromkeys(targets) if state not in numbers]
-        numbers |= {state: number for number, state in enumerate(fresh, len(numbers))}
-        steps = np.concatenate([known.steps, np.full((len(fresh), _DIGITS), _UNKNOWN, dtype=np.int32)])
-        steps.ravel()[places] = [numbers[target] for target in targets]
-        answers = [known.answers, *(self._answers(state)[np.newaxis] for state in fresh)]
-        return _Known((*known.states, *fresh), steps, np.concatenate(answers))

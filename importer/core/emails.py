@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import polars as pl
 
+from importer.core.characters import views_of
 from importer.core.phones import normalise_phones
 from importer.core.schema import Normalization
+from importer.core.text_views import VIEW
 
 EMAILS_SCHEMA: Final = pl.Schema({"email": pl.String, "code": pl.String})
 """What `normalise_emails` returns."""
@@ -55,31 +58,33 @@ def normalise_emails(text: pl.Series) -> pl.DataFrame:
     Returns:
         `EMAILS_SCHEMA`, same rows, same order: `email` null where `code` is set; a null text gives nulls.
     """
-    good = text.str.contains(_ASCII)
-    others = (~good).arg_true()
-    if others.len():
+    good = text.to_frame("email").select(pl.col("email").str.contains(_ASCII).fill_null(value=True)).to_series()
+    others = np.flatnonzero(~good.to_numpy())
+    if others.size:
         changed, accepted = _otherwise_written(text.gather(others))
         text, good = text.clone().scatter(others, changed), good.scatter(others, accepted)
-    frame = pl.DataFrame({"email": text, "good": good})
-    if (text.str.len_bytes().max() or 0) > MAX_LOCAL_BYTES:  # type: ignore[operator] # the maximum of a u32 column
+    is_good = pl.col("good")
+    lengths = views_of(text).view(VIEW)[:, 0]
+    if lengths.size and int(lengths.max()) > MAX_LOCAL_BYTES:
         at, size = pl.col("email").str.find("@", literal=True), pl.col("email").str.len_bytes()
-        fits = (at <= MAX_LOCAL_BYTES) & (size <= MAX_ADDRESS_BYTES)
-        frame = frame.with_columns(good=pl.col("good") & fits.fill_null(value=True))
-    return frame.select(
-        email=pl.when("good").then("email"),
-        code=pl.when(~pl.col("good")).then(pl.lit(INVALID_EMAIL)),
+        is_good &= ((at <= MAX_LOCAL_BYTES) & (size <= MAX_ADDRESS_BYTES)).fill_null(value=True)
+    return pl.DataFrame({"email": text, "good": good}).select(
+        email=pl.when(is_good).then("email"),
+        code=pl.when(~is_good).then(pl.lit(INVALID_EMAIL)),
     )
 
 
 def _otherwise_written(text: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Write texts that are no address of plain small letters as the service would; tell which are addresses then."""
-    text = text.str.to_lowercase().str.strip_suffix(".")
-    good = text.str.contains(_ASCII)
-    rows = (~good & text.str.contains(_BEYOND_ASCII)).arg_true()
-    if rows.len():
-        composed = text.gather(rows).str.normalize("NFC").str.to_lowercase().str.normalize("NFC")
-        accepted = composed.str.contains(_INTERNATIONAL) & ~composed.str.contains(_FULL_WIDTH)
-        text, good = text.scatter(rows, composed), good.scatter(rows, accepted)
+    small = pl.col("email").str.to_lowercase().str.strip_suffix(".")
+    is_good, is_beyond = small.str.contains(_ASCII), small.str.contains(_BEYOND_ASCII)
+    text, good, beyond = text.to_frame("email").select(small, good=is_good, beyond=is_beyond).get_columns()
+    rows = np.flatnonzero((beyond & ~good).to_numpy())
+    if rows.size:
+        composed = pl.col("email").str.normalize("NFC").str.to_lowercase().str.normalize("NFC")
+        is_accepted = composed.str.contains(_INTERNATIONAL) & ~composed.str.contains(_FULL_WIDTH)
+        changed, accepted = text.gather(rows).to_frame().select(composed, good=is_accepted).get_columns()
+        text, good = text.scatter(rows, changed), good.scatter(rows, accepted)
     return text, good
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
+import numpy as np
 import polars as pl
 
-from importer.core.findings import Finding, nulls
+from importer.core.findings import Finding, marked, nulls
 from importer.core.issues import ISSUES_SCHEMA, Severity
-
-_LINES_SCHEMA: Final = pl.Schema({"at": pl.UInt32, "value": pl.String, "entry": pl.UInt32})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +24,34 @@ class Entry:
 
 def rejected_rows(entries: Sequence[Entry], height: int) -> pl.Series:
     """Tell which rows have an error."""
-    rejected = pl.repeat(False, height, eager=True)  # noqa: FBT003
-    for entry in entries:
-        if entry.severity is Severity.ERROR:
-            rejected |= entry.finding.mask
-    return rejected
+    return marked([entry.finding.rows for entry in entries if entry.severity is Severity.ERROR], height)
 
 
 def issues_of(entries: Sequence[Entry], source: pl.DataFrame) -> pl.DataFrame:
     """Return `ISSUES_SCHEMA` with ``at``, the position in the source, in place of the row number, sorted by it."""
-    pieces = []
-    for number, entry in enumerate(entries):
-        rows = entry.finding.mask.arg_true()
-        text = nulls(pl.String, len(rows)) if entry.column is None else as_text(source[entry.column].gather(rows))
-        pieces.append(pl.DataFrame({"at": rows, "value": text}).with_columns(entry=pl.lit(number, dtype=pl.UInt32)))
-    kinds = pl.DataFrame(
-        [
-            (entry.finding.code, entry.severity.value, entry.column, entry.trait, entry.finding.message)
-            for entry in entries
-        ],
-        schema=dict.fromkeys(("code", "severity", "column", "trait", "message"), pl.String()),
-        orient="row",
-    )
-    lines = pl.concat([pl.DataFrame(schema=_LINES_SCHEMA), *pieces]).sort("at", maintain_order=True)
-    return lines.hstack(kinds[lines["entry"]]).select("at", *ISSUES_SCHEMA.names()[1:])
+    if not entries:
+        return pl.DataFrame(schema={"at": pl.UInt32, **dict(list(ISSUES_SCHEMA.items())[1:])})
+    at = pl.concat([entry.finding.rows for entry in entries])
+    order = pl.Series(np.argsort(at.to_numpy(), kind="stable").astype(np.uint32))
+    numbers = np.repeat(np.arange(len(entries), dtype=np.uint32), [entry.finding.rows.len() for entry in entries])
+    entry_of = pl.Series(numbers)[order]
+    value = pl.concat([_values(entry, source) for entry in entries])
+    kinds: dict[str, list[str | None]] = {
+        "code": [entry.finding.code for entry in entries],
+        "severity": [entry.severity.value for entry in entries],
+        "column": [entry.column for entry in entries],
+        "trait": [entry.trait for entry in entries],
+        "message": [entry.finding.message for entry in entries],
+    }
+    lines = {name: pl.Series(kind, dtype=pl.String)[entry_of] for name, kind in kinds.items()}
+    lines |= {"at": at[order], "value": value[order]}
+    return pl.DataFrame({name: lines[name] for name in ("at", *ISSUES_SCHEMA.names()[1:])})
+
+
+def _values(entry: Entry, source: pl.DataFrame) -> pl.Series:
+    """Return the original texts of a finding's cells."""
+    rows = entry.finding.rows
+    return nulls(pl.String, rows.len()) if entry.column is None else as_text(source[entry.column][rows])
 
 
 def as_text(values: pl.Series) -> pl.Series:

@@ -13,7 +13,8 @@ import polars as pl
 
 from importer.core import fixes_text
 from importer.core.characters import CONTROL, INVISIBLE
-from importer.core.issues import CATALOGUE, Severity
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import Severity
 from importer.core.placeholders import PLACEHOLDER
 
 _E = Severity.ERROR

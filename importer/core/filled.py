@@ -17,7 +17,10 @@ import polars as pl
 
 from importer.core.wire import WireTrait, csv_carried, removal_column
 
-_WORD_BITS: Final = 60
+_FLAGS_AT_ONCE: Final = 12
+_TABLE_SHARE: Final = 16
+"""Numbers are looked up in a table of at most so many times the rows; sorted where there are more."""
+
 _STRETCH_ROWS: Final = 1 << 20
 _CARRIED: Final = "carried by a file"
 
@@ -54,11 +57,13 @@ class FilledSets:
     Attributes:
         traits: Those that count.
         by_file: Look at which rows the CSV flow carries.
+        sized: Measure the rows too; where nothing is made of them, nobody asks how large it gets.
     """
 
     traits: Sequence[WireTrait]
     by_file: bool = False
-    _ids: dict[tuple[int, ...], int] = field(default_factory=dict)
+    sized: bool = True
+    _ids: dict[int, int] = field(default_factory=dict)
 
     def intern(self, typed: pl.DataFrame) -> pl.Series:
         """Return the set number of each row, UInt32, same order.
@@ -66,24 +71,42 @@ class FilledSets:
         Args:
             typed: One column a trait, and ``remove:`` columns of removable traits.
         """
+        if typed.is_empty():
+            return pl.Series("set", dtype=pl.UInt32)
         if self.by_file:
             typed = typed.with_columns(csv_carried(self.traits, typed).alias(_CARRIED))
-        words = typed.select(self._word_exprs())
-        seen = words.unique(maintain_order=True)
-        numbers = [self._ids.setdefault(row, len(self._ids)) for row in seen.iter_rows()]
-        lookup = seen.with_columns(pl.Series("set", numbers, dtype=pl.UInt32))
-        return words.join(lookup, on=words.columns, how="left", maintain_order="left")["set"]
+        of_all = 0
+        varying = []
+        for bit, name in enumerate(self._flags()):
+            here = _flagged(typed[name])
+            if isinstance(here, bool):
+                of_all |= here << bit
+            else:
+                varying.append((1 << bit, here))
+        kinds, kind = [of_all], np.zeros(typed.height, dtype=np.intp)
+        for start in range(0, len(varying), _FLAGS_AT_ONCE):
+            some = varying[start : start + _FLAGS_AT_ONCE]
+            for _, here in some:
+                kind = 2 * kind + here
+            found, kind = _numbered(kind, len(kinds) << len(some))
+            kinds = [_joined_bits(kinds, number, [bit for bit, _ in some]) for number in found.tolist()]
+        return pl.Series("set", self._set_numbers(kinds, kind)[kind])
+
+    def _set_numbers(self, kinds: Sequence[int], kind: npt.NDArray[np.intp]) -> npt.NDArray[np.uint32]:
+        """Return the number of each kind of rows; new ones get theirs in the order in which rows come."""
+        if any(bits not in self._ids for bits in kinds):
+            first = np.empty(len(kinds), dtype=np.intp)
+            first[kind[::-1]] = np.arange(len(kind) - 1, -1, -1)  # of several the last one stays: the first row
+            for number in np.argsort(first).tolist():
+                self._ids.setdefault(kinds[number], len(self._ids))
+        return np.array([self._ids[bits] for bits in kinds], dtype=np.uint32)
 
     def sets(self) -> list[FilledSet]:
         """Return all sets seen, by number."""
         flags = self._flags()
         result = []
-        for words in self._ids:
-            present = [
-                name
-                for position, name in enumerate(flags)
-                if words[position // _WORD_BITS] >> (position % _WORD_BITS) & 1
-            ]
+        for bits in self._ids:
+            present = [name for bit, name in enumerate(flags) if bits >> bit & 1]
             removed = tuple(name.removeprefix("remove:") for name in present if name.startswith("remove:"))
             filled = tuple(name for name in present if name != _CARRIED and not name.startswith("remove:"))
             result.append(FilledSet(filled, removed, _CARRIED in present))
@@ -93,20 +116,31 @@ class FilledSets:
         removals = [removal_column(trait.ref) for trait in self.traits if trait.removable]
         return [trait.ref for trait in self.traits] + removals + [_CARRIED] * self.by_file
 
-    def _word_exprs(self) -> list[pl.Expr]:
-        flags = self._flags()
-        exprs = []
-        for word, start in enumerate(range(0, len(flags), _WORD_BITS)):
-            bits = [
-                (pl.col(name) if self._is_flag(name) else pl.col(name).is_not_null()).cast(pl.UInt64) * (1 << bit)
-                for bit, name in enumerate(flags[start : start + _WORD_BITS])
-            ]
-            exprs.append(pl.sum_horizontal(bits).alias(f"w{word}"))
-        return exprs
 
-    @staticmethod
-    def _is_flag(name: str) -> bool:
-        return name == _CARRIED or name.startswith("remove:")
+def _flagged(column: pl.Series) -> npt.NDArray[np.bool_] | bool:
+    """Tell which rows have a value, or where it is a flag, which are flagged; one answer where it is that of all."""
+    if column.dtype == pl.Boolean and (column.name == _CARRIED or column.name.startswith("remove:")):
+        return (column & column.is_not_null()).to_numpy()
+    if column.null_count() in {0, len(column)}:
+        return column.null_count() == 0
+    return column.is_not_null().to_numpy()
+
+
+def _numbered(numbers: npt.NDArray[np.intp], end: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the different numbers, ascending, and which of them each one is; all are below `end`."""
+    if end > _TABLE_SHARE * len(numbers):
+        return np.unique(numbers, return_inverse=True)
+    place = np.zeros(end, dtype=np.intp)
+    place[numbers] = 1
+    found = np.flatnonzero(place)
+    place[found] = np.arange(len(found))
+    return found, place[numbers]
+
+
+def _joined_bits(kinds: Sequence[int], number: int, bits: Sequence[int]) -> int:
+    """Return the bits of a kind and, of further ones, those that a number has; its highest is the first of them."""
+    places = range(len(bits) - 1, -1, -1)
+    return kinds[number >> len(bits)] | sum(bit for bit, place in zip(bits, places, strict=True) if number >> place & 1)
 
 
 def rows_of_sets(

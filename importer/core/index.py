@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from importer.core.issues import CATALOGUE
+from importer.core.issue_catalogue import CATALOGUE
 from importer.errors import SourceError
 
 INDEX_STATES: Final = ("send", "sequence", "held", "combined", "rejected", "unchanged")
@@ -37,9 +37,10 @@ INDEX_SCHEMA: Final = pl.Schema(
         "position": pl.Int32(),
     }
 )
-"""38 bytes a line. ``row``: position in the run's rows. ``carried_by``: line of the carrying row, -1 for none.
-``group``: -1 for none. ``apart``: rows of groups with the same number go one after the other, -1 for none. ``wave``: 0
-for ordinary rows. ``position``: -1 while the row is not in the send order."""
+"""38 bytes a line. ``row``: position in the run's rows. ``code``: why a row does not go out; of an unchanged one, why
+it would be held if it changed. ``carried_by``: line of the carrying row, -1 for none. ``group``: -1 for none.
+``apart``: rows of groups with the same number go one after the other, -1 for none. ``wave``: 0 for ordinary rows.
+``position``: -1 while the row is not in the send order."""
 
 RELEASABLE_CODES: Final = ("merge-group", "merge-with-stored")
 """Why a row of a group is held that may be let go."""

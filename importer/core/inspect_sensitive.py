@@ -50,11 +50,13 @@ def sensitive_guesses(values: pl.Series, said: frozenset[Meaning]) -> list[Guess
     cards = _share(is_card)
     if cards > _MANY and values.filter(is_card).n_unique() >= _LEAST:
         guesses.append(Guess(Meaning.CARD_NUMBER, round(0.99 * cards, 2), "check digits of payment cards are right"))
-    for what, pattern in _NATIONAL.items():
-        share = _share(values.str.contains(pattern))
+    # All of them at once: asked one by one, the asking takes longer than the looking.
+    fits = (pl.col("value").str.contains(pattern).mean() for pattern in (*_NATIONAL.values(), _DIAGNOSIS))
+    shares = values.to_frame("value").select(fit.alias(str(at)) for at, fit in enumerate(fits)).row(0)
+    for what, share in zip(_NATIONAL, shares, strict=False):
         if share > _MANY:
             guesses.append(Guess(Meaning.NATIONAL_ID, round(0.96 * share, 2), f"written like {what}"))
-    diagnoses = _share(values.str.contains(_DIAGNOSIS))
+    diagnoses = shares[-1]
     if diagnoses > _MANY:
         guesses.append(Guess(Meaning.HEALTH, round(0.9 * diagnoses, 2), "written like ICD-10 diagnoses"))
     return guesses

@@ -181,9 +181,14 @@ class RouteCounts(_Frozen):
 
 
 class Counts(_Frozen):
-    """What reading, deciding and routing counted."""
+    """What reading, deciding and routing counted.
+
+    Attributes:
+        early: Rows by the state in which reading them ended: rejected, skipped; None for a run of an older version.
+    """
 
     rows_read: int = 0
+    early: dict[str, int] | None = None
     issues: dict[str, int] = Field(default_factory=dict)
     warnings: dict[str, int] = Field(default_factory=dict)
     repairs: dict[str, int] = Field(default_factory=dict)

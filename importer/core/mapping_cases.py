@@ -11,10 +11,11 @@ import polars as pl
 
 from importer.core.check import REMOVE_PREFIX, check_rows
 from importer.core.check_values import Checks
-from importer.core.issues import CATALOGUE
-from importer.core.mapping import Case, MappingFile
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.mapping import MappingFile
 from importer.core.mapping_checks import did_you_mean, quoted
 from importer.core.mapping_drift import filled_traits, named_columns
+from importer.core.mapping_sections import Case
 from importer.core.schema import DataType
 from importer.errors import Problem
 

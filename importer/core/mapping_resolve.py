@@ -12,10 +12,12 @@ import polars as pl
 from importer.core import limits
 from importer.core.cast import TYPED
 from importer.core.expressions import Result, compile_expression
-from importer.core.mapping import ColumnTarget, MappingFile
+from importer.core.mapping import MappingFile
 from importer.core.mapping_checks import did_you_mean, nearest, quoted
 from importer.core.mapping_conflicts import find_conflicts
-from importer.core.mapping_drift import filled_traits, named_columns
+from importer.core.mapping_drift import filled_traits
+from importer.core.mapping_notes import plan_notes
+from importer.core.mapping_sections import ColumnTarget
 from importer.core.mapping_traits import Entry, find_trait, normalization_of
 from importer.core.mapping_values import constant_fault
 from importer.core.schema import Normalization, StoreSchema, TraitDefinition
@@ -29,13 +31,6 @@ from importer.core.transform import (
     TransformPlan,
 )
 from importer.errors import MappingError, Problem
-
-_NAMED_COLUMNS: Final = 20
-"""Unmapped columns that a note names before it only counts them."""
-
-_ADDED_ALWAYS: Final = frozenset({"_row_number", "_line", "_codes"})
-_ADDED_TO_REJECTED: Final = _ADDED_ALWAYS | {"_file"}
-"""Columns that a run adds to its `rejected.csv`: nobody has to be told that they are not mapped."""
 
 _ESCAPED: Final = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 """How a name shows a character that cannot be seen."""
@@ -110,7 +105,7 @@ class _Resolver:
             ),
             routing=RoutingPolicy(mapping.routing.import_min_rows, mapping.routing.part_rows),
         )
-        return replace(plan, notes=self._notes(plan))
+        return replace(plan, notes=plan_notes(plan, mapping, self.columns, self.used))
 
     def _problem(self, path: tuple[str | int, ...], message: str, fix: str = "") -> None:
         self.problems.append(Problem(self.mapping.line_of(*path), message, fix))
@@ -297,20 +292,3 @@ class _Resolver:
             if expression is not None:
                 rules.append(RowRule(rule.name, expression, is_error=rule.severity == "error"))
         return tuple(rules)
-
-    def _notes(self, plan: TransformPlan) -> tuple[str, ...]:
-        notes = []
-        # What names a row, its region, or stands in an expression is used, though it is no trait itself.
-        added = _ADDED_TO_REJECTED if {*self.columns} >= _ADDED_ALWAYS else frozenset()
-        known = {*named_columns(self.mapping), *self.used, *added}
-        unmapped = [column for column in self.columns if column not in known]
-        if unmapped:
-            shown = ", ".join(quoted(column) for column in unmapped[:_NAMED_COLUMNS])
-            more = f" and {len(unmapped) - _NAMED_COLUMNS:,} more" if len(unmapped) > _NAMED_COLUMNS else ""
-            what = "column is" if len(unmapped) == 1 else "columns are"
-            notes.append(f"{len(unmapped):,} {what} not mapped, so not sent: {shown}{more}")
-        if plan.where is not None:
-            notes.append("`where` keeps a row when it cannot tell (a column it names is empty)")
-        if not plan.key and "on_duplicate_key" in self.mapping.identity.model_fields_set:
-            notes.append("`on_duplicate_key` has no effect without `source: {key: ..}`")
-        return tuple(notes)

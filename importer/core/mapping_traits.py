@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from importer.core.mapping import ColumnTarget, MappingFile
+from importer.core.mapping import MappingFile
 from importer.core.mapping_checks import did_you_mean, nearest, quoted
+from importer.core.mapping_sections import ColumnTarget
 from importer.core.schema import DataType, Normalization, StoreSchema, TraitDefinition
 from importer.core.transform import LetterCase, NullIntent, TraitPlan
 

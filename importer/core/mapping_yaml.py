@@ -6,8 +6,9 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from importer.core import mapping as model
+from importer.core import mapping_sections as sections
 from importer.core.expressions import syntax_problem
+from importer.core.mapping import MAPPING_VERSION, MappingFile
 from importer.core.mapping_cases import case_problems
 from importer.core.mapping_conflicts import find_conflicts
 from importer.core.mapping_tree import Path
@@ -18,17 +19,17 @@ MAX_EXPRESSIONS: Final = 500
 """Expressions of a mapping file: each takes up to 7 ms to compile."""
 
 _SECTIONS: Final[dict[str, type[BaseModel]]] = {
-    "source": model.SourceSection,
-    "defaults": model.Defaults,
-    "columns": model.ColumnTarget,
-    "computed": model.Computed,
-    "identity": model.IdentitySection,
-    "rules": model.Rule,
-    "routing": model.RoutingSection,
-    "tests": model.Case,
+    "source": sections.SourceSection,
+    "defaults": sections.Defaults,
+    "columns": sections.ColumnTarget,
+    "computed": sections.Computed,
+    "identity": sections.IdentitySection,
+    "rules": sections.Rule,
+    "routing": sections.RoutingSection,
+    "tests": sections.Case,
 }
 _NEEDED: Final = {
-    "version": f"add `version: {model.MAPPING_VERSION}` as the first line",
+    "version": f"add `version: {MAPPING_VERSION}` as the first line",
     "columns": "add `columns:` with at least one `column: Group.trait`",
     "to": "add `to: Group.trait`",
     "expr": "add `expr:` with the expression",
@@ -38,8 +39,8 @@ _NEEDED: Final = {
 }
 _FORMAT: Final = FileFormat(
     noun="mapping",
-    model=model.MappingFile,
-    version=model.MAPPING_VERSION,
+    model=MappingFile,
+    version=MAPPING_VERSION,
     sections=_SECTIONS,
     needed=_NEEDED,
     keys="a mapping file has keys: version, columns, ...",
@@ -51,7 +52,7 @@ _FORMAT: Final = FileFormat(
 )
 
 
-def parse_mapping(text: bytes, name: str) -> model.MappingFile:
+def parse_mapping(text: bytes, name: str) -> MappingFile:
     """Read a mapping file.
 
     Args:
@@ -69,7 +70,7 @@ def parse_mapping(text: bytes, name: str) -> model.MappingFile:
     return mapping
 
 
-def _syntax_problems(mapping: model.MappingFile) -> list[Problem]:
+def _syntax_problems(mapping: MappingFile) -> list[Problem]:
     """Refuse expressions that no source could make right."""
     texts: list[tuple[Path, str]] = []
     if mapping.source.where is not None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from importer.core.characters import TextBytes
 from importer.core.check import CheckedRows
 from importer.core.entries import as_text
 from importer.core.filled import FilledSets
-from importer.core.issues import ISSUES_SCHEMA, Severity
+from importer.core.issues import Severity
 from importer.core.transform import TransformPlan
-from importer.core.wire import WireTrait, body_bytes_bound_expr, removal_column
+from importer.core.wire import body_bytes_bound_expr, removal_column
 
 KEY_PREFIX: Final = "key:"
 """Prefix of the columns that hold the source's key columns as text."""
@@ -38,6 +41,7 @@ class ChunkRows:
     row_number: pl.Series
     line: pl.Series | None
     malformed: pl.DataFrame
+    seen: Mapping[str, TextBytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,10 @@ def pack_chunk(
         sets: Interns filled sets.
         rows_before: Rows of earlier chunks, malformed ones included.
     """
-    keys = [as_text(chunk.frame[name]).str.strip_chars().alias(KEY_PREFIX + name) for name in plan.key]
+    keys = [_key_column(chunk, name) for name in plan.key]
     rows = pl.DataFrame(
         [
-            pl.repeat(chunk.file_index, chunk.frame.height, dtype=pl.UInt16, eager=True).alias("file"),
+            pl.Series("file", np.full(chunk.frame.height, chunk.file_index, dtype=np.uint16)),
             chunk.row_number.alias("row_number"),
             _line(chunk).alias("line"),
             checked.early["state"],
@@ -77,12 +81,24 @@ def pack_chunk(
             *keys,
         ]
     )
-    rows = rows.with_row_index("at")
+    typed = checked.typed["row"]
+    place = typed.to_numpy().astype(np.uint64) + np.uint64(rows_before)
     if not chunk.malformed.is_empty():
-        rows = pl.concat([rows, _malformed_rows(chunk)], how="diagonal").sort("row_number")
-    ordinal = rows.with_row_index("ordinal").filter(pl.col("at").is_not_null()).sort("at")["ordinal"]
-    row = ordinal.gather(checked.typed["row"]).cast(pl.UInt64) + rows_before
-    return PackedChunk(rows.drop("at"), _valid(row, _key_text(keys, checked, plan), checked, sets))
+        between = np.bincount(np.searchsorted(_numbers(rows), _numbers(chunk.malformed)), minlength=rows.height + 1)
+        place += between.cumsum()[typed.to_numpy()].astype(np.uint64)
+        rows = pl.concat([rows, _malformed_rows(chunk)], how="diagonal", rechunk=True)
+        rows = rows[np.argsort(_numbers(rows), kind="stable")]
+    return PackedChunk(rows, _valid(pl.Series("row", place), _key_text(keys, typed, plan), checked, sets))
+
+
+def _key_column(chunk: ChunkRows, name: str) -> pl.Series:
+    text, seen = as_text(chunk.frame[name]), chunk.seen.get(name)
+    return (text if seen is not None and not seen.spaced else text.str.strip_chars()).alias(KEY_PREFIX + name)
+
+
+def _numbers(rows: pl.DataFrame) -> npt.NDArray[np.uint64]:
+    """Return row numbers, which ascend in all that comes from a source."""
+    return rows["row_number"].to_numpy()
 
 
 def _malformed_rows(chunk: ChunkRows) -> pl.DataFrame:
@@ -100,8 +116,7 @@ def key_text_expr(names: Sequence[str]) -> pl.Expr:
     return pl.concat_str([pl.col(name) for name in names], separator=_KEY_SEPARATOR)
 
 
-def _key_text(keys: Sequence[pl.Series], checked: CheckedRows, plan: TransformPlan) -> pl.Series:
-    rows = checked.typed["row"]
+def _key_text(keys: Sequence[pl.Series], rows: pl.Series, plan: TransformPlan) -> pl.Series:
     if not keys:
         return pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
     return joined_key([key.gather(rows) for key in keys], plan.null_tokens)
@@ -111,13 +126,13 @@ def joined_key(parts: Sequence[pl.Series], null_tokens: Collection[str]) -> pl.S
     """Join key columns as the source has them to one text a row; null where one of them is no value."""
     # A null token must not become a key: it would make one person of all rows that have it.
     missing = pl.Series(sorted({*null_tokens, ""}), dtype=pl.String).implode()
-    values = [pl.when(~column.is_in(missing)).then(column) for column in parts]
-    return pl.select(pl.concat_str(values, separator=_KEY_SEPARATOR)).to_series()
+    values = [pl.when(~pl.col(part.name).is_in(missing)).then(part.name) for part in parts]
+    return pl.DataFrame(parts).select(pl.concat_str(values, separator=_KEY_SEPARATOR)).to_series()
 
 
 def _valid(row: pl.Series, key_text: pl.Series, checked: CheckedRows, sets: FilledSets) -> pl.DataFrame:
-    typed = checked.typed.drop("row")
-    return with_measures(typed.select(row.alias("row"), key_text.alias(KEY_TEXT), pl.all()), sets)
+    typed = [column for column in checked.typed if column.name != "row"]
+    return with_measures(pl.DataFrame([row, key_text.alias(KEY_TEXT), *typed]), sets)
 
 
 def issue_lines(packed: PackedChunk, chunk: ChunkRows, issues: pl.DataFrame) -> pl.DataFrame:
@@ -126,20 +141,13 @@ def issue_lines(packed: PackedChunk, chunk: ChunkRows, issues: pl.DataFrame) -> 
     Returns:
         ``file``, ``line`` and ``key:`` columns in front of `ISSUES_SCHEMA`, sorted by row number.
     """
-    malformed = chunk.malformed.select(
-        "row_number",
-        code=pl.lit("malformed-row"),
-        severity=pl.lit(Severity.ERROR.value),
-        column=pl.lit(None, dtype=pl.String),
-        trait=pl.lit(None, dtype=pl.String),
-        value=pl.lit(None, dtype=pl.String),
-        message="message",
-    )
-    places = packed.rows.select("file", "row_number", "line", pl.col(f"^{KEY_PREFIX}.*$"))
-    lines = pl.concat([issues, malformed.cast(ISSUES_SCHEMA)]).sort("row_number", maintain_order=True)
-    return lines.join(places, on="row_number", how="left", maintain_order="left").select(
-        *[name for name in places.columns if name != "row_number"], *ISSUES_SCHEMA.names()
-    )
+    if not chunk.malformed.is_empty():
+        kind = {"code": pl.lit("malformed-row"), "severity": pl.lit(Severity.ERROR.value)}
+        malformed = chunk.malformed.select("row_number", "message", **kind)
+        issues = pl.concat([issues, malformed], how="diagonal", rechunk=True)
+        issues = issues[np.argsort(_numbers(issues), kind="stable")]
+    names = [name for name in packed.rows.columns if name not in {"row_number", "state", "code"}]
+    return packed.rows[names][np.searchsorted(_numbers(packed.rows), _numbers(issues))].hstack(issues)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +169,13 @@ class RejectedRows:
 
 def rejected_rows(chunk: ChunkRows, checked: CheckedRows) -> RejectedRows:
     """Return a chunk's rejected rows (malformed ones are kept apart, as raw text)."""
-    mask = (checked.early["state"] == "rejected").fill_null(value=False)
-    numbers = chunk.row_number.filter(mask)
-    codes = (
-        checked.issues.filter(pl.col("severity") == Severity.ERROR.value)
-        .group_by("row_number", maintain_order=True)
-        .agg(pl.col("code").unique(maintain_order=True).str.join(";").alias("codes"))
-    )
-    joined = pl.DataFrame({"row_number": numbers}).join(codes, on="row_number", how="left", maintain_order="left")
-    return RejectedRows(chunk.frame.filter(mask), numbers, _line(chunk).filter(mask), joined["codes"])
+    errors = checked.issues[["row_number", "code"]][(checked.issues["severity"] == Severity.ERROR.value).arg_true()]
+    if len(errors) != len(np.unique(_numbers(errors))):
+        errors = errors.group_by("row_number", maintain_order=True).agg(
+            pl.col("code").unique(maintain_order=True).str.join(";")
+        )
+    at = np.searchsorted(chunk.row_number.to_numpy(), _numbers(errors))
+    return RejectedRows(chunk.frame[at], errors["row_number"], _line(chunk)[at], errors["code"])
 
 
 def _line(chunk: ChunkRows) -> pl.Series:
@@ -180,14 +186,14 @@ def _line(chunk: ChunkRows) -> pl.Series:
 
 def with_measures(valid: pl.DataFrame, sets: FilledSets) -> pl.DataFrame:
     """Add ``set`` and ``size`` to packaged rows and put the columns in the package's order."""
-    traits: Sequence[WireTrait] = sets.traits
-    size = body_bytes_bound_expr(traits, valid.columns).cast(pl.UInt64)
-    flags = [removal_column(trait.ref) for trait in traits if trait.removable]
-    return valid.select(
-        "row",
-        KEY_TEXT,
-        sets.intern(valid).alias("set"),
-        size.alias("size"),
-        *[trait.ref for trait in traits],
-        *flags,
+    size = body_bytes_bound_expr(sets.traits, valid.columns) if sets.sized else pl.repeat(0, pl.len())
+    refs = [trait.ref for trait in sets.traits]
+    flags = [removal_column(trait.ref) for trait in sets.traits if trait.removable]
+    return pl.DataFrame(
+        [
+            *valid[["row", KEY_TEXT]],
+            sets.intern(valid).alias("set"),
+            valid.select(size.cast(pl.UInt64)).to_series().alias("size"),
+            *valid[refs + flags],
+        ]
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final, TypeVar
 
 import phonenumbers
 import polars as pl
 
-_PUNCTUATION: Final = (" ", "(", ")", "-", ".", "/", "+")
+_PUNCTUATION: Final = "[ ()./+-]"
 _REPEATED: Final = tuple(digit * 10 for digit in "012345679")  # +1 888 888 8888 can be a subscriber's
 _PLACEHOLDERS: Final = (
     *_REPEATED,
@@ -21,10 +20,8 @@ _PLACEHOLDERS: Final = (
     "0123456789",
     "9876543210",
 )
-_PLACEHOLDER_DIGITS: Final = (
-    *_PLACEHOLDERS,
-    *(f"{code}{digits}" for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE for digits in _PLACEHOLDERS),
-)
+_CALLING_CODES: Final = "|".join(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
+_DIGITS: Final = f"(?:{_CALLING_CODES})?(?:{'|'.join(_PLACEHOLDERS)})$"
 
 _Text = TypeVar("_Text", pl.Expr, pl.Series)
 
@@ -38,14 +35,9 @@ def is_placeholder_phone(text: _Text) -> _Text:
     Args:
         text: String column or expression, as it was written or E.164; null gives null.
     """
-    return text.str.replace_many(list(_PUNCTUATION), [""] * len(_PUNCTUATION)).is_in(list(_PLACEHOLDER_DIGITS))
+    return text.str.replace_all(_PUNCTUATION, "").str.contains("^" + _DIGITS)
 
 
 def is_placeholder_number(e164: pl.Series) -> pl.Series:
     """Tell the same of E.164 numbers, which have nothing between their digits."""
-    return e164.is_in(_placeholder_numbers())
-
-
-@cache
-def _placeholder_numbers() -> pl.Series:
-    return pl.Series([f"+{digits}" for digits in _PLACEHOLDER_DIGITS]).implode()
+    return e164.str.contains(r"^\+" + _DIGITS)

@@ -6,7 +6,7 @@ cannot tell (`decidable`). Plans are built on first use and kept, so only the co
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
@@ -17,18 +17,9 @@ import numpy.typing as npt
 import phonenumbers
 from phonenumbers.phonemetadata import PhoneMetadata
 
-from importer.core.digit_patterns import DigitPatterns, DigitTable, DigitTexts
-from importer.core.phone_regions import (
-    BoolArray,
-    Places,
-    RegionPlan,
-    national_prefixes,
-    number_types,
-    plan_of,
-    possible_lengths,
-)
-
-Codes = npt.NDArray[np.int64]
+from importer.core.digit_patterns import DigitPatterns
+from importer.core.digit_tables import DigitTable
+from importer.core.phone_regions import NationalPrefix, Places, Tags, is_decidable, number_types, possible_lengths
 
 CODE_DIGITS: Final = 3
 """Digits of the longest calling code."""
@@ -36,18 +27,12 @@ CODE_DIGITS: Final = 3
 MAX_NATIONAL_DIGITS: Final = 17
 """The library reads no longer national number."""
 
-_ANSWER_LENGTHS: Final = CODE_DIGITS + MAX_NATIONAL_DIGITS + 2
-_CODE_BITS: Final = 0x3FF
-_MAY_BE_PREFIXED: Final = 0x400
-_VERDICT_BIT: Final = 11
 _NO_CODE: Final = "0"
-
-_GENERAL, _LEADING = -1, -2
-_PREFIX: Final = "prefix"
+_LEADING: Final = "leading"
 
 
 class Verdict(IntEnum):
-    """What calling code, length and shape say of an E.164 number; the numbers fit two bits."""
+    """What calling code, length and shape say of an E.164 number."""
 
     FINE = 0
     INVALID = 1
@@ -57,17 +42,26 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegionNumbers:
-    """What makes a number valid in one region of a calling code: a text that has these tags, and one of these lengths.
+    """What makes a number valid in one region of a calling code: patterns, and the lengths of what they describe.
 
     Attributes:
-        leading: Whether digits in front alone assign a number to the region, or only its validity.
-        general: Lengths of every number of the region.
-        types: Lengths of its number types; a valid number fits one of them.
+        leading: Tag of digits in front that alone assign a number to the region; None where its validity does.
+        general: Of every number of the region.
+        types: Of its number types; a valid number is of one of them.
     """
 
-    leading: bool
-    general: frozenset[int]
-    types: tuple[frozenset[int], ...]
+    leading: tuple[str, str] | None
+    general: tuple[str, frozenset[int]]
+    types: tuple[tuple[str, frozenset[int]], ...]
+
+    def has(self, tags: Tags, length: int) -> bool:
+        """Tell whether a number is valid here."""
+        return _is(self.general, tags, length) and any(_is(kind, tags, length) for kind in self.types)
+
+
+def _is(described: tuple[str, frozenset[int]], tags: Tags, length: int) -> bool:
+    pattern, lengths = described
+    return length in lengths and pattern in tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,42 +71,46 @@ class CodePlan:
     Attributes:
         code: Calling code without ``+``.
         lengths: Possible lengths of a full national number.
-        main: Plan of the main region.
+        prefix: National prefix of the main region.
         regions: In the library's order, which decides whose rules a number is judged by.
-        patterns: Of all regions: tagged with the region's number and `_GENERAL`, `_LEADING` or the number of a type;
-            and `_PREFIX` for the main region's national prefix.
+        patterns: Of all regions, each tagged with itself; leading digits; and the main region's national prefix.
         start: Where a national number begins in the patterns.
         decidable: Whether all of its patterns run here.
     """
 
     code: int
     lengths: frozenset[int]
-    main: RegionPlan
+    prefix: NationalPrefix
     regions: tuple[RegionNumbers, ...]
     patterns: DigitPatterns
     start: Places
     decidable: bool
 
-    def answers(self, places: Places) -> npt.NDArray[np.uint16]:
-        """Return what holds of E.164 numbers whose national number ends in these places; see `judge_numbers`."""
-        if not self.decidable:
-            return np.full(_ANSWER_LENGTHS, self.code | Verdict.UNDECIDED << _VERDICT_BIT, dtype=np.uint16)
-        tags = self.patterns.tags(places)
-        about = self.code | (_MAY_BE_PREFIXED if _PREFIX in tags else 0)
-        verdicts = np.full(_ANSWER_LENGTHS, about | Verdict.INVALID << _VERDICT_BIT, dtype=np.uint16)
-        for length in self.lengths:
-            verdict = self._verdict(tags, length)
-            verdicts[length + len(str(self.code))] = about | verdict << _VERDICT_BIT
-        return verdicts
+    def verdict(self, places: Places, length: int) -> Verdict:
+        """Judge E.164 numbers whose national number ends in these places.
 
-    def _verdict(self, tags: frozenset[Hashable], length: int) -> Verdict:
-        for number, region in enumerate(self.regions):
-            typed = any((number, kind) in tags and length in lengths for kind, lengths in enumerate(region.types))
-            valid = typed and (number, _GENERAL) in tags and length in region.general
-            claimed = (number, _LEADING) in tags if region.leading else valid
-            if claimed:
+        Args:
+            places: Of the patterns.
+            length: Digits of the whole number.
+        """
+        tags = self.patterns.tags(places)
+        national = length - len(str(self.code))
+        if not self.decidable or self._is_shortened(tags):
+            return Verdict.UNDECIDED
+        if national not in self.lengths:
+            return Verdict.INVALID
+        for region in self.regions:
+            valid = region.has(tags, national)
+            if valid if region.leading is None else region.leading in tags:
                 return Verdict.FINE if valid else Verdict.UNLIKELY
         return Verdict.UNLIKELY
+
+    def _is_shortened(self, tags: Tags) -> bool:
+        """Tell whether the library might take the national prefix off once more."""
+        way = self.prefix.taken(tags)
+        general = self.prefix.general in tags
+        is_kept = self.prefix.keeps(tags, way, general=general) and not self.prefix.is_replaced(way)
+        return bool(way.digits) and not is_kept
 
 
 @cache
@@ -129,24 +127,20 @@ def calling_codes() -> npt.NDArray[np.uint16]:
     return table
 
 
-def judge_numbers(numbers: DigitTexts) -> tuple[Codes, Codes, BoolArray]:
-    """Judge E.164 numbers by calling code, length and shape.
-
-    Args:
-        numbers: Digits without ``+``.
-
-    Returns:
-        `Verdict` of each; its calling code, 0 where none is in use; and whether the national number may begin with the
-        national prefix, which the library might take off once more: `RegionPlan.restripped` of its main region knows.
-    """
-    answers = numbers_table().look_up(numbers).astype(np.int64)
-    return answers >> _VERDICT_BIT, answers & _CODE_BITS, (answers & _MAY_BE_PREFIXED) > 0
+@cache
+def numbers_table() -> DigitTable[tuple[str, Places]]:
+    """Return the table that gives the `Verdict` on E.164 numbers, asked with their lengths."""
+    return DigitTable(_after, _verdict)
 
 
 @cache
-def numbers_table() -> DigitTable[tuple[str, Places]]:
-    """Return the table that `judge_numbers` looks numbers up in; it grows with the shapes of numbers that occur."""
-    return DigitTable(("", frozenset()), _after, _answers)
+def number_start(code: int) -> int:
+    """Return the number of the state of `numbers_table` in which numbers begin.
+
+    Args:
+        code: Of national numbers; 0 for those that have their calling codes.
+    """
+    return numbers_table().start((str(code), code_plan(code).start) if code else ("", frozenset()))
 
 
 def _after(state: tuple[str, Places], digit: int) -> tuple[str, Places]:
@@ -160,11 +154,9 @@ def _after(state: tuple[str, Places], digit: int) -> tuple[str, Places]:
     return (code if len(code) < CODE_DIGITS else _NO_CODE), places
 
 
-def _answers(state: tuple[str, Places]) -> npt.NDArray[np.uint16]:
+def _verdict(state: tuple[str, Places], length: int) -> Verdict:
     code, places = state
-    if _in_use(code):
-        return code_plan(int(code)).answers(places)
-    return np.full(_ANSWER_LENGTHS, Verdict.INVALID << _VERDICT_BIT, dtype=np.uint16)
+    return code_plan(int(code)).verdict(places, length) if _in_use(code) else Verdict.INVALID
 
 
 def _in_use(code: str) -> bool:
@@ -175,45 +167,39 @@ def _in_use(code: str) -> bool:
 def code_plan(code: int) -> CodePlan:
     """Return the plan of a calling code in use."""
     names = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
-    regions: list[Any] = [PhoneMetadata.metadata_for_region_or_calling_code(code, name) for name in names]
-    main = regions[0]
+    metadata: list[Any] = [PhoneMetadata.metadata_for_region_or_calling_code(code, name) for name in names]
+    decidable = all(map(is_decidable, metadata))
+    prefix = NationalPrefix.of(metadata[0]) if decidable else NationalPrefix((), "", replaces=False)
+    regions = tuple(_region_numbers(region, alone=len(metadata) == 1) for region in metadata)
     patterns = DigitPatterns()
-    alone = len(regions) == 1
-    decidable = all(plan_of(region).decidable for region in regions)
-    starts = [
-        start
-        for number, region in enumerate(regions if decidable else ())
-        for start in _add(patterns, number, region, alone=alone)
-    ]
-    if decidable:
-        starts += [patterns.add_choice(choice, _PREFIX) for choice in national_prefixes(main) if choice.digits]
     return CodePlan(
         code=code,
-        lengths=possible_lengths(main.general_desc),
-        main=plan_of(main),
-        regions=tuple(_region_numbers(region, alone=alone) for region in regions),
+        lengths=possible_lengths(metadata[0].general_desc),
+        prefix=prefix,
+        regions=regions,
         patterns=patterns,
-        start=patterns.closed(frozenset(starts)),
+        start=patterns.closed(frozenset(_add(patterns, prefix, regions) if decidable else ())),
         decidable=decidable,
     )
 
 
 def _region_numbers(metadata: Any, *, alone: bool) -> RegionNumbers:
+    described = metadata.general_desc
     return RegionNumbers(
         # A region alone with its code claims every number: its leading digits play no part.
-        leading=bool(metadata.leading_digits) and not alone,
-        general=frozenset(metadata.general_desc.possible_length),
+        leading=(_LEADING, metadata.leading_digits) if metadata.leading_digits and not alone else None,
+        general=(described.national_number_pattern, frozenset(described.possible_length)),
         types=tuple(
-            frozenset(description.possible_length or metadata.general_desc.possible_length) - {-1}
-            for description in number_types(metadata)
+            (kind.national_number_pattern, frozenset(kind.possible_length or described.possible_length) - {-1})
+            for kind in number_types(metadata)
         ),
     )
 
 
-def _add(patterns: DigitPatterns, number: int, metadata: Any, *, alone: bool) -> Iterator[int]:
-    """Add the patterns of a region; yield where they begin."""
-    yield patterns.add(metadata.general_desc.national_number_pattern, (number, _GENERAL), whole=True)
-    if metadata.leading_digits and not alone:
-        yield patterns.add(metadata.leading_digits, (number, _LEADING), whole=False)
-    for kind, description in enumerate(number_types(metadata)):
-        yield patterns.add(description.national_number_pattern, (number, kind), whole=True)
+def _add(patterns: DigitPatterns, prefix: NationalPrefix, regions: tuple[RegionNumbers, ...]) -> Iterator[int]:
+    """Add the patterns of all regions, each once; yield where they begin."""
+    yield from prefix.add_to(patterns)
+    for leading in dict.fromkeys(region.leading for region in regions if region.leading):
+        yield patterns.add(leading[1], leading, whole=False)
+    for pattern in dict.fromkeys(pattern for region in regions for pattern, _ in (region.general, *region.types)):
+        yield patterns.add(pattern, pattern, whole=True)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 from phonenumbers.phonemetadata import PhoneMetadata
 
 from importer.core.digit_grammar import Choice, choices, parse
-from importer.core.digit_patterns import DigitPatterns, DigitTable, DigitTexts
+from importer.core.digit_patterns import DigitPatterns
+from importer.core.digit_tables import DigitTable
 
-BoolArray = npt.NDArray[np.bool_]
 Places = frozenset[int]
+Tags = frozenset[Hashable]
+
+CERTAIN, CODED, WIDTH_BIT = 1, 2, 2
+"""Bits of what `dialled_table` answers: whether the library is sure to read the digits so; whether they begin with the
+calling code; and from the last one on, how many of them are the national prefix."""
 
 _GENERAL, _CODE, _ABROAD = "general", "code", "abroad"
-_GENERAL_BIT, _IDD, _CODED, _REPLACED, _WIDTH_BIT = 1, 2, 4, 8, 4
-_BIT_OF_TAG: Final[dict[Hashable, int]] = {_GENERAL: _GENERAL_BIT, _ABROAD: _IDD, _CODE: _CODED}
+_WAY, _REST, _WAY_AFTER_CODE, _REST_AFTER_CODE = "way", "rest", "way after code", "rest after code"
 
 _TYPES: Final = (
     "premium_rate",
@@ -36,22 +38,47 @@ _TYPES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Dialled:
-    """What a region's plan says of texts of digits as they may be dialled there.
+class NationalPrefix:
+    """How a number of a region can begin with the national prefix.
 
     Attributes:
-        general: bool, they are national numbers of the region, without regard to length.
-        abroad: bool, they begin with its international prefix.
-        coded: bool, they begin with its calling code.
-        replaced: bool, the library would replace their national prefix instead of taking it off.
-        width: How many digits of them are the national prefix, 0 where they have none.
+        ways: The first that fits counts.
+        general: Pattern of every number of the region.
+        replaces: Whether the library replaces a way that has the last group, instead of taking it off.
     """
 
-    general: BoolArray
-    abroad: BoolArray
-    coded: BoolArray
-    replaced: BoolArray
-    width: npt.NDArray[np.int64]
+    ways: tuple[Choice, ...]
+    general: str
+    replaces: bool
+
+    @classmethod
+    def of(cls, metadata: Any) -> NationalPrefix:
+        """Return that of a region."""
+        pattern = metadata.national_prefix_for_parsing
+        ways = choices(pattern) if pattern else ()
+        return cls(ways, metadata.general_desc.national_number_pattern, bool(metadata.national_prefix_transform_rule))
+
+    def add_to(self, patterns: DigitPatterns) -> Iterator[int]:
+        """Add the ways, and a number of the region behind each width of them; yield where they begin."""
+        rests: dict[int, int] = {}
+        for number, way in enumerate(self.ways):
+            width = len(way.digits)
+            if width not in rests:
+                rests[width] = patterns.add(self.general, (_REST, width), whole=True)
+            yield patterns.add_choice(way, (_WAY, number))
+            yield patterns.behind(way.digits, rests[width])
+
+    def taken(self, tags: Tags, kind: str = _WAY) -> Choice:
+        """Return the way that a text begins with, one without digits if there is none."""
+        return next((way for number, way in enumerate(self.ways) if (kind, number) in tags), Choice())
+
+    def is_replaced(self, way: Choice) -> bool:
+        """Tell whether the library puts something else in the place of a way."""
+        return self.replaces and way.has_last_group
+
+    def keeps(self, tags: Tags, way: Choice, *, general: bool) -> bool:
+        """Tell whether the library keeps the way, because a viable number needs it to stay viable."""
+        return general and (_REST, len(way.digits)) not in tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,90 +90,90 @@ class RegionPlan:
         lengths: Possible lengths of a full national number.
         max_length: The longest of them; anything above is "too long" to the library.
         decidable: Whether all of its patterns are understood here.
-        table: Answers what `Dialled` has, a bit each.
+        prefix: Its national prefix.
+        patterns: What can be dialled, tagged.
+        start: Where digits begin in the patterns.
     """
 
     code: int
     lengths: frozenset[int]
     max_length: int
     decidable: bool
-    table: DigitTable[Places]
+    prefix: NationalPrefix
+    patterns: DigitPatterns
+    start: Places
 
-    def dialled(self, texts: DigitTexts) -> Dialled:
-        """Say what holds of some texts."""
-        answers = self.table.look_up(texts)
-        general, abroad, coded, replaced = ((answers & bit) > 0 for bit in (_GENERAL_BIT, _IDD, _CODED, _REPLACED))
-        return Dialled(general, abroad, coded, replaced, (answers >> _WIDTH_BIT).astype(np.int64))
+    def dialled(self, places: Places, length: int) -> int:
+        """Return what digits are that end in these places; see `CERTAIN`."""
+        tags = self.patterns.tags(places)
+        way = self.prefix.taken(tags)
+        general = _GENERAL in tags
+        certain = self.decidable and _ABROAD not in tags
+        if _CODE in tags:
+            # A calling code without + is taken off where the number is too long or makes no sense with it.
+            certain = certain and not self.prefix.taken(tags, _WAY_AFTER_CODE).digits
+            if length > self.max_length or (not general and _REST_AFTER_CODE in tags):
+                return CERTAIN * certain | CODED
+        certain = certain and not self.prefix.is_replaced(way)
+        is_taken = self._fits(length - len(way.digits)) and not self.prefix.keeps(tags, way, general=general)
+        return CERTAIN * certain | (len(way.digits) * is_taken) << WIDTH_BIT
 
-    def strip_prefix(self, texts: DigitTexts, dialled: Dialled) -> npt.NDArray[np.int64]:
-        """Return how many digits the library takes off as the national prefix."""
-        if not dialled.width.any():
-            return dialled.width
-        rest = texts.after(dialled.width)
-        spoils = dialled.general & ~self.dialled(rest).general
-        return dialled.width * (self._fits(rest.lengths) & ~spoils)
-
-    def restripped(self, texts: DigitTexts) -> BoolArray:
-        """Tell which national numbers the library might shorten once more: they begin with the national prefix."""
-        dialled = self.dialled(texts)
-        # The library keeps a prefix that a viable number needs to stay viable.
-        keeps = dialled.general & ~self.dialled(texts.after(dialled.width)).general
-        return (dialled.width > 0) & (~keeps | dialled.replaced)
-
-    def _fits(self, lengths: npt.NDArray[np.int64]) -> BoolArray:
-        """Tell which lengths are possible or too long: what the library accepts when it has taken a prefix off."""
-        possible = np.zeros(self.max_length + 2, dtype=np.bool_)
-        possible[[*self.lengths, self.max_length + 1]] = True
-        fits: BoolArray = possible[np.minimum(lengths, self.max_length + 1)]
-        return fits
+    def _fits(self, length: int) -> bool:
+        """Tell whether a length is possible or too long: what the library accepts when it has taken a prefix off."""
+        return length in self.lengths or length > self.max_length
 
 
 @cache
 def region_plan(region: str) -> RegionPlan:
     """Return the plan of a supported region, ISO 3166 alpha-2 in upper case."""
-    return plan_of(PhoneMetadata.metadata_for_region(region, None))
-
-
-def plan_of(metadata: Any) -> RegionPlan:
-    """Return the plan of a region's metadata."""
+    metadata: Any = PhoneMetadata.metadata_for_region(region, None)
+    decidable = is_decidable(metadata)
+    prefix = NationalPrefix.of(metadata) if decidable else NationalPrefix((), "", replaces=False)
     patterns = DigitPatterns()
-    decidable = _is_read(metadata)
-    prefixes = national_prefixes(metadata) if decidable else []
-    starts = []
-    if decidable:
-        starts = [patterns.add_choice(choice, number) for number, choice in enumerate(prefixes)]
-        starts.append(patterns.add(metadata.general_desc.national_number_pattern, _GENERAL, whole=True))
-        starts.append(patterns.add(str(metadata.country_code), _CODE, whole=False))
-        if metadata.international_prefix:
-            starts.append(patterns.add(metadata.international_prefix, _ABROAD, whole=False))
-    replaces = bool(metadata.national_prefix_transform_rule)
-
-    def answer(places: Places) -> npt.NDArray[np.uint16]:
-        tags = patterns.tags(places)
-        found = sum(bit for tag, bit in ((_GENERAL, _GENERAL_BIT), (_ABROAD, _IDD), (_CODE, _CODED)) if tag in tags)
-        # An engine takes the first way that fits.
-        prefix = next((choice for number, choice in enumerate(prefixes) if number in tags), Choice())
-        found |= _REPLACED if replaces and prefix.has_last_group else 0
-        return np.array([found | len(prefix.digits) << _WIDTH_BIT], dtype=np.uint16)
-
     return RegionPlan(
         code=metadata.country_code,
         lengths=possible_lengths(metadata.general_desc),
         max_length=max(metadata.general_desc.possible_length),
         decidable=decidable,
-        table=DigitTable(patterns.closed(frozenset(starts)), patterns.after, answer),
+        prefix=prefix,
+        patterns=patterns,
+        start=patterns.closed(frozenset(_add(patterns, prefix, metadata) if decidable else ())),
     )
+
+
+def _add(patterns: DigitPatterns, prefix: NationalPrefix, metadata: Any) -> Iterator[int]:
+    """Add what can be dialled in a region; yield where it begins."""
+    yield from prefix.add_to(patterns)
+    yield patterns.add(prefix.general, _GENERAL, whole=True)
+    if metadata.international_prefix:
+        yield patterns.add(metadata.international_prefix, _ABROAD, whole=False)
+    yield patterns.add(str(metadata.country_code), _CODE, whole=False)
+    code = [frozenset([int(digit)]) for digit in str(metadata.country_code)]
+    yield patterns.behind(code, patterns.add(prefix.general, _REST_AFTER_CODE, whole=True))
+    for number, way in enumerate(prefix.ways):
+        yield patterns.behind(code, patterns.add_choice(way, (_WAY_AFTER_CODE, number)))
+
+
+@cache
+def dialled_table() -> DigitTable[tuple[str, Places]]:
+    """Return the table that says what digits are as they are dialled in a region; see `CERTAIN`."""
+    return DigitTable(_after, lambda state, length: region_plan(state[0]).dialled(state[1], length))
+
+
+@cache
+def dialled_start(region: str) -> int:
+    """Return the number of the state of `dialled_table` in which what is dialled in a region begins."""
+    return dialled_table().start((region, region_plan(region).start))
+
+
+def _after(state: tuple[str, Places], digit: int) -> tuple[str, Places]:
+    region, places = state
+    return region, region_plan(region).patterns.after(places, digit)
 
 
 def possible_lengths(description: Any) -> frozenset[int]:
     """Return the lengths of full national numbers."""
     return frozenset(description.possible_length) - frozenset(description.possible_length_local_only) - {-1}
-
-
-def national_prefixes(metadata: Any) -> list[Choice]:
-    """Return the ways in which a number can begin with the national prefix, the first that fits counts."""
-    pattern = metadata.national_prefix_for_parsing
-    return choices(pattern) if pattern else []
 
 
 def number_types(metadata: Any) -> list[Any]:
@@ -155,14 +182,14 @@ def number_types(metadata: Any) -> list[Any]:
     return [each for each in descriptions if each is not None and each.national_number_pattern]
 
 
-def _is_read(metadata: Any) -> bool:
+def is_decidable(metadata: Any) -> bool:
     """Tell whether all patterns of a region are understood here; metadata has had no others so far."""
     patterns = [metadata.international_prefix, metadata.leading_digits]
     for name in ("general_desc", *_TYPES):
         description = getattr(metadata, name)
         patterns.append(description.national_number_pattern if description is not None else None)
     try:
-        national_prefixes(metadata)
+        NationalPrefix.of(metadata)
         for pattern in filter(None, patterns):
             parse(pattern)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Dates of fixed width, read and written as ISO 8601 by arithmetic on whole columns of bytes.
+"""Dates of fixed width, read and written as ISO 8601 by arithmetic on eight bytes of every text at once.
 
 Nothing is refused here: what is not plainly a date of our time is left to who reads one date more slowly.
 """
@@ -13,21 +13,36 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
+
+from importer.core.characters import views_of
+from importer.core.text_views import VIEW, not_null, text_of
 
 _PARTS: Final = "Ymd"
 _WIDTHS: Final = (4, 2, 2)
 _FORMAT: Final = re.compile(r"%([Ymd])([^%0-9]?)%([Ymd])([^%0-9]?)%([Ymd])", re.ASCII)
-_VIEW_BYTES: Final = 16
-_LENGTH_BYTES: Final = 4
-_ZERO: Final = np.uint8(ord("0"))
 _ISO: Final = "%Y-%m-%d"
-_ISO_BYTES: Final = 10
-_FIRST_YEAR: Final = 1000
-_FEBRUARY: Final = 2
-_DAYS: Final = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.uint8)
+_ZERO: Final = ord("0")
+_WORD_BYTES: Final = 8
+_HALF: Final = np.uint64(32)
+_LENGTH: Final = np.uint64(0xFFFFFFFF)
+_FIRST_CENTURY: Final = 10
+_DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_NO_DAY, _DAY, _LEAP_DAY = range(3)
 
-_Digits = npt.NDArray[np.uint8]
+_Words = npt.NDArray[np.uint64]
+_Numbers = npt.NDArray[np.uint16]
+
+
+def _calendar() -> npt.NDArray[np.uint8]:
+    """Return what a month and a day are, by 100 times the month and the day; any u16 has its place."""
+    calendar = np.full(1 << 16, _NO_DAY, dtype=np.uint8)
+    for month, days in enumerate(_DAYS, start=1):
+        calendar[100 * month + 1 : 100 * month + days + 1] = _DAY
+    calendar[229] = _LEAP_DAY
+    return calendar
+
+
+_CALENDAR: Final = _calendar()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,53 +95,61 @@ def plain_dates(text: pl.Series, date_format: str = _ISO) -> pl.Series | None:
     shape = date_shape(date_format)
     if shape is None:
         return None
-    lengths, content = _short_texts(text)
-    good = (lengths == shape.width) & text.is_not_null().to_numpy()
-    for place, byte in shape.between.items():
-        good &= content[:, place] == byte
-    year, month, day = (_digits(content, start, count) for start, count in zip(shape.starts, _WIDTHS, strict=True))
-    for part in (year, month, day):
-        good &= (part <= 9).all(axis=0)
-    good &= _is_day(year, month, day)
+    heads, tails = views_of(text).T
+    # bytes 0 to 7 of the text, and 8 to 11
+    words: list[_Words] = [heads >> _HALF | tails << _HALF, tails >> _HALF]
+    zeros, carries, other = _tests(date_format)
+    # digits become 0 to 9 and what stands between them 0: then no digit has a high half, not even with 6 added
+    words = [word ^ zero for word, zero in zip(words, zeros, strict=True)]
+    good = (heads & _LENGTH == shape.width) & not_null(text)
+    for at, word in enumerate(words):
+        good &= (word | word + carries[at]) & other[at] == 0
+    year_at, month_at, day_at = shape.starts
+    pairs = np.empty((4, len(text)), dtype=np.uint16)
+    for at, place in enumerate((year_at, year_at + 2, month_at, day_at)):
+        pairs[at] = _pair(words, place)
+    good &= _is_day(*((pairs & 0xFF) * np.uint16(10) + (pairs >> 8)))
     if date_format == _ISO:
         return text.to_frame("text").select(pl.when(pl.Series(good)).then("text")).to_series()
-    return _iso_texts(np.concatenate([year, month, day]), good)
+    return _iso_texts(pairs.astype(np.uint64), good)
 
 
-def _short_texts(text: pl.Series) -> tuple[npt.NDArray[np.uint32], _Digits]:
-    """Return the lengths of texts in bytes, and the bytes of those that stand in their views, one row a text.
-
-    A view has 16 bytes: the length, and then the text itself where it has up to 12 bytes (Arrow's columnar format,
-    "Variable-size Binary View Layout"). What stands there for a longer text or a null means nothing.
-    """
-    arrow = text.to_arrow(compat_level=pl.CompatLevel.newest())
-    views = np.frombuffer(arrow.buffers()[1] or b"", dtype=np.uint8).reshape(-1, _VIEW_BYTES)
-    views = views[arrow.offset : arrow.offset + len(text)]
-    return views.view(np.uint32)[:, 0], views[:, _LENGTH_BYTES:]
-
-
-def _digits(content: _Digits, start: int, count: int) -> _Digits:
-    """Return digits as numbers, one row a place; what is no digit becomes larger than 9."""
-    return np.ascontiguousarray(content[:, start : start + count].T) - _ZERO
+@cache
+def _tests(date_format: str) -> tuple[_Words, _Words, _Words]:
+    """Return for each eight bytes what digits begin at, what to add to them, and the bits that must be none then."""
+    shape = cast("DateShape", date_shape(date_format))
+    digits = [start + at for start, count in zip(shape.starts, _WIDTHS, strict=True) for at in range(count)]
+    zeros, carries, other = np.zeros(16, np.uint8), np.zeros(16, np.uint8), np.full(16, 0xFF, np.uint8)
+    for place, byte in shape.between.items():
+        zeros[place] = byte
+    zeros[digits], carries[digits], other[digits] = _ZERO, 6, 0xF0
+    return zeros.view(np.uint64), carries.view(np.uint64), other.view(np.uint64)
 
 
-def _is_day(year: _Digits, month: _Digits, day: _Digits) -> npt.NDArray[np.bool_]:
-    """Tell which are dates of the calendar, given digits."""
-    century, of_century = 10 * year[0] + year[1], 10 * year[2] + year[3]
-    month_number, day_number = 10 * month[0] + month[1], 10 * day[0] + day[1]
-    known = month_number < _DAYS.size
-    last = _DAYS[np.where(known, month_number, 0)]
-    leap = np.where(of_century == 0, century, of_century) % 4 == 0
-    last = last + ((month_number == _FEBRUARY) & leap)
-    is_day: npt.NDArray[np.bool_] = (year[0] > 0) & (day_number > 0) & (day_number <= last)
+def _pair(words: list[_Words], place: int) -> _Words:
+    """Return numbers with two neighbouring digits in the lowest bytes, the first in the lowest of all."""
+    if place == _WORD_BYTES - 1:
+        return words[0] >> np.uint64(56) | words[1] << np.uint64(8)
+    word, within = divmod(place, _WORD_BYTES)
+    return words[word] >> np.uint64(8 * within)
+
+
+def _is_day(century: _Numbers, of_century: _Numbers, month: _Numbers, day: _Numbers) -> npt.NDArray[np.bool_]:
+    """Tell which are dates of the calendar."""
+    kind = _CALENDAR[month * np.uint16(100) + day]
+    rows = np.flatnonzero(kind == _LEAP_DAY)
+    four = np.where(of_century[rows] == 0, century[rows], of_century[rows])
+    kind[rows[four % 4 != 0]] = _NO_DAY
+    is_day: npt.NDArray[np.bool_] = (kind != _NO_DAY) & (century >= _FIRST_CENTURY)
     return is_day
 
 
-def _iso_texts(digits: _Digits, good: npt.NDArray[np.bool_]) -> pl.Series:
-    """Write year, month and day with hyphens between them."""
-    content = np.full((int(np.count_nonzero(good)), _ISO_BYTES), ord("-"), dtype=np.uint8)
-    content[:, [0, 1, 2, 3, 5, 6, 8, 9]] = digits[:, good].T + _ZERO
-    offsets = np.zeros(good.size + 1, dtype=np.int64)
-    np.cumsum(good * _ISO_BYTES, out=offsets[1:])
-    buffers = [pa.py_buffer(part) for part in (np.packbits(good, bitorder="little"), offsets, content)]
-    return cast("pl.Series", pl.from_arrow(pa.Array.from_buffers(pa.large_string(), good.size, buffers)))
+def _iso_texts(pairs: _Words, good: npt.NDArray[np.bool_]) -> pl.Series:
+    """Write views of ten bytes: the length, digits of century, year, month and day, and hyphens between them."""
+    century, of_century, month, day = pairs
+    heads, tails = np.frombuffer(b"\x0a\0\0\x000000-00-00\0\0", dtype=np.uint64)
+    views = np.empty((good.size, 2), dtype=np.uint64)
+    views[:, 0] = heads + (century << 32) + (of_century << 48)
+    views[:, 1] = tails + (month << 8) + (day << 32)
+    views[~good] = 0
+    return text_of(views.view(VIEW), good, np.empty(0, dtype=np.uint8))

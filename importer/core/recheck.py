@@ -15,7 +15,8 @@ import polars as pl
 
 from importer.core.check import REMOVE_PREFIX, check_rows
 from importer.core.check_values import Checks, compile_checks
-from importer.core.issues import CATALOGUE, ISSUES_SCHEMA, Severity
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import ISSUES_SCHEMA, Severity
 from importer.core.schema import DataType, Normalization, StoreSchema, TraitDefinition
 from importer.core.transform import Expression, NullIntent, TraitPlan, TransformPlan
 

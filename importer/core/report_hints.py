@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from importer.core.issues import CATALOGUE, Severity
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import Severity
 from importer.core.report import DRY_SYNC, SENDS_NOTHING, ExitCode, FinalState, Report
 from importer.core.suggested import run_command, sync_command
 from importer.core.sync_counts import SyncCounts
@@ -90,14 +91,15 @@ def _handed_on(report: Report, found: SyncCounts) -> Iterator[tuple[int, str]]:
     yield found.still_there, f"held rows have identifiers of {keys}: a mistake there, or handed on? {how}"
     goes_on = sync_command(report.folder or "") or "`sync run`"
     keys = f"{found.decided:,} key{'' if found.decided == 1 else 's'}"
-    yield found.decided, f"held rows wait for {keys} about which it is decided: the next {goes_on} settles it"
+    settles = f"the next {goes_on} settles it, or says in removals.parquet what is in its way"
+    yield found.decided, f"held rows wait for {keys} about which it is decided: {settles}"
 
 
 def _removing(report: Report) -> tuple[int, str]:
-    """Count the profiles that stay although their keys are gone, and say where to look."""
+    """Count the profiles that stay although they are to go, and say where to look."""
     found = report.removals
     held = sum(found.held.values()) if found is not None else 0
-    stay = f"{held:,} profile{' stays' if held == 1 else 's stay'} although the source has no such key any more"
+    stay = f"{held:,} profile{' stays that was' if held == 1 else 's stay that were'} to go"
     return held, f"{stay} (removals.parquet says which and why)"
 
 

@@ -83,7 +83,8 @@ def settle_known(index: pl.DataFrame, payloads: pl.DataFrame, verdicts: pl.Serie
         verdicts: What `judge_keys` returned.
 
     Returns:
-        The index; unchanged rows are in no group any more: nothing is to be decided about them.
+        The index; unchanged rows are in no group any more: nothing is to be decided about them. One that would be held
+        if it changed keeps the code that says why.
     """
     if len(verdicts) < payloads.height:
         number = payloads.select((pl.col("key") != pl.col("key").shift(1)).fill_null(value=False).cum_sum()).to_series()
@@ -92,8 +93,9 @@ def settle_known(index: pl.DataFrame, payloads: pl.DataFrame, verdicts: pl.Serie
     is_unchanged, is_parked = (
         _marked(index.height, lines.filter(verdicts == kind.value)) for kind in (Verdict.UNCHANGED, Verdict.PARKED)
     )
+    is_held = index["state"].cast(pl.String) == "held"
     # Of a group that is held, all that is known of a parked row is that it is held.
-    is_parked &= index["state"].cast(pl.String) != "held"
+    is_parked &= ~is_held
     settled = is_unchanged | is_parked
     if not settled.any():
         return index
@@ -104,7 +106,7 @@ def settle_known(index: pl.DataFrame, payloads: pl.DataFrame, verdicts: pl.Serie
         .when(is_parked)
         .then(pl.lit("held", dtype=state))
         .otherwise("state"),
-        code=pl.when(is_parked).then(pl.lit(PARKED)).when(~is_unchanged).then("code"),
+        code=pl.when(is_parked).then(pl.lit(PARKED)).when(~is_unchanged | is_held).then("code"),
         **{
             name: pl.when(settled).then(pl.lit(-1, dtype=INDEX_SCHEMA[name])).otherwise(name)
             for name in ("group", "apart")

@@ -53,12 +53,14 @@ class SyncCounts(BaseModel):
 
 
 class Removals(BaseModel):
-    """What became of profiles whose keys are gone from the source, as a mirror removes them.
+    """What became of profiles whose keys are gone from the source, or are to begin anew, as a mirror removes them.
 
-    All but `candidates` add up to it. In a dry run `open` are those that the store would be asked about.
+    All but these two, `candidates` and `anew`, add up to the former. In a dry run `open` are those that the store would
+    be asked about.
 
     Attributes:
-        candidates: Keys that were delivered before and are gone.
+        candidates: Keys that were delivered before and are gone, and those to begin anew.
+        anew: Those of them that are to begin anew: they are still in the source.
         deleted: Profiles that the service took to delete (202).
         gone: Keys whose profile is not there any more, or never was.
         held: Profiles that stay, by reason: ``shared``, ``handed-on``, ``foreign`` or ``merged``.
@@ -70,6 +72,7 @@ class Removals(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
     candidates: Count = 0
+    anew: Count = 0
     deleted: Count = 0
     gone: Count = 0
     held: dict[str, Count] = Field(default_factory=dict)

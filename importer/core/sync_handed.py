@@ -40,6 +40,7 @@ any more, null where nobody knows: not all of it was read, or a row of it has no
 _MET: Final = pl.Schema(
     {"known": pl.String(), "key": pl.String(), "row": pl.UInt64(), "id_types": pl.List(pl.String())}
 )
+_SENT: Final = ("send", "sequence")
 _SEPARATOR: Final = "\x1f"
 _LEFT: Final = f"{_SEPARATOR}leaving"
 
@@ -51,10 +52,7 @@ def waits(index: pl.DataFrame) -> BoolArray:
         index: `importer.core.index.INDEX_SCHEMA`.
     """
     held = index["state"].cast(pl.String) == "held"
-    marked: BoolArray = (held & index["code"].is_in(list(RELEASABLE_CODES)).fill_null(value=False)).to_numpy()
-    carrier = index["carried_by"].cast(pl.Int64).to_numpy()
-    carried: BoolArray = np.where(carrier >= 0, marked[np.maximum(carrier, 0)], marked)
-    return carried
+    return _with_carried(index, held & index["code"].is_in(list(RELEASABLE_CODES)).fill_null(value=False))
 
 
 def goes_out(index: pl.DataFrame) -> BoolArray:
@@ -63,24 +61,29 @@ def goes_out(index: pl.DataFrame) -> BoolArray:
     Args:
         index: `importer.core.index.INDEX_SCHEMA`.
     """
-    marked: BoolArray = index["state"].cast(pl.String).is_in(["send", "sequence"]).to_numpy()
-    carrier = index["carried_by"].cast(pl.Int64).to_numpy()
-    carried: BoolArray = np.where(carrier >= 0, marked[np.maximum(carrier, 0)], marked)
-    return carried
+    return _with_carried(index, index["state"].cast(pl.String).is_in(_SENT))
 
 
 def can_follow(index: pl.DataFrame) -> BoolArray:
     """Tell which rows are sent, now or next, once nobody else has their identifiers in the store.
+
+    An unchanged row that shares an identifier with another one of this run is not: sent again, both would be held.
 
     Args:
         index: `importer.core.index.INDEX_SCHEMA`.
     """
     state, code = index["state"].cast(pl.String), index["code"].cast(pl.String)
     waits_for_stored = (state == "held") & (code == "merge-with-stored").fill_null(value=False)
-    marked: BoolArray = (waits_for_stored | state.is_in(["send", "sequence", "unchanged"])).to_numpy()
+    is_alone = (state == "unchanged") & (code != "merge-group").fill_null(value=True)
+    return _with_carried(index, waits_for_stored | is_alone | state.is_in(_SENT))
+
+
+def _with_carried(index: pl.DataFrame, marked: pl.Series) -> BoolArray:
+    """Return marks of rows, those of carried ones from the rows that carry them."""
+    own = marked.to_numpy()
     carrier = index["carried_by"].cast(pl.Int64).to_numpy()
-    carried: BoolArray = np.where(carrier >= 0, marked[np.maximum(carrier, 0)], marked)
-    return carried
+    marks: BoolArray = np.where(carrier >= 0, own[np.maximum(carrier, 0)], own)
+    return marks
 
 
 class Decision(StrEnum):

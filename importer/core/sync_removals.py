@@ -162,12 +162,18 @@ def candidates_of(fates: pl.DataFrame, sets: Sequence[Sequence[str]], id_types: 
 # --- what came of it -------------------------------------------------------------------------------------------------
 
 
-def removals_of(fates: pl.Series) -> Removals:
-    """Count what became of keys, a `Removal` each; null is a key of which nothing is known yet."""
-    found = dict(fates.fill_null(Removal.UNREADABLE.value).value_counts().iter_rows())
+def removals_of(fates: pl.DataFrame) -> Removals:
+    """Count what became of keys.
+
+    Args:
+        fates: ``is_gone``; ``removal``: a `Removal`, null where nothing is known yet.
+    """
+    said = fates["removal"].fill_null(Removal.UNREADABLE.value)
+    found = dict(said.value_counts().iter_rows())
     counts = {removal: int(found.get(removal.value, 0)) for removal in Removal}
     return Removals(
-        candidates=len(fates) - counts[Removal.KEPT],
+        candidates=len(said) - counts[Removal.KEPT],
+        anew=fates.filter(said != Removal.KEPT.value, ~pl.col("is_gone")).height,
         deleted=counts[Removal.DELETED],
         gone=counts[Removal.GONE],
         held={removal.value: counts[removal] for removal in HELD if counts[removal]},

@@ -222,16 +222,16 @@ def csv_carries_expr(traits: Sequence[WireTrait]) -> pl.Expr:
 
 
 def csv_carried(traits: Sequence[WireTrait], frame: pl.DataFrame) -> pl.Series:
-    """Return what `csv_carries_expr` says of each row; texts are looked at in rows without an array alone."""
-    arrays = [trait.ref for trait in traits if trait.data_type is DataType.ARRAY]
-    flat = np.ones(frame.height, dtype=np.bool_)
-    for ref in arrays:
-        flat &= frame[ref].is_null().to_numpy()
-    rows = np.flatnonzero(flat)
-    texts = [trait for trait in traits if trait.ref not in arrays]
-    looked_at = frame.select(trait.ref for trait in texts)[rows] if arrays else frame
-    flat[rows] = looked_at.select(csv_carries_expr(texts).alias("carried")).to_series().to_numpy()
-    return pl.Series(flat)
+    """Return what `csv_carries_expr` says of each row; one trait after the other, in the rows that are left."""
+    rows = np.arange(frame.height)
+    arrays_first = sorted(traits, key=lambda trait: trait.data_type is not DataType.ARRAY)
+    for trait in arrays_first:
+        if trait.data_type in {DataType.ARRAY, DataType.STRING}:
+            values = frame[[trait.ref]] if len(rows) == frame.height else frame[[trait.ref]][rows]
+            rows = rows[values.select(csv_carries_expr([trait]).alias("carried")).to_series().to_numpy()]
+    carried = np.zeros(frame.height, dtype=np.bool_)
+    carried[rows] = True
+    return pl.Series(carried)
 
 
 def removal_column(ref: str) -> str:

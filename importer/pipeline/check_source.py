@@ -9,7 +9,8 @@ import polars as pl
 
 from importer.core.check_values import Checks
 from importer.core.filled import FilledSets
-from importer.core.issues import CATALOGUE, ISSUES_SCHEMA, Severity
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import ISSUES_SCHEMA, Severity
 from importer.core.packing import KEY_PREFIX
 from importer.core.schema import StoreSchema
 from importer.pipeline.decide import ALONE, Decided, Deciding, decide, identity_findings

@@ -14,7 +14,6 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.combine import combine_rows
-from importer.core.compact import compact
 from importer.core.filled import FilledSets
 from importer.core.forecast import Reading, StoreRules
 from importer.core.identity import (
@@ -156,14 +155,7 @@ def read_values(package: PackageAccess) -> Callable[[str, npt.NDArray[np.int64]]
 
     def read(column: str, rows: npt.NDArray[np.int64]) -> pl.Series:
         name = KEY_TEXT if column == KEY_COLUMN else column
-        pieces = [pl.Series(name, [], dtype=pl.String)]
-        start = 0
-        for frame in package.valid_frames([name]):
-            first, last = np.searchsorted(rows, [start, start + frame.height])
-            if last > first:
-                pieces.append(compact(frame[rows[first:last] - start])[name])
-            start += frame.height
-        return pl.concat(pieces)
+        return package.take(rows, [name])[name] if len(rows) else pl.Series(name, [], dtype=pl.String)
 
     return read
 

@@ -248,16 +248,7 @@ def _carrier_numbers(package: PackageAccess, index: pl.DataFrame) -> tuple[Posit
     """Return the lines that others carry, ascending, and the row number of the carrier of each."""
     carried_by = index["carried_by"].to_numpy()
     carried = np.flatnonzero(carried_by >= 0)
-    numbers = np.zeros(len(carried), dtype=np.uint64)
     if not len(carried):
-        return carried, numbers
+        return carried, np.zeros(0, dtype=np.uint64)
     wanted = index["row"].to_numpy()[carried_by[carried]].astype(np.int64)
-    order = np.argsort(wanted, kind="stable")
-    start = 0
-    for frame in package.rows_frames():
-        first, last = np.searchsorted(wanted[order], [start, start + frame.height])
-        if last > first:
-            chosen = order[first:last]
-            numbers[chosen] = frame["row_number"].to_numpy()[wanted[chosen] - start]
-        start += frame.height
-    return carried, numbers
+    return carried, package.take_rows(wanted)["row_number"].to_numpy()

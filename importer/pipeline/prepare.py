@@ -148,7 +148,7 @@ def _first(ahead: deque[tuple[SourceChunk, Future[CheckedRows]]]) -> tuple[Sourc
 
 
 def _pack(chunk: SourceChunk, checked: CheckedRows, state: _Growing, sinks: Sinks) -> PackedChunk:
-    rows = ChunkRows(chunk.file_index, chunk.frame, chunk.row_number, chunk.line, chunk.malformed)
+    rows = ChunkRows(chunk.file_index, chunk.frame, chunk.row_number, chunk.line, chunk.malformed, chunk.seen)
     packed = pack_chunk(rows, checked, state.plan, state.sets, rows_before=state.rows_read)
     state.add(packed, checked.repairs)
     lines = issue_lines(packed, rows, checked.issues)
@@ -186,7 +186,8 @@ class _Growing:
         """Take in one chunk."""
         self.rows_read += packed.rows.height
         check_row_count(self.rows_read)
-        early = packed.rows.filter(pl.col("state").is_not_null()).group_by("state", "code").len()
+        ended = packed.rows["state"].is_not_null().arg_true()
+        early = packed.rows[["state", "code"]][ended].group_by("state", "code").len()
         for state, code, count in early.iter_rows():
             self._early[(state, code or "")] += count
         self._repairs.update(repairs)

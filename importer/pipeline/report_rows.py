@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from importer.core.read_back import Verified
@@ -23,9 +24,10 @@ def merge_groups(index: pl.DataFrame, groups: pl.DataFrame, reading: str) -> Mer
         reading: How the service is taken to treat a row that matches several profiles.
     """
     merges = groups.filter(pl.col("kind") == "merge")
-    sizes = index.filter(pl.col("group").is_in(merges["group"].implode()))["group"].value_counts()["count"]
+    group = index["group"]
+    sizes = group.filter(group.is_in(merges["group"].implode())).value_counts()["count"]
     held = merges.filter(pl.col("decision") == "held")
-    held_rows = index.filter((pl.col("state") == "held") & pl.col("group").is_in(held["group"].implode())).height
+    held_rows = ((index["state"] == "held") & group.is_in(held["group"].implode())).sum()
     return MergeGroups(
         groups=merges.height,
         rows=sizes.sum(),
@@ -84,11 +86,10 @@ def unlike_lines(index: pl.DataFrame, verified: pl.DataFrame, most: int) -> pl.D
         most: The first so many.
     """
     unlike = verified.filter(pl.col("result") != Verified.CONFIRMED.value)
+    position = index["position"].to_numpy()
+    lines = np.flatnonzero(np.isin(position, unlike["position"].to_numpy().astype(position.dtype)))
     return (
-        index.select("position")
-        .with_row_index("line")
-        .with_columns(pl.col("line").cast(pl.Int64))
-        .filter(pl.col("position") >= 0)
+        pl.DataFrame({"line": lines, "position": position[lines].astype(np.int64)})
         .join(unlike, on="position", how="inner", maintain_order="left")
         .head(most)
         .select("line", "result", "code", "profile_id", "traits", "sent", "stored")

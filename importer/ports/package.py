@@ -35,6 +35,10 @@ class PackageAccess(Protocol):
         """Yield every row read, in order; see `importer.core.packing.ROWS_SCHEMA`."""
         ...
 
+    def take_rows(self, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return rows read by their positions, in the order given."""
+        ...
+
     def take(self, slots: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Return rows by slot, in the order given, only the named columns if given."""
         ...

@@ -28,9 +28,17 @@ def csv_lines(frame: pl.DataFrame, style: CsvStyle) -> pl.Series:
 
     Frame in: any columns, at least one.
     """
-    fields = [_field(name, dtype, style) for name, dtype in frame.schema.items()]
-    line = pl.concat_str(fields, separator=style.delimiter) + style.line_terminator
-    return frame.select(line.alias("line")).to_series()
+    texts = frame.select(as_text(name, dtype).alias(name) for name, dtype in frame.schema.items())
+    # A mark U+FEFF at the start of an unquoted first field would be read as a byte order mark.
+    special = _char_class(style.delimiter + style.quote + "\r\n\ufeff")
+    # Most columns have nothing to quote: one look at all of them spares each its own.
+    found = texts.select(_needs_quotes(pl.all(), special).any()).row(0)
+    fields = [
+        _quoted(name, special, style.quote) if some else pl.col(name)
+        for name, some in zip(texts.columns, found, strict=True)
+    ]
+    line = pl.concat_str([field.fill_null("") for field in fields], separator=style.delimiter) + style.line_terminator
+    return texts.select(line.alias("line")).to_series()
 
 
 def csv_header(names: Sequence[str], style: CsvStyle) -> str:
@@ -40,13 +48,14 @@ def csv_header(names: Sequence[str], style: CsvStyle) -> str:
     return header
 
 
-def _field(name: str, dtype: pl.DataType, style: CsvStyle) -> pl.Expr:
-    text = as_text(name, dtype)
-    # A mark U+FEFF at the start of an unquoted first field would be read as a byte order mark.
-    special = _char_class(style.delimiter + style.quote + "\r\n\ufeff")
-    doubled = text.str.replace_all(style.quote, style.quote * 2, literal=True)
-    quoted = pl.lit(style.quote) + doubled + pl.lit(style.quote)
-    return pl.when(text.str.contains(special) | (text == "")).then(quoted).otherwise(text).fill_null("")
+def _needs_quotes(text: pl.Expr, special: str) -> pl.Expr:
+    return text.str.contains(special) | (text == "")
+
+
+def _quoted(name: str, special: str, quote: str) -> pl.Expr:
+    text = pl.col(name)
+    doubled = text.str.replace_all(quote, quote * 2, literal=True)
+    return pl.when(_needs_quotes(text, special)).then(pl.lit(quote) + doubled + pl.lit(quote)).otherwise(text)
 
 
 def as_text(name: str, dtype: pl.DataType) -> pl.Expr:

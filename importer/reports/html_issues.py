@@ -15,7 +15,8 @@ from typing import Final
 import polars as pl
 import pyarrow.parquet as pq
 
-from importer.core.issues import CATALOGUE, Severity
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import Severity
 from importer.reports.html_text import shown, shown_expr
 
 MIXED: Final = "mixed"

@@ -30,6 +30,7 @@ from importer.reports.html_text import duration, listing, listing_as_is, moment,
 from importer.reports.html_words import caveats, headline, is_clean, title, verdict
 from importer.reports.issue_files import PARQUET_NAME
 from importer.reports.outcome_files import GROUPS_NAME
+from importer.reports.template_cache import template_cache
 from importer.reports.wording import alarms_of, counted, groups_text, run_seconds, share_text, size_text
 
 PAGE_NAME: Final = "report.html"
@@ -48,7 +49,7 @@ _ABOUT_FILES: Final = {
     "rejected-malformed.txt": "rows that could not be read as rows, byte for byte; holds cell values",
     "outcomes.parquet": "where every single row ended",
     "groups.parquet": "every row of every group that would become one profile",
-    "removals.parquet": "keys that are gone from the source, and what became of their profiles",
+    "removals.parquet": "keys that are gone from the source or were to begin anew, and what became of their profiles",
     "handed_on.parquet": "keys whose identifiers rows of other keys have that are held for it",
     "mismatches.csv": "profiles that were read back and are not as they were sent; values are masked",
 }
@@ -63,14 +64,24 @@ class ValueChange:
     count: int
 
 
-def write_page(folder: Path, report: Report) -> tuple[str, ...]:
+Overviews = tuple[IssueOverview, GroupOverview]
+"""What a page shows of the issue and group files."""
+
+
+def read_overviews(folder: Path) -> Overviews:
+    """Read what a page shows of the issue and group files that a run's folder has."""
+    return read_issues(folder / PARQUET_NAME), read_groups(folder / GROUPS_NAME)
+
+
+def write_page(folder: Path, report: Report, overviews: Overviews) -> tuple[str, ...]:
     """Write `report.html` and return its name.
 
     Args:
-        folder: The run's folder, with the issue and group files it has.
+        folder: The run's folder.
         report: The finished report.
+        overviews: Of the issues and the groups.
     """
-    text = page_text(report, read_issues(folder / PARQUET_NAME), read_groups(folder / GROUPS_NAME))
+    text = page_text(report, *overviews)
     write_whole(folder / PAGE_NAME, text.encode())
     return (PAGE_NAME,)
 
@@ -169,7 +180,7 @@ def _sections(report: Report, issues: IssueOverview, groups: GroupOverview) -> l
         ("next", "Next steps", bool(report.hints)),
         ("issues", "Issues", bool(issues.codes) or is_clean(report)),
         ("merges", "Merge groups", bool(groups.groups or report.merge_groups.groups)),
-        ("removals", "Gone from the source", bool(report.removals and report.removals.candidates)),
+        ("removals", "Removals", bool(report.removals and report.removals.candidates)),
         ("cost", "Requests and cost", _costs(report)),
         ("values", "Empty cells, constants, repairs", bool(_changes(report) or any(report.repairs.values()))),
         ("run", "The run", True),
@@ -205,7 +216,12 @@ def _asset(name: str) -> str:
 @lru_cache
 def _environment() -> Environment:
     environment = Environment(
-        autoescape=True, loader=FunctionLoader(_asset), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        loader=FunctionLoader(_asset),
+        bytecode_cache=template_cache(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     filters: Mapping[str, Any] = {
         "shown": shown,

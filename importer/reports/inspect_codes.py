@@ -7,7 +7,7 @@ from typing import Final
 
 from importer.core.excel import DOCTOR
 from importer.core.fixes import FIXES
-from importer.core.issues import CATALOGUE
+from importer.core.issue_catalogue import CATALOGUE
 
 _WIDTH: Final = 92
 _INDENT: Final = 8

@@ -10,14 +10,25 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from importer.core.cost import allowance_text, range_text
-from importer.core.issues import CATALOGUE, Severity
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import Severity
 from importer.core.report import NOT_FINE, SENDS_NOTHING, FinalState, Report
 from importer.core.report_parts import RouteReport, Target
 from importer.core.route import Reason
 from importer.core.source_notes import is_left_out_note
 from importer.reports.live_lines import live_lines, standing
 from importer.reports.plain_text import printable
-from importer.reports.wording import STATE_MEANING, alarms_of, counted, groups_text, run_seconds, share_text, size_text
+from importer.reports.wording import (
+    STATE_MEANING,
+    alarms_of,
+    counted,
+    groups_text,
+    listed,
+    removals_text,
+    run_seconds,
+    share_text,
+    size_text,
+)
 
 MAX_LINES: Final = 24
 """Lines of a summary, head and blank lines included."""
@@ -117,7 +128,7 @@ def _states(report: Report, bar: str) -> list[Line]:
         count = report.outcomes[state.value]
         if not count:
             continue
-        meaning = _listed(report.skipped, most=_MOST_LISTED) if state is FinalState.SKIPPED else _meaning(report, state)
+        meaning = listed(report.skipped, most=_MOST_LISTED) if state is FinalState.SKIPPED else _meaning(report, state)
         width = max(1, round(count / total * _BAR_WIDTH)) if bar else 0
         drawn = f"{bar * width:<{_BAR_WIDTH}} " if bar else ""
         text = f"{state.value:<12} {count:>11,} {share_text(count, total):>6}  {drawn}{meaning}"
@@ -142,7 +153,7 @@ def _issues(report: Report, room: int) -> list[Line]:
         lines.append(Line("issues" if not lines else "", text.rstrip()))
     rest = ordered[len(shown) :]
     if rest:
-        lines.append(Line("", f"{'and':>11} {_listed(dict(rest), most=_MOST_LISTED)}", "dim"))
+        lines.append(Line("", f"{'and':>11} {listed(dict(rest), most=_MOST_LISTED)}", "dim"))
     return lines
 
 
@@ -166,7 +177,7 @@ def _sending(report: Report) -> list[Line]:
         parts = f", {counted(route.parts, 'part')}" if route.parts else ""
         # A sync knows but one route, and nobody asked for it.
         reasons = {why: rows for why, rows in route.reasons.items() if report.sync is None or why != Reason.FORCED}
-        why = f": {_listed(reasons, most=_MOST_LISTED)}" if reasons else ""
+        why = f": {listed(reasons, most=_MOST_LISTED)}" if reasons else ""
         size = f"{counted(route.requests, 'request')}{parts}, {size_text(route.bytes)}{_left(report, route)}"
         lines.append(Line("routes" if not lines else "", f"{name:<11} {_rows(route.rows)}, {size}{why}"))
     return lines
@@ -189,17 +200,13 @@ def _syncing(report: Report) -> list[Line]:
 
 
 def _removing(report: Report) -> list[Line]:
-    """Say what became of keys that are gone from the source of a sync."""
+    """Say what became of keys that are gone from the source of a sync, or are to begin anew."""
     found = report.removals
     if found is None or not found.candidates:
         return []
-    parts = [(found.deleted, "deleted"), (found.gone, "not there any more")]
-    parts += [(count, f"held ({reason})") for reason, count in found.held.items()]
     later = "to be looked up" if report.command in SENDS_NOTHING and found.off is None else "left for a later run"
-    parts += [(found.failed, "refused by the service"), (found.open, later)]
-    told = ", ".join(f"{count:,} {what}" for count, what in parts if count)
     style = "yellow" if found.held or found.failed else ""
-    return [Line("removals", f"{counted(found.candidates, 'key')} gone from the source: {told}", style)]
+    return [Line("removals", removals_text(found, later=later), style)]
 
 
 def _cost(report: Report) -> list[Line]:
@@ -211,7 +218,7 @@ def _cost(report: Report) -> list[Line]:
             text += f"; profile reads: {range_text(operations.reads_at_least, operations.reads_at_most)}"
         if report.requests:
             few = " at least" if report.outcomes[FinalState.PLANNED.value] else ""
-            text += f"; requests{few}: {_listed(report.requests, most=_MOST_REQUESTS)}"
+            text += f"; requests{few}: {listed(report.requests, most=_MOST_REQUESTS)}"
         lines.append(Line("billed", text))
     said = report.allowance
     if said is not None and (said.coming_at_most or said.used_at_most):
@@ -251,9 +258,9 @@ def _dangers(report: Report) -> list[Line]:
 def _changes(report: Report) -> list[Line]:
     lines = []
     if report.repairs:
-        lines.append(Line("repaired", _listed(report.repairs, most=_MOST_LISTED)))
+        lines.append(Line("repaired", listed(report.repairs, most=_MOST_LISTED)))
     if report.verified:
-        lines.append(Line("verified", _listed(report.verified, most=_MOST_LISTED)))
+        lines.append(Line("verified", listed(report.verified, most=_MOST_LISTED)))
     return lines
 
 
@@ -281,13 +288,6 @@ def _files(report: Report) -> list[Line]:
 def _next(report: Report) -> list[Line]:
     steps: Iterable[str] = report.hints[:4]
     return [Line("next" if not place else "", step, "bold", whole=True) for place, step in enumerate(steps)]
-
-
-def _listed(counts: Mapping[str, int], *, most: int) -> str:
-    """Write counts as ``3 reason, 2 other``, the largest first."""
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
-    text = ", ".join(f"{count:,} {name}" for name, count in ordered[:most])
-    return text + (f", {len(ordered) - most} more" if len(ordered) > most else "")
 
 
 def _named(counts: Mapping[str, int]) -> str:

@@ -11,7 +11,8 @@ import textwrap
 from rich.console import Console, Group
 from rich.text import Text
 
-from importer.core.issues import CATALOGUE, IssueCode
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import IssueCode
 from importer.core.report import Report
 from importer.reports.plain_text import printable
 from importer.reports.summary import Line, summary_lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -11,11 +12,12 @@ from importer.core.report_hints import STOPS_NOTE
 from importer.core.report_parts import MergeGroups
 from importer.core.sensitive import SENSITIVE_NOTE
 from importer.core.source_notes import NAIVE_NOTE
+from importer.core.sync_counts import Removals
 
 STATE_MEANING: Final = {
     FinalState.REJECTED: "an error was found; not sent",
     FinalState.SKIPPED: "",
-    FinalState.HELD: "a merge needs your decision; not sent",
+    FinalState.HELD: "needs your decision, or another value; not sent",
     FinalState.UNCHANGED: "as last delivered; not sent again",
     FinalState.COMBINED: "carried by another row of the same person",
     FinalState.PLANNED: "would be sent",
@@ -56,6 +58,29 @@ def groups_text(groups: MergeGroups) -> str:
             f"{counted(groups.single, 'row')} would{' each' if groups.single > 1 else ''} merge stored profiles"
         )
     return ", ".join(parts)
+
+
+def leaving_text(found: Removals) -> str:
+    """Say whose profiles are to go: ``2 keys gone from the source and 1 key to begin anew``."""
+    gone = found.candidates - found.anew
+    parts = [f"{counted(gone, 'key')} gone from the source"] if gone else []
+    parts += [f"{counted(found.anew, 'key')} to begin anew"] if found.anew else []
+    return " and ".join(parts)
+
+
+def removals_text(found: Removals, *, later: str) -> str:
+    """Say what became of them; `later`: of those that nobody was asked about."""
+    parts = [(found.deleted, "deleted"), (found.gone, "not there any more")]
+    parts += [(count, f"held ({reason})") for reason, count in found.held.items()]
+    parts += [(found.failed, "refused by the service"), (found.open, later)]
+    return f"{leaving_text(found)}: {', '.join(f'{count:,} {what}' for count, what in parts if count)}"
+
+
+def listed(counts: Mapping[str, int], *, most: int) -> str:
+    """Write counts as ``3 reason, 2 other``, the largest first."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    text = ", ".join(f"{count:,} {name}" for name, count in ordered[:most])
+    return text + (f", {len(ordered) - most} more" if len(ordered) > most else "")
 
 
 def share_text(count: int, total: int) -> str:

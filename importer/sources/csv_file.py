@@ -14,7 +14,7 @@ from importer.sources.decode import BAD_BYTES, UNDECODABLE, open_bytes, read_up_
 from importer.sources.files import check_unchanged, fingerprint_of, shown
 from importer.sources.header import find_layout, looks_like_data
 from importer.sources.readahead import read_ahead
-from importer.sources.sniff import Doubt, check_utf8, choose_encoding, refuse_other_formats, refuse_other_text
+from importer.sources.sniff import Doubt, choose_encoding, decode_utf8, refuse_other_formats, refuse_other_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,9 +124,10 @@ def _plan(
         refuse_other_formats(head[:4096])
         encoding = choose_encoding(head, options.encoding)
         if encoding.name == "utf-8" and options.encoding == "auto":
-            check_utf8(head, at_end=at_end)
-        decoder = codecs.getincrementaldecoder(encoding.name)(UNDECODABLE)
-        text = decoder.decode(head[encoding.bom_bytes :], at_end)
+            text = decode_utf8(head, at_end=at_end).removeprefix("\ufeff")
+        else:
+            decoder = codecs.getincrementaldecoder(encoding.name)(UNDECODABLE)
+            text = decoder.decode(head[encoding.bom_bytes :], at_end)
         refuse_other_text(text)
         layout = find_layout(text, options, at_end=at_end)
     except Doubt as doubt:

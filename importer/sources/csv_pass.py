@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from importer.ports import SourceFile
-    from importer.sources.decode import RawFile
     from importer.sources.header import Layout
+    from importer.sources.raw_file import RawFile
 
 _ROW_SLACK_BYTES = 1024 * 1024
 _MANY_FIELDS = 1_000

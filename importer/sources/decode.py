@@ -9,17 +9,16 @@ restored (`restore_bytes`); the CSV engine cannot hand out a row that is not UTF
 from __future__ import annotations
 
 import codecs
-import hashlib
 import io
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from importer.errors import SourceError
-from importer.sources.files import check_unchanged, io_failure, shown
+from importer.sources.files import shown
+from importer.sources.raw_file import RawFile
 
 if TYPE_CHECKING:
     from importer.ports import SourceFile
@@ -74,48 +73,6 @@ class ByteStream(Protocol):
     def close(self) -> None:
         """Give back what is held; may be called again."""
         ...
-
-
-class RawFile:
-    """The bytes of one file, hashed as they pass."""
-
-    def __init__(self, file: SourceFile) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-        try:
-            self._content = Path(file.path).open("rb", buffering=0)  # noqa: SIM115 - closed by close()
-        except OSError as exc:
-            check_unchanged(file)
-            raise io_failure(file, exc) from None
-        self.read_bytes = 0
-
-    def read_buffer(self, size: int) -> pa.Buffer:
-        """Read into memory of Arrow's pool: fresh pages for every block would double the cost of reading."""
-        buffer = pa.allocate_buffer(size, resizable=True)
-        with memoryview(buffer) as space:
-            try:
-                count = self._content.readinto(space) or 0
-            except OSError as exc:
-                raise io_failure(self._file, exc) from None
-        self.read_bytes += count
-        content = buffer if count == size else buffer.slice(0, count)
-        self._digest.update(content)
-        return content
-
-    def finish(self) -> str:
-        """Return the SHA-256 of the whole file after its last byte was read.
-
-        Raises:
-            SourceChangedError: the file is no longer what it was when it was opened.
-        """
-        while self.read_buffer(1024 * 1024).size:
-            pass
-        check_unchanged(self._file)
-        return self._digest.hexdigest()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._content.close()
 
 
 class _PythonFile(io.RawIOBase):

@@ -65,7 +65,7 @@ def read_records(text: str, delimiter: str, limit: int = _MAX_RECORDS) -> list[l
     """Split a text into records, blank lines left out; unreadable text ends it early."""
     records: list[list[str]] = []
     try:
-        for record in csv.reader(split_lines(text), delimiter=delimiter):
+        for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
             if record:
                 records.append(record)
             if len(records) == limit:

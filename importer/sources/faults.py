@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from importer.sources.decode import BAD_BYTES_PATTERN
+from importer.sources.lines import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import pyarrow as pa
 
     from importer.sources.feed import Seen
     from importer.sources.header import Layout
@@ -64,13 +65,13 @@ def find_faults(
     if seen.nul:
         note(_rows_where(frame, pl.all().str.contains("\0", literal=True)), "nul-byte", "a NUL byte in a cell")
     if ends is not None:
-        for row, count in _runaway_rows(frame, layout, ends):
+        for row, count in _runaway_rows(columns, layout, ends):
             note([row], "runaway-quote", f"a quoted cell swallows {count} line ends and what looks like rows")
     if layout.has_unnamed_last:
         extra = columns[-1].to_pylist() if columns[-1].null_count < len(columns[-1]) else []
         rows = [row for row, cell in enumerate(extra) if cell]
         note(rows, "too-many-fields", "a value in the last column, which has no name")
-    note(_headers_again(frame), "repeated-header", "the header again, as where files were put together")
+    note(_headers_again(frame, columns), "repeated-header", "the header again, as where files were put together")
     return [Fault(row, *causes[row], cells=_cells(columns, row)) for row in sorted(causes)]
 
 
@@ -79,14 +80,12 @@ def _rows_where(frame: pl.DataFrame, condition: pl.Expr) -> list[int]:
     return hit.arg_true().to_list()
 
 
-def _headers_again(frame: pl.DataFrame) -> list[int]:
+def _headers_again(frame: pl.DataFrame, columns: Sequence[pa.Array]) -> list[int]:
     """Find rows of which every cell is its column's name; of a single column that may be a value."""
-    if frame.width < _FEWEST_OF_HEADER:
-        return []
     first = frame.to_series(0)
-    found = first.str.contains(first.name, literal=True).arg_true()
-    if not len(found):
+    if frame.width < _FEWEST_OF_HEADER or first.name.encode() not in values_of(columns[0])[1].tobytes():
         return []
+    found = first.str.contains(first.name, literal=True).arg_true()
     alike = [_like_name(column) for column in frame[found]]
     return found.filter(pl.DataFrame(alike).select(pl.all_horizontal(pl.all())).to_series()).to_list()
 
@@ -101,7 +100,7 @@ def _cells(columns: Sequence[pa.Array], row: int) -> tuple[str | None, ...]:
     return tuple(None if value is None else value.decode() for value in values)
 
 
-def _runaway_rows(frame: pl.DataFrame, layout: Layout, ends: LineEnds) -> list[tuple[int, int]]:
+def _runaway_rows(columns: Sequence[pa.Array], layout: Layout, ends: LineEnds) -> list[tuple[int, int]]:
     """Find cells whose text is the rest of one row, perhaps whole rows, and the beginning of another.
 
     A stray quote in a column and the next one in the same column some rows later leave a row of the right width. Its
@@ -111,10 +110,10 @@ def _runaway_rows(frame: pl.DataFrame, layout: Layout, ends: LineEnds) -> list[t
     between = layout.field_count - 1
     found: list[tuple[int, int]] = []
     for position, rows, counts in ends.cells:
-        if position >= frame.width:
+        if position >= len(layout.columns):
             continue
-        cells = frame.to_series(position).gather(rows)
-        delimiters = cells.str.count_matches(layout.delimiter, literal=True).to_numpy()
+        cells = columns[position].take(pa.array(rows))
+        delimiters = pc.count_substring(cells, layout.delimiter).to_numpy()
         if between:
             hit = (delimiters == counts * between) & (delimiters >= _FEWEST_SWALLOWED)
             hit |= (counts > _RUNAWAY_LINES) & (delimiters * 2 >= counts * between)
@@ -122,7 +121,7 @@ def _runaway_rows(frame: pl.DataFrame, layout: Layout, ends: LineEnds) -> list[t
             hit = counts > _RUNAWAY_LINES
         if not hit.any():
             continue
-        spaced = cells.str.count_matches(layout.delimiter + " ", literal=True).to_numpy()
+        spaced = pc.count_substring(cells, layout.delimiter + " ").to_numpy()
         hit &= (spaced * 2 < delimiters) | (delimiters == 0)
         found += zip(rows[hit].tolist(), counts[hit].tolist(), strict=True)
     return found

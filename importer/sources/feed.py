@@ -17,10 +17,13 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
     from importer.sources.decode import Utf8Stream
 
 _BLOCKS_AHEAD = 4
 _TAIL_BYTES = 64 * 1024
+_SLICE_BYTES = 256 * 1024
 # The engine gives no batch for a block of malformed rows only, so while it waits for one it gets more blocks, slowly.
 _PATIENCE_S = 0.05
 _FAREWELL_S = 1.0
@@ -178,9 +181,15 @@ class Feed(io.RawIOBase):
             return
         values = np.frombuffer(buffer, np.uint8)
         self._nul = self._nul or int(values.min()) == _NUL
-        self._quote = self._quote or bool((values == _QUOTE).any())
-        self._cr = self._cr or bool((values == _CR).any())
+        self._quote = self._quote or _holds(values, _QUOTE)
+        self._cr = self._cr or _holds(values, _CR)
         self.tail = (self.tail + buffer.slice(max(0, buffer.size - _TAIL_BYTES)).to_pybytes())[-_TAIL_BYTES:]
+
+
+def _holds(values: npt.NDArray[np.uint8], byte: int) -> bool:
+    # In slices: an answer for a whole block would take fresh memory of its size.
+    starts = range(0, values.size, _SLICE_BYTES)
+    return any(bool((values[start : start + _SLICE_BYTES] == byte).any()) for start in starts)
 
 
 def _ends_in_cr(buffer: pa.Buffer) -> bool:

@@ -98,7 +98,7 @@ def find_layout(text: str, options: SourceOptions, *, at_end: bool) -> Layout:
         data_start=end,
         data_line=1 + start.lines + lines,
         line_terminator=terminator,
-        has_rows=bool(text[end:].strip("\r\n")) or not at_end,
+        has_rows=not at_end or bool(text[end:].strip("\r\n")),
         notes=(*start.notes, note, *dropped),
         odd=odd,
     )

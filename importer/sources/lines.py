@@ -64,6 +64,8 @@ def line_ends_in_cells(columns: Sequence[pa.Array], row_count: int, *, lone_cr: 
     cells: list[tuple[int, Ints, Ints]] = []
     for position, column in enumerate(columns):
         offsets, values = values_of(column)
+        if not values.size or values.min() > _CR:
+            continue
         rows = _rows_of(offsets, np.flatnonzero(values == _LF))
         if lone_cr:
             rows = np.concatenate([rows, _rows_of_lone_cr(offsets, values)])
@@ -101,10 +103,10 @@ def row_numbers(first: int, row_count: int, malformed: Ints) -> Ints:
         row_count: Good rows.
         malformed: Ascending numbers of malformed rows, all at least `first`; later ones do no harm.
     """
-    good = np.arange(row_count, dtype=np.int64)
-    good_before = malformed - first - np.arange(malformed.size)
-    shift = np.searchsorted(good_before, good, side="right")
-    numbers: Ints = first + good + shift
+    good = np.ones(row_count + malformed.size, np.bool_)
+    places = malformed - first
+    good[places[places < good.size]] = False
+    numbers: Ints = first + np.flatnonzero(good)[:row_count]
     return numbers
 
 

@@ -160,18 +160,18 @@ def _wanted_encoding(mark: tuple[str, int] | None, wanted: str) -> Encoding:
     return Encoding(name, 0, f"encoding {name} (as asked)")
 
 
-def check_utf8(head: bytes, *, at_end: bool) -> None:
-    """Refuse bytes that are not UTF-8.
+def decode_utf8(head: bytes, *, at_end: bool) -> str:
+    """Decode the beginning of a file, without a half character at its end.
 
     Args:
-        head: The first bytes after a byte order mark.
+        head: The first bytes, a byte order mark included.
         at_end: The file ends here, so a half character at the end is an error too.
 
     Raises:
         Doubt: with the offset of the first such byte, its line, and a likely encoding.
     """
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head, at_end)
+        return codecs.getincrementaldecoder("utf-8")().decode(head, at_end)
     except UnicodeDecodeError as exc:
         # The incremental decoder reports places in its own buffer, which begins with the head: they are offsets.
         before = head[: exc.start]

@@ -20,11 +20,13 @@ from importer.errors import StateError
 from importer.files import make_private_folder, replaced, write_whole, writing
 from importer.state.run_folder import keep_out_of_git
 from importer.state.sealed import unreadable
+from importer.state.versions import parse_versioned
 
 FOLDER: Final = "decisions"
 KEY_FILE: Final = "fingerprint.key"
 _KEY_BYTES: Final = 32
 _VERSION: Final = 1
+_AWAY: Final = "move it away: groups that were released or held before are then asked about again"
 
 
 class Decision(BaseModel):
@@ -41,7 +43,7 @@ class Decision(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+    version: int = _VERSION
     groups: dict[str, Decision] = {}
 
 
@@ -63,19 +65,17 @@ class Decisions:
         """Return all decisions, by fingerprint of the group; none where there is no file.
 
         Raises:
-            StateError: the file cannot be read, or is damaged.
+            StateError: the file cannot be read, is damaged, or of a newer version.
         """
         try:
-            return _File.model_validate_json(self.path.read_bytes()).groups
+            content, hint = self.path.read_bytes(), f"use that version, or a newer one; or {_AWAY}"
+            return parse_versioned(content, _File, _VERSION, what=str(self.path), hint=hint).groups
         except FileNotFoundError:
             return {}
         except OSError as exc:
             raise unreadable(self.path, exc) from None
         except ValidationError as exc:
-            raise StateError(
-                f"{self.path} is damaged, or of another version ({exc.error_count()} faults)",
-                hint="move it away: groups that were released or held before are then asked about again",
-            ) from None
+            raise StateError(f"{self.path} is damaged ({exc.error_count()} faults)", hint=_AWAY) from None
 
     def record(self, fingerprints: Iterable[tuple[str, int]], decision: Decision) -> None:
         """Keep a decision about groups; it takes the place of an earlier one.

@@ -1,4 +1,4 @@
-"""Frames on disk: Arrow IPC, lz4, sealed by `importer.state.sealed`, 0600, and read in pieces."""
+"""Frames on disk: Arrow IPC, lz4 where they last, sealed by `importer.state.sealed`, 0600, and read in pieces."""
 
 from __future__ import annotations
 
@@ -22,17 +22,28 @@ _Columns = tuple[str, ...] | None
 """Which columns are read; None for all."""
 
 _CACHED_BATCHES: Final = 4
-_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+_MOST_BYTES: Final = 2**31 - 1
+"""What offsets of 32 bits reach."""
+
+_SMALL: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+_QUICK: Final = pa.ipc.IpcWriteOptions()
 
 
 class FrameWriter:
     """Writes frames of one schema to an Arrow IPC file, one record batch a frame.
 
     The file is there under its name once the writer is closed. All of it raises what `importer.files.WholeFile` does.
+
+    Args:
+        path: Where the file will be.
+        lasting: Make it small, and see `SealedFile`. If not, it takes little time, and two or three times the disk.
+        most_bytes: A larger frame becomes several record batches.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = SealedFile(path)
+    def __init__(self, path: Path, *, lasting: bool = True, most_bytes: int = _MOST_BYTES) -> None:
+        self._file = SealedFile(path, lasting=lasting)
+        self._most_bytes = most_bytes
+        self._options = _SMALL if lasting else _QUICK
         self._closed = False
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
         self.height = 0
@@ -43,8 +54,13 @@ class FrameWriter:
         if frame.is_empty() and self._writer is not None:
             return
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if table.nbytes > self._most_bytes and frame.height > 1:
+            for half in frame.iter_slices(-(-frame.height // 2)):
+                self.append(half)
+            return
+        table = _with_short_offsets(table)
         if self._writer is None:
-            self._writer = pa.ipc.new_file(self._file.stream, table.schema, options=_OPTIONS)
+            self._writer = pa.ipc.new_file(self._file.stream, table.schema, options=self._options)
         for batch in table.combine_chunks().to_batches():
             self._writer.write_batch(batch)
         self.height += frame.height
@@ -54,7 +70,7 @@ class FrameWriter:
         if self._closed:
             return
         if self._writer is None:
-            self._writer = pa.ipc.new_file(self._file.stream, pa.schema([]), options=_OPTIONS)
+            self._writer = pa.ipc.new_file(self._file.stream, pa.schema([]), options=self._options)
         self._writer.close()
         self.seal = self._file.commit()
         self._closed = True
@@ -74,7 +90,7 @@ class FrameFile:
     """
 
     def __init__(self, path: Path, seal: Seal | None = None) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._cache: OrderedDict[tuple[int, _Columns], pa.RecordBatch] = OrderedDict()
         self._path = path
         with _readable(path):
@@ -130,7 +146,7 @@ class FrameFile:
             return batch
 
     def _read(self, number: int, columns: _Columns) -> pa.RecordBatch:
-        with _readable(self._path):
+        with self._lock, _readable(self._path):
             batch = self._reader(columns).get_batch(number)
             # Whatever wrote to the file since, its offsets would be followed anywhere.
             if stamp_of(self._source.fileno()) != self._seal.stamp:
@@ -161,6 +177,12 @@ def _readable(path: Path) -> Iterator[None]:
         raise unreadable(path, exc) from None
     except (pa.ArrowException, pl.exceptions.PolarsError) as exc:
         raise damaged(path, type(exc).__name__) from None
+
+
+def _with_short_offsets(table: pa.Table) -> pa.Table:
+    """Give texts offsets of 32 bits: of short ones, those of 64 are half of all there is to write and to read."""
+    fields = [field.with_type(pa.string()) if field.type == pa.large_string() else field for field in table.schema]
+    return table.cast(pa.schema(fields))
 
 
 def _named(columns: Sequence[str] | None) -> _Columns:

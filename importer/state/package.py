@@ -32,13 +32,18 @@ _EXTRA_BATCH_ROWS: Final = 40_000
 
 
 class PackageWriter:
-    """Writes rows.arrow and valid.arrow while a source is read: one chunk, while the next one is made."""
+    """Writes rows.arrow and valid.arrow while a source is read: one chunk, while the next one is made.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Of the package.
+        lasting: See `FrameWriter`.
+    """
+
+    def __init__(self, folder: Path, *, lasting: bool = True) -> None:
         self.folder = folder
         self.row_count = 0
-        self._rows = FrameWriter(folder / ROWS_FILE)
-        self._valid = FrameWriter(folder / VALID_FILE)
+        self._rows = FrameWriter(folder / ROWS_FILE, lasting=lasting)
+        self._valid = FrameWriter(folder / VALID_FILE, lasting=lasting)
         self._thread = ThreadPoolExecutor(1, "package")
         self._writing: Future[None] | None = None
 
@@ -133,6 +138,10 @@ class PackageReader:
     def rows_frames(self) -> Iterator[pl.DataFrame]:
         """Yield every row read, in order."""
         return self._rows.frames()
+
+    def take_rows(self, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return rows read by their positions, in the order given."""
+        return self._rows.take(rows)
 
     def take(self, slots: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Return typed rows by slot, in the order given, only the named columns if given."""

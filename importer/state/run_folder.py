@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from importer.core.index import INDEX_SCHEMA
 from importer.core.manifest import MANIFEST_VERSION, RunManifest
@@ -24,6 +24,7 @@ from importer.state.ledger import SqliteLedger
 from importer.state.package import PackageReader, PackageWriter
 from importer.state.sealed import damaged, unreadable
 from importer.state.spill import SpilledHashes
+from importer.state.versions import parse_versioned
 
 MANIFEST_FILE: Final = "run.json"
 PACKAGE_FOLDER: Final = "package"
@@ -38,17 +39,17 @@ RUN_NAME: Final = re.compile(r"\d{8}-\d{6}(-\d+)?-[0-9a-f]{6}")
 """How folders of runs are called."""
 
 
-class _Versioned(BaseModel):
-    """The one field that every version of the manifest has."""
-
-    version: int
-
-
 class RunFolder:
-    """One run on disk."""
+    """One run on disk.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The folder.
+        lasting: Its package outlives the command; see `FrameWriter`.
+    """
+
+    def __init__(self, path: Path, *, lasting: bool = True) -> None:
         self.path = path
+        self._lasting = lasting
         self._written: PackageWriter | None = None
 
     @property
@@ -92,7 +93,7 @@ class RunFolder:
             make_private_folder(self.package)
             for leftover in self.package.iterdir():
                 leftover.unlink()
-        self._written = PackageWriter(self.package)
+        self._written = PackageWriter(self.package, lasting=self._lasting)
         return self._written
 
     def reader(self) -> PackageReader:
@@ -147,23 +148,16 @@ class RunFolder:
         """Read ``run.json``.
 
         Raises:
-            StateError: it is missing, damaged, or of another version.
+            StateError: it is missing, damaged, or of a newer version.
         """
         path = self.path / MANIFEST_FILE
+        what, hint = f"run {self.run_id}", "go on with it by that version, or a newer one"
         try:
-            content = path.read_bytes()
-            version = _Versioned.model_validate_json(content).version
-            manifest = RunManifest.model_validate_json(content) if version == MANIFEST_VERSION else None
+            return parse_versioned(path.read_bytes(), RunManifest, MANIFEST_VERSION, what=what, hint=hint)
         except OSError as exc:
             raise unreadable(path, exc) from None
         except ValidationError as exc:
             raise damaged(path, f"{exc.error_count()} faults") from None
-        if manifest is None:
-            raise StateError(
-                f"run {self.run_id} was written by another version of this tool (format {version})",
-                hint="finish it with that version",
-            )
-        return manifest
 
 
 class RunsFolder:

@@ -10,7 +10,7 @@ import hashlib
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 from importer.errors import StateError
 from importer.files import WholeFile, writing
@@ -61,21 +61,24 @@ class SealedFile:
 
     Args:
         path: Where the file will be.
+        lasting: Somebody may read the file later. If not, it is neither hashed nor made durable: the stamp in its seal
+            is enough for the process that wrote it.
 
     Raises:
         DiskError, StateError: see `WholeFile`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lasting: bool = True) -> None:
         self._file = WholeFile(path)
+        self._lasting = lasting
         self._hash = hashlib.blake2b(digest_size=_HASH_BYTES)
-        self.stream = _Hashed(self._file, self._hash)
+        self.stream: IO[bytes] = cast("IO[bytes]", _Hashed(self._file, self._hash)) if lasting else self._file.stream
 
     def commit(self) -> Seal:
-        """Seal the file, make it durable, and move it to its name."""
+        """Seal the file and move it to its name."""
         digest = self._hash.digest()
         self._file.stream.write(_MARK + digest)
-        self._file.commit()
+        self._file.commit(durable=self._lasting)
         with writing(self._file.path):
             stamp = stamp_of(self._file.path)
         return Seal(stamp.size_bytes - SEAL_BYTES, digest, stamp)

@@ -20,10 +20,16 @@ from importer.core.fingerprint import FINGERPRINT_VERSION
 from importer.core.snapshot import SNAPSHOT_SCHEMA, SNAPSHOT_VERSION
 from importer.errors import StateError
 from importer.files import WholeFile
+from importer.state.versions import parse_versioned
 
 META: Final = b"memory-importer.snapshot"
 PIECE_ROWS: Final = 50_000
 """Lines of a row group."""
+
+NEWER_HINT: Final = (
+    "run the sync with that version, or a newer one; or forget what was delivered (`sync reset`) and send everything"
+)
+"""What to do where a newer version wrote what a sync knows."""
 
 _ADDED: Final = ("decided",)
 """Columns that files of earlier versions do not have; null there."""
@@ -61,7 +67,7 @@ class SnapshotFile:
 
     Raises:
         FileNotFoundError: there is none.
-        StateError: it is damaged, or of another version.
+        StateError: it is damaged, or of a newer version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,11 +83,7 @@ class SnapshotFile:
                 raw = (file.metadata.metadata or {}).get(META)
             if raw is None:
                 raise ValueError("no metadata")
-            self.meta = SnapshotMeta.model_validate_json(raw)
-        if self.meta.version != SNAPSHOT_VERSION:
-            raise StateError(
-                f"{path} was written by another version of this tool", hint="run the sync with that version"
-            )
+            self.meta = parse_versioned(raw, SnapshotMeta, SNAPSHOT_VERSION, what=str(path), hint=NEWER_HINT)
 
     def pieces(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Yield the lines in order, only the named columns if given.

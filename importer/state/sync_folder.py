@@ -24,14 +24,11 @@ from importer.state.lock import KernelLock, is_held
 from importer.state.mounts import refuse_network
 from importer.state.run_folder import keep_out_of_git
 from importer.state.sealed import unreadable
-from importer.state.snapshot_file import SnapshotFile
+from importer.state.snapshot_file import NEWER_HINT, SnapshotFile
+from importer.state.versions import parse_versioned
 
 _SUFFIX: Final = ".state"
 _RUNS: Final = "runs"
-
-
-class _Versioned(BaseModel):
-    version: int
 
 
 class _Mark(BaseModel):
@@ -107,7 +104,7 @@ class SyncFolder:
         """Return what the sync remembers; nothing if it never ran.
 
         Raises:
-            StateError: it is damaged, or of another version.
+            StateError: it is damaged, or of a newer version.
         """
         try:
             content = self._state.read_bytes()
@@ -116,15 +113,12 @@ class SyncFolder:
         except OSError as exc:
             raise unreadable(self._state, exc) from None
         try:
-            version = _Versioned.model_validate_json(content).version
-            if version == STATE_VERSION:
-                return SyncState.model_validate_json(content)
+            return parse_versioned(content, SyncState, STATE_VERSION, what=str(self._state), hint=NEWER_HINT)
         except ValidationError:
             raise StateError(
                 f"{self._state} is damaged",
                 hint="put a copy of the sync's state folder back, or forget what was delivered (`sync reset`)",
             ) from None
-        raise StateError(f"{self._state} was written by another version of this tool (format {version})")
 
     def write_state(self, state: SyncState) -> None:
         """Replace what the sync remembers.
@@ -154,7 +148,7 @@ class SyncFolder:
         """Return the snapshot; None where there is none.
 
         Raises:
-            StateError: it is damaged, or of another version.
+            StateError: it is damaged, or of a newer version.
         """
         try:
             return SnapshotFile(self.snapshot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,11 +19,11 @@ from importer.core.report_parts import DeliveryTimes, ErrorReport, MappingReport
 from importer.errors import ImporterError
 from importer.pipeline.cost import Made, cost_left, operations_of
 from importer.pipeline.outcomes import OVERRIDES_SCHEMA, RANGES_SCHEMA, Delivered, outcome_frames
-from importer.pipeline.places import FindingPlaces
+from importer.pipeline.places import place_findings
 from importer.pipeline.report_rows import group_facts, group_lines, merge_groups, unlike_lines
 from importer.pipeline.sent_again import History, history
 from importer.ports import PackageAccess
-from importer.reports.html_page import write_page
+from importer.reports.html_page import read_overviews, write_page
 from importer.reports.mismatch_file import MISMATCHES_CAP, write_mismatches
 from importer.reports.outcome_files import GROUP_FACTS, OutcomesSink, write_groups
 from importer.reports.progress_file import drop_progress
@@ -105,21 +106,20 @@ def finish(
     """
     past = history(index, run.read_order(), end.delivered) if run.has_order() else History(index)
     verified = read_verified(run.package)
-    in_groups = _Placed(index, group_lines(index, groups))
-    unlike = _Placed(index, unlike_lines(past.index, verified, MISMATCHES_CAP))
-    sink = OutcomesSink(run.path, manifest.key, manifest.source.files)
-    try:
-        for frame in outcome_frames(
-            package, past.index, end.delivered, sending_state=end.sending_state, verified=verified
-        ):
-            sink.append(frame)
-            in_groups.take(frame)
-            unlike.take(frame)
-        sink.close()
-    finally:
-        sink.abort()
-    _write_groups(run, manifest, in_groups.frame(), groups)
-    _write_mismatches(run.path, manifest, unlike.frame())
+
+    def write_few() -> None:
+        _write_groups(run, manifest, _placed(package, index, group_lines(index, groups)), groups)
+        unlike = unlike_lines(past.index, verified, MISMATCHES_CAP)
+        _write_mismatches(run.path, manifest, _placed(package, index, unlike))
+
+    with ThreadPoolExecutor(1, "few-rows") as beside:
+        few, shown = beside.submit(write_few), beside.submit(read_overviews, run.path)
+        sink = _write_outcomes(
+            run,
+            manifest,
+            outcome_frames(package, past.index, end.delivered, sending_state=end.sending_state, verified=verified),
+        )
+    few.result()
     coming = end.coming
     if coming is None:
         coming = cost_left(index, end.delivered, Made(manifest.filled_sets(), manifest.wire_traits()))
@@ -137,7 +137,7 @@ def finish(
     report = _judged(report, run.path, end, settled=sink.settled)
     write_report(run.path, report)
     drop_progress(run.path)
-    write_page(run.path, report)  # last: what goes wrong with it must not cost the report
+    write_page(run.path, report, shown.result())  # last: what goes wrong with it must not cost the report
     return report
 
 
@@ -232,22 +232,20 @@ def report_base(run: RunFolder, manifest: RunManifest) -> Report:
     )
 
 
-class _Placed:
-    """Gathers what was found about lines of the index, with place and key, while the rows pass by."""
+def _write_outcomes(run: RunFolder, manifest: RunManifest, frames: Iterable[pl.DataFrame]) -> OutcomesSink:
+    sink = OutcomesSink(run.path, manifest.key, manifest.source.files)
+    try:
+        for frame in frames:
+            sink.append(frame)
+        sink.close()
+    finally:
+        sink.abort()
+    return sink
 
-    def __init__(self, index: pl.DataFrame, findings: pl.DataFrame) -> None:
-        self._places = FindingPlaces(index, findings)
-        self._pieces = [findings.drop("line").clear()]
 
-    def take(self, frame: pl.DataFrame) -> None:
-        """Take the next rows."""
-        placed = self._places.of(frame)
-        if placed is not None:
-            self._pieces.append(placed)
-
-    def frame(self) -> pl.DataFrame:
-        """Return all that was found, with its place if there is anything."""
-        return pl.concat(self._pieces[1:] or self._pieces)
+def _placed(package: PackageAccess, index: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
+    """Return what was found about lines of the index with its places, if there is anything."""
+    return pl.concat(list(place_findings(package, index, findings)) or [findings.drop("line")])
 
 
 def _write_groups(run: RunFolder, manifest: RunManifest, placed: pl.DataFrame, groups: pl.DataFrame) -> None:

@@ -120,11 +120,11 @@ def checked_run(
         sample = SensitiveSample(checks.plan)
         checked = check_source(
             Inputs(inputs.source, checks, inputs.schema),
-            folder,
+            folder if plans else RunFolder(folder.path, lasting=False),
             sinks,
             deciding=Deciding(request.options.allow_merges, request.options.forecast_reading(), revision),
             keep=sample.beside(keep),
-            sets=FilledSets(wire_traits(checks.plan), by_file=plans and request.options.via != Via.BULK),
+            sets=FilledSets(wire_traits(checks.plan), by_file=plans and request.options.via != Via.BULK, sized=plans),
         )
     write_members(folder.package, checked.decided.identity, checked.package)
     give_back()
@@ -268,13 +268,14 @@ def _content(mapping: Path) -> bytes | None:
 
 def rejected_rows(run: Run) -> tuple[int, int]:
     """Count the rejected rows, and all that were judged: those that are neither blank nor dropped by `where`."""
-    judged = 0
-    rejected = run.index.filter(pl.col("state") == "rejected").height
-    for frame in run.package.rows_frames():
-        states = frame["state"]
-        judged += frame.height - int((states == "skipped").sum())
-        rejected += int((states == "rejected").sum())
-    return rejected, judged
+    counts = run.manifest.counts
+    early = counts.early
+    if early is None:
+        none = pl.Series("state", dtype=pl.String)
+        states = pl.concat([none, *(frame["state"] for frame in run.package.rows_frames())])
+        early = dict(states.value_counts().iter_rows())
+    rejected = run.index.filter(pl.col("state") == "rejected").height + early.get("rejected", 0)
+    return rejected, counts.rows_read - early.get("skipped", 0)
 
 
 def guard_trips(run: Run) -> str | None:

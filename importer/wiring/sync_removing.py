@@ -35,7 +35,7 @@ from importer.errors import ImporterError
 from importer.pipeline.paced_reads import Pace
 from importer.pipeline.remove_profiles import Removed, RemovingPorts, remove_profiles
 from importer.reports.removals_file import write_removals
-from importer.reports.wording import counted
+from importer.reports.wording import counted, leaving_text
 from importer.state.removal_log import RemovalLog, read_removals
 from importer.state.snapshot_file import SnapshotFile
 from importer.wiring.clock import CLOCK
@@ -83,21 +83,21 @@ class PlannedRemovals:
 
     def counts(self) -> Removals:
         """Count what is known before the store is asked."""
-        return removals_of(self.fates["removal"]).model_copy(update={"off": self.off})
+        return removals_of(self.fates).model_copy(update={"off": self.off})
 
     def notes(self) -> tuple[str, ...]:
         """Say what is not removed and why, or what a run would ask."""
-        keys = counted(self.fates.height, "key")
         if self.fates.is_empty():
             return ()
         if self.off is not None:
+            keys = counted(self.fates.height, "key")
             return (f"nothing is removed: {self.off}; {keys} of earlier runs not seen in this one",)
         cost = self.cost
         if not cost.deletes:
             return ()
         lookups = f"{cost.lookups_at_least:,} to {cost.lookups_at_most:,} lookups"
         profiles = counted(cost.deletes, "profile")
-        return (f"{keys} gone from the source: {profiles} to be looked up ({lookups}) and removed",)
+        return (f"{leaving_text(self.counts())}: {profiles} to be looked up ({lookups}) and removed",)
 
 
 def plan_removals(
@@ -224,15 +224,16 @@ class Removing:
 
     def _told(self, run: Run) -> Removals:
         """Write down what became of each key, and return how many there are of each kind."""
-        known = self.planned.fates.select("line", "key", "removal", "profile_id")
+        known = self.planned.fates.select("line", "key", "removal", "profile_id", "is_gone")
         done = read_removals(run.folder.path).rename({"removal": "done", "profile_id": "found_id"})
         fates = known.join(done, on="line", how="left", maintain_order="left").select(
             "key",
+            "is_gone",
             removal=pl.coalesce("done", "removal", pl.lit(Removal.UNREADABLE.value)),
             profile_id=pl.coalesce("found_id", "profile_id"),
         )
-        write_removals(run.folder.path, fates)
-        counts = removals_of(fates["removal"])
+        write_removals(run.folder.path, fates.drop("is_gone"))
+        counts = removals_of(fates)
         run.manifest = run.manifest.model_copy(update={"removals": counts})
         run.folder.write_manifest(run.manifest)
         return counts

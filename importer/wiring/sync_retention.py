@@ -14,6 +14,7 @@ from importer.state.sync_folder import SyncFolder
 from importer.wiring.clock import CLOCK
 from importer.wiring.purging import PurgeRequest, plan_purge
 from importer.wiring.removing import carry_out
+from importer.wiring.sync_beginning import read_standing
 
 
 def kept_run(folder: SyncFolder) -> str | None:
@@ -37,7 +38,8 @@ def kept_run(folder: SyncFolder) -> str | None:
 def drop_old_runs(folder: SyncFolder, keep: KeepSection) -> None:
     """Delete runs that are too many or too old, with all their files.
 
-    What cannot be deleted, or what a process works on, waits for another time.
+    What cannot be deleted, or what a process works on, waits for another time. Nothing goes while the sync has an older
+    copy of what it knew: nobody knows then what is still needed.
 
     Args:
         folder: Of the sync; the caller has its lock.
@@ -45,6 +47,7 @@ def drop_old_runs(folder: SyncFolder, keep: KeepSection) -> None:
     """
     now = datetime.fromisoformat(CLOCK.utc_now_iso())
     with suppress(StateError, ConfigError):
+        read_standing(folder, resend=False)
         runs = [run.run_id for run in RunsFolder(folder.runs).all() if is_run_folder(run.path)]
         first = len(runs) - keep.runs
         then = now - timedelta(seconds=keep.age_s)

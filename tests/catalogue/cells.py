@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from importer.core.issues import CATALOGUE
+from importer.core.issue_catalogue import CATALOGUE
 from importer.core.report import Report
 from importer.wiring.requests import Hooks
 from importer.wiring.sending import run_import

@@ -6,7 +6,7 @@ import importlib.util
 import re
 from typing import Any
 
-from importer.core.issues import CATALOGUE
+from importer.core.issue_catalogue import CATALOGUE
 from importer.reports.inspect_codes import CODES
 from tests.support.cli import ROOT
 

@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from importer.core import mapping as model
+from importer.core import mapping_sections as sections
+from importer.core.mapping import MappingFile
 from importer.core.mapping_functions import FUNCTIONS
 from importer.core.mapping_yaml import parse_mapping
 
 PAGE = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
-    "All keys": model.MappingFile,
-    "source": model.SourceSection,
-    "defaults": model.Defaults,
-    "columns": model.ColumnTarget,
-    "identity": model.IdentitySection,
-    "rules": model.Rule,
-    "routing": model.RoutingSection,
-    "tests": model.Case,
+    "All keys": MappingFile,
+    "source": sections.SourceSection,
+    "defaults": sections.Defaults,
+    "columns": sections.ColumnTarget,
+    "identity": sections.IdentitySection,
+    "rules": sections.Rule,
+    "routing": sections.RoutingSection,
+    "tests": sections.Case,
 }
 
 

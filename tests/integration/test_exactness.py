@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from importer.core.issues import CATALOGUE, Severity
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import Severity
 from importer.settings import Settings
 from importer.wiring.requests import Hooks, RunRequest
 from importer.wiring.runs import validate

@@ -140,13 +140,20 @@ def test_decisions_of_the_emulator_are_not_those_of_a_live_store(bench: Workbenc
     assert len({Decisions(bench.folder, one).path for one in others}) == 3
 
 
-@pytest.mark.parametrize("damage", ["{", '{"version": 2, "groups": {}}', '{"version": 1, "groups": {"x": 1}}'])
-def test_a_damaged_file_stops_before_anything_is_sent(bench: Workbench, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("{", "damaged"),
+        ('{"version": 2, "groups": {}}', "newer version"),
+        ('{"version": 1, "groups": {"x": 1}}', "damaged"),
+    ],
+)
+def test_a_file_that_cannot_be_read_stops_before_anything_is_sent(bench: Workbench, content: str, why: str) -> None:
     """Nobody guesses what was decided: the error says which file to move away."""
     report = bench.go_on(bench.deliver(write(bench, *PAIR)), release=())
     path = decisions_of(bench, report).path
-    path.write_text(damage, encoding="utf-8")
-    with pytest.raises(StateError, match="damaged, or of another version") as error:
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(StateError, match=why) as error:
         plan(bench.request(write(bench, *PAIR)), Hooks())
     assert "move it away" in error.value.hint
     path.unlink()

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page
 
-from importer.core.issues import CATALOGUE
+from importer.core.issue_catalogue import CATALOGUE
 from tests.support.browser import chromium, faint_texts, opened, shape_contrasts, too_wide_px, unnamed
 from tests.support.cli import CUSTOMERS_RUN, new_shell, report_of
 from tests.support.pages import HOSTILE, Issue, full_report, page_of, write_issues, write_merges

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,25 @@ def test_nothing_is_collected_before_a_command_works(checked: dict[str, Any]) ->
     assert checked["early"] == 0
     assert checked["put_aside"] > 50_000
     assert checked["collects"]
+
+
+_THREADS = """
+import os, sys
+from importer.cli import startup
+startup.begin()
+import numpy
+print(len(os.listdir("/proc/self/task")), os.environ["OPENBLAS_NUM_THREADS"])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not list threads")
+@pytest.mark.parametrize(("asked", "threads", "kept"), [({}, 1, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, None, "2")])
+def test_numpy_starts_no_threads_unless_somebody_asks(asked: dict[str, str], threads: int | None, kept: str) -> None:
+    """They would spin beside every command; who sets their number is not overruled."""
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"} | asked
+    ended = subprocess.run(
+        [sys.executable, "-c", _THREADS], capture_output=True, text=True, check=True, env=environment
+    )
+    found, said = ended.stdout.split()
+    assert said == kept
+    assert threads is None or int(found) == threads

@@ -15,7 +15,7 @@ from importer.wiring.resuming import ResumeRequest, resume
 from importer.wiring.sync_handed import Choice, sync_decide
 from importer.wiring.sync_standing import sync_status
 from tests.support.here import run_here
-from tests.support.mirrors import MIRROR, age, ask, deleted, is_mirror, mirrored, profile_of, told, without
+from tests.support.mirrors import MIRROR, age, ask, deleted, is_mirror, mirrored, profile_of, swapped, told, without
 from tests.support.runs import Workbench, bench_of
 from tests.support.strict_store import POINTERS
 from tests.support.syncs import MAPPING, At, Row, Synced, by_email, found
@@ -121,10 +121,7 @@ def test_the_sync_file_may_say_it_once_for_all(synced: Synced, policy: str, runs
 
 def test_two_who_swap_numbers_begin_anew_together(synced: Synced) -> None:
     """Both are there, so neither is gone: with one of them anew the other one still waits, with both nobody does."""
-    rows = mirrored(synced)
-    (a, phone_a, points), (b, phone_b, _) = rows["K3"], rows["K4"]
-    now = rows | {"K3": (a, phone_b, points), "K4": (b, phone_a, points)}
-    synced.write(now)
+    now = swapped(synced)
     assert found(synced.run()) == {"unchanged": 18, "held": 2}
     assert [one[:3] for one in waiting(synced)] == [("K3", False, "K4"), ("K4", False, "K3")]
     with pytest.raises(ConfigError, match="still in the source"):

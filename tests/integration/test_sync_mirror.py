@@ -41,7 +41,7 @@ def test_exactly_the_removed_keys_go(synced: Synced) -> None:
     assert (report.exit_code, found(report)) == (0, {"unchanged": 17, "accepted": 2})
     assert told(report) == {"candidates": 2, "deleted": 2}
     assert "2 keys gone from the source: 2 deleted" in [line.text for line in summary_lines(report)]
-    assert "Gone from the source" in (folder_of(report).path / "report.html").read_text(encoding="utf-8")
+    assert "Keys gone from the source" in (folder_of(report).path / "report.html").read_text(encoding="utf-8")
     assert fates(report) == {"K3": "deleted", "K11": "deleted"}
     assert stat.S_IMODE((folder_of(report).path / "removals.parquet").stat().st_mode) == 0o600
     assert is_mirror(synced, rows)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.core.cast import cast_trait
-from importer.core.characters import CONTROL, longer_than, text_bytes
+from importer.core.characters import CONTROL, longer_rows, text_bytes
 from importer.core.check import CheckedRows, check_rows
 from importer.core.check_values import compile_checks
 from importer.core.findings import Cell
@@ -224,7 +224,7 @@ def test_numbers_are_read_by_the_documented_form_alone(texts: list[str | None]) 
     cell = Cell(pl.Series(texts, dtype=pl.String))
     cast_trait(trait("n", DataType.NUMBER), cell)
     assert cell.value.to_list() == [number(text) for text in texts]
-    refused = [row for finding in cell.findings for row in finding.mask.arg_true()]
+    refused = [row for finding in cell.findings for row in finding.rows]
     assert sorted(refused) == [row for row, text in enumerate(texts) if text is not None and number(text) is None]
     repaired = [text for text in texts if number(text) is not None and not re.fullmatch("-?[0-9]+", text or "")]
     assert cell.repairs.get("number-format", 0) == len(repaired)
@@ -264,4 +264,5 @@ def test_bytes_of_a_column_hide_nothing(values: list[str | None], start: int, li
     assert seen.control == bool(column.str.contains(CONTROL).any())
     assert seen.spaced or not (column != column.str.strip_chars()).any()
     assert seen.international == any(not (text or "").isascii() for text in column)
-    assert longer_than(column, limit).to_list() == [len((t or "").encode("utf-16-le")) // 2 > limit for t in column]
+    long = [row for row, t in enumerate(column) if len((t or "").encode("utf-16-le")) // 2 > limit]
+    assert longer_rows(column, limit).to_list() == long

@@ -193,6 +193,7 @@ def test_a_snapshot_moves_by_what_came_of_removals(
             held, at = fate.value, at if fate is Removal.EARLY and held == "early" else NOW
         expected[line["key"]] = (due, held, at)
     assert {key: tuple(rest) for key, *rest in after.select("key", "due", "held", "held_at").iter_rows()} == expected
-    counts = removals_of(pl.Series([removal.value for removal in fates.values()], dtype=pl.String))
+    removed = pl.Series("removal", [removal.value for removal in fates.values()], dtype=pl.String)
+    counts = removals_of(removed.to_frame().with_columns(is_gone=pl.lit(value=True)))
     total = counts.deleted + counts.gone + sum(counts.held.values()) + counts.failed + counts.open
     assert total == counts.candidates == sum(fate is not Removal.KEPT for fate in fates.values())

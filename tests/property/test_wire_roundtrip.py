@@ -17,6 +17,7 @@ from importer.core.wire import (
     ProfileText,
     WireTrait,
     body_bytes_bound_expr,
+    csv_carried,
     csv_carries_expr,
     encode_import_rows,
     encode_profiles,
@@ -147,7 +148,9 @@ def test_import_files_are_read_back_by_any_csv_reader(case: tuple[tuple[WireTrai
     traits = (WireTrait("id", "I", "id", DataType.NUMBER), *traits)
     frame = frame.with_columns(id=pl.int_range(pl.len(), dtype=pl.Int32))
     whole = [pl.col(trait.ref).is_not_null() | pl.lit(trait.removable) for trait in traits]
-    frame = frame.filter(pl.all_horizontal(*whole) & csv_carries_expr(traits))
+    carried = csv_carried(traits, frame)
+    assert carried.to_list() == frame.select(pl.repeat(True, pl.len()) & csv_carries_expr(traits)).to_series().to_list()
+    frame = frame.filter(pl.all_horizontal(*whole) & carried)
     header = import_header(len(traits))
     content = (",".join(header) + "\n").encode() + encode_import_rows(traits, frame)
     expected = [

@@ -60,6 +60,10 @@ class FakePackage:
         """Yield every row read."""
         yield from self.rows
 
+    def take_rows(self, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return rows read by their positions, in the order given."""
+        return pl.concat(self.rows)[rows]
+
     def take(self, slots: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Return rows by slot, in the order given, only the named columns if given."""
         self.takes.append(len(slots))
@@ -230,3 +234,18 @@ def index_of(*lines: Mapping[str, Any]) -> pl.DataFrame:
     }
     rows = [plain | {"row": at, "slot": at, "position": -1} | dict(line) for at, line in enumerate(lines)]
     return pl.DataFrame([{name: row[name] for name in INDEX_SCHEMA} for row in rows], schema=INDEX_SCHEMA)
+
+
+def malformed_frame(*raws: bytes) -> pl.DataFrame:
+    """Make a malformed row of each text."""
+    count = len(raws)
+    return pl.DataFrame(
+        {
+            "row_number": range(3, 3 + count),
+            "line": [4] * count,
+            "reason": ["too-many-fields"] * count,
+            "message": ["5 fields where the header has 3"] * count,
+            "raw": list(raws),
+        },
+        schema=MALFORMED_SCHEMA,
+    )

@@ -31,6 +31,15 @@ def mirrored(synced: Synced, count: int = 20) -> dict[str, Row]:
     return rows
 
 
+def swapped(synced: Synced) -> dict[str, Row]:
+    """Deliver some people, and let the source say that two of them swapped numbers; return its rows."""
+    rows = mirrored(synced)
+    (a, phone_a, points), (b, phone_b, _) = rows["K3"], rows["K4"]
+    now = rows | {"K3": (a, phone_b, points), "K4": (b, phone_a, points)}
+    synced.write(now)
+    return now
+
+
 def without(rows: Mapping[str, Row], *keys: str) -> dict[str, Row]:
     """Return rows without some keys."""
     return {key: row for key, row in rows.items() if key not in keys}

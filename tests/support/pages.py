@@ -11,7 +11,7 @@ import polars as pl
 from importer.core.report import Report
 from importer.core.report import full_outcomes as states
 from importer.core.report_parts import MappingReport, MergeGroups, Operations, RouteReport, SourceReport, Target
-from importer.reports.html_page import write_page
+from importer.reports.html_page import read_overviews, write_page
 from importer.reports.issue_files import IssueSink
 from importer.reports.outcome_files import write_groups
 
@@ -131,5 +131,5 @@ def full_report(**fields: Any) -> Report:
 
 def page_of(folder: Path, report: Report) -> Path:
     """Write the page of a folder and return its place."""
-    (name,) = write_page(folder, report)
+    (name,) = write_page(folder, report, read_overviews(folder))
     return folder / name

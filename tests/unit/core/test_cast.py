@@ -39,7 +39,7 @@ def cast(trait: TraitPlan, values: Sequence[object] | pl.Series) -> Cast:
     cast_trait(trait, cell)
     codes: list[list[str]] = [[] for _ in range(len(column))]
     for finding in cell.findings:
-        for row in finding.mask.arg_true().to_list():
+        for row in finding.rows:
             codes[row].append(finding.code)
     return Cast(cell.value.to_list(), codes, cell.repairs, cell.value.dtype)
 

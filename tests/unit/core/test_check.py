@@ -11,7 +11,8 @@ import pytest
 from importer.core.cast import TYPED
 from importer.core.check import EARLY_SCHEMA
 from importer.core.entries import as_text
-from importer.core.issues import CATALOGUE, ISSUES_SCHEMA
+from importer.core.issue_catalogue import CATALOGUE
+from importer.core.issues import ISSUES_SCHEMA
 from importer.core.schema import DataType, ValidationRule
 from importer.core.transform import LetterCase, NullIntent, OnInvalid, RowRule
 from tests.support.checking import EMAIL, NAME, PHONE, POINTS, check, expression, found, trait

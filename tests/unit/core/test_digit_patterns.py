@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-import polars as pl
 import pytest
 
 from importer.core.digit_grammar import choices
-from importer.core.digit_patterns import DigitPatterns, DigitTable, DigitTexts
+from importer.core.digit_patterns import DigitPatterns
+from importer.core.digit_tables import MARGIN, DigitTable, DigitTexts
 
 PATTERNS: Final = (
     "12",
@@ -27,14 +27,24 @@ DIGITS: Final = "12345"
 TEXTS: Final = ["".join(text) for length in range(5) for text in product(DIGITS, repeat=length)]
 
 
-def table_of(patterns: DigitPatterns, start: frozenset[int], tags: int) -> DigitTable[frozenset[int]]:
-    """Return a table that answers with a bit for each tag."""
+def texts_of(texts: list[str]) -> DigitTexts:
+    """Return texts of digits as a column."""
+    content = np.frombuffer("".join(texts).encode(), dtype=np.uint8)
+    offsets = np.cumsum([0, *map(len, texts)])
+    return DigitTexts.of(content, np.ones(content.size, dtype=np.bool_), offsets)
 
-    def answer(places: frozenset[int]) -> npt.NDArray[np.uint16]:
+
+def found_in(patterns: DigitPatterns, start: frozenset[int], tags: int, texts: list[str]) -> list[int]:
+    """Return a bit for each tag that a text has."""
+
+    def answer(places: frozenset[int], _: int) -> int:
         there = patterns.tags(places)
-        return np.array([sum(1 << tag for tag in range(tags) if tag in there)], dtype=np.uint16)
+        return sum(1 << tag for tag in range(tags) if tag in there)
 
-    return DigitTable(patterns.closed(start), patterns.after, answer)
+    table = DigitTable(patterns.after, answer)
+    column = texts_of(texts)
+    found: list[int] = table.look_up(column, table.start(patterns.closed(start)), column.lengths).tolist()
+    return found
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -42,10 +52,10 @@ def test_every_text_is_matched_as_re_matches_it(*, whole: bool) -> None:
     """Whole texts or their beginnings, all patterns in one table, texts of different lengths beside each other."""
     patterns = DigitPatterns()
     starts = frozenset(patterns.add(pattern, tag, whole=whole) for tag, pattern in enumerate(PATTERNS))
-    found = table_of(patterns, starts, len(PATTERNS)).look_up(DigitTexts.of(pl.Series(TEXTS)))
+    found = found_in(patterns, starts, len(PATTERNS), TEXTS)
     match = re.fullmatch if whole else re.match
     for tag, pattern in enumerate(PATTERNS):
-        assert [bool(bits >> tag & 1) for bits in found.tolist()] == [bool(match(pattern, text)) for text in TEXTS]
+        assert [bool(bits >> tag & 1) for bits in found] == [bool(match(pattern, text)) for text in TEXTS]
 
 
 @pytest.mark.parametrize("pattern", ["(12|1)(3)?", "([2-4])$|1", "1(2(3)|4)?|2{2,3}", "(?:1|12)(3{1,2})?"])
@@ -55,8 +65,8 @@ def test_the_first_choice_that_fits_is_what_re_takes(pattern: str) -> None:
     ways = choices(pattern)
     patterns = DigitPatterns()
     starts = frozenset(patterns.add_choice(way, tag) for tag, way in enumerate(ways))
-    found = table_of(patterns, starts, len(ways)).look_up(DigitTexts.of(pl.Series(TEXTS)))
-    for text, bits in zip(TEXTS, found.tolist(), strict=True):
+    found = found_in(patterns, starts, len(ways), TEXTS)
+    for text, bits in zip(TEXTS, found, strict=True):
         way = next((way for tag, way in enumerate(ways) if bits >> tag & 1), None)
         match = re.match(pattern, text)
         expected = None if match is None else (match.end(), match.group(groups) is not None)
@@ -64,10 +74,37 @@ def test_the_first_choice_that_fits_is_what_re_takes(pattern: str) -> None:
 
 
 def test_digits_taken_off_and_rows_picked_out() -> None:
-    """A text that has fewer digits than are taken off becomes empty."""
-    texts = DigitTexts.of(pl.Series(["123", "4", "56"])).of_rows(np.array([2, 0, 1])).after(2)
-    assert texts.lengths.tolist() == [0, 1, 0]
-    assert texts.digits[texts.starts[1]] == 3
+    """Texts lose digits in front, each as many as is said."""
+    texts = texts_of(["123", "4", "56"]).of_rows(np.array([2, 0, 1])).after(np.array([1, 2, 1]))
+    assert texts.lengths.tolist() == [1, 1, 0]
+    assert [chr(texts.content[start]) for start in texts.starts[:2]] == ["6", "3"]
+
+
+def test_only_digits_are_taken_from_texts() -> None:
+    """What stands between digits is left out, and empty texts stay empty."""
+    content = np.frombuffer(b"(1) 2-34", dtype=np.uint8)
+    texts = DigitTexts.of(content, content - np.uint8(ord("0")) < 10, np.array([0, 0, 5, 8, 8]))
+    assert texts.content[MARGIN:-MARGIN].tobytes() == b"1234"
+    assert texts.lengths.tolist() == [0, 2, 2, 0]
+    assert texts.pairs[texts.starts[1:3]].tolist() == [12, 34]
+
+
+def test_threads_that_fill_one_table_read_the_same() -> None:
+    """However many texts of however many shapes come at once, each gets its own answer."""
+    texts = [f"{number}" for number in range(20_000)]
+    table = DigitTable[int](
+        lambda state, digit: state * 10 + digit, lambda state, length: (state * 8 + length) % 30_011
+    )
+    start, column = table.start(0), texts_of(texts)
+    with ThreadPoolExecutor(4) as pool:
+        found = [
+            pool.submit(table.look_up, rows, start, rows.lengths)
+            for rows in (column.of_rows(np.random.default_rng(seed).permutation(len(texts))) for seed in range(4))
+        ]
+    expected = [(number * 8 + len(text)) % 30_011 for number, text in enumerate(texts)]
+    for seed, answers in enumerate(found):
+        order = np.random.default_rng(seed).permutation(len(texts))
+        assert answers.result().tolist() == [expected[row] for row in order]
 
 
 @pytest.mark.parametrize("pattern", ["1+", "(?=1)2", r"\w", "[1-3", "(1", "1)", "a"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from importer.core.filled import FilledSet, FilledSets
@@ -59,6 +60,18 @@ def test_any_number_of_traits_is_told_apart() -> None:
     found = sets.sets()
     assert found[64] == FilledSet(("G.t64",), ())
     assert found[130 + 64] == FilledSet((), ("G.t64",))
+
+
+def test_many_traits_in_many_rows_are_told_apart() -> None:
+    """However many traits some rows lack, a row's set says which it has; sets are numbered as rows come."""
+    traits = [WireTrait(f"G.t{n}", "G", f"t{n}", DataType.NUMBER) for n in range(30)]
+    filled = np.random.default_rng(5).integers(0, 300, size=(900, 1)) * 3_589_237 >> np.arange(30) & 1 == 1
+    frame = pl.DataFrame([pl.Series(t.ref, [1 if has else None for has in filled[:, n]]) for n, t in enumerate(traits)])
+    sets = FilledSets(traits)
+    numbers = sets.intern(frame)
+    assert numbers.unique(maintain_order=True).to_list() == list(range(numbers.n_unique()))
+    found = [sets.sets()[number].filled for number in numbers]
+    assert found == [tuple(trait.ref for trait, has in zip(traits, row, strict=True) if has) for row in filled]
 
 
 def test_chunks_without_rows_add_no_set() -> None:

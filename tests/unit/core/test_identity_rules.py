@@ -325,7 +325,7 @@ def test_hash_of_null_is_reserved() -> None:
 
 def test_row_codes_have_catalogue_names() -> None:
     """Every code of a row is an entry of the catalogue."""
-    from importer.core.issues import CATALOGUE
+    from importer.core.issue_catalogue import CATALOGUE
 
     assert RowCode.NONE.code is None
     assert all(code.code in CATALOGUE for code in RowCode if code is not RowCode.NONE)

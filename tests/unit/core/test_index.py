@@ -7,7 +7,7 @@ import pytest
 
 from importer.core.identity_result import RowCode
 from importer.core.index import INDEX_SCHEMA, MOST_ROWS, check_row_count
-from importer.core.issues import CATALOGUE
+from importer.core.issue_catalogue import CATALOGUE
 from importer.errors import SourceError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from importer.core import lifecycle
-from importer.core.issues import CATALOGUE
+from importer.core.issue_catalogue import CATALOGUE
 
 
 def test_every_code_of_a_delivery_is_in_the_catalogue() -> None:

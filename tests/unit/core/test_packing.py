@@ -98,6 +98,17 @@ def test_a_source_without_key_and_without_lines_is_packed_too() -> None:
     assert packed.valid["key"].to_list() == ["a|b", None]
 
 
+def test_rows_that_nothing_is_made_of_are_not_measured() -> None:
+    """A dry run asks for no sizes; whatever else is said of its rows stays."""
+    rows = chunk()
+    checked = check_rows(compile_checks(PLAN), rows.frame, rows.row_number, pl.Series([False, False, True, False]))
+    measured = pack_chunk(rows, checked, PLAN, FilledSets(wire_traits(PLAN)), rows_before=0).valid
+    packed = pack_chunk(rows, checked, PLAN, FilledSets(wire_traits(PLAN), sized=False), rows_before=0).valid
+    assert packed.schema == measured.schema
+    assert packed["size"].to_list() == [0, 0]
+    assert packed.drop("size").equals(measured.drop("size"))
+
+
 def test_issues_get_place_and_key_and_malformed_rows_get_theirs() -> None:
     """Issues come with file, line and key in front, those of malformed rows among them, by row number."""
     rows = chunk((6, 7))

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from importer.core.phone_placeholders import is_placeholder_number, is_placeholder_phone
-from importer.core.phone_plans import calling_codes, code_plan, numbers_table
+from importer.core.phone_plans import calling_codes, code_plan, number_start, numbers_table
 from importer.core.phone_reference import reference_phone, unwrap_excel
-from importer.core.phone_regions import region_plan
+from importer.core.phone_regions import dialled_start, dialled_table, region_plan
 from importer.core.phones import PHONES_SCHEMA, normalise_phones
 
 CASES = [
@@ -77,6 +77,17 @@ def test_a_column_keeps_its_rows_and_order() -> None:
     assert frame.rows() == [(case[2], case[3]) for case in CASES] + [(None, None)]
 
 
+@pytest.mark.parametrize(
+    ("region", "e164"),
+    [("De", "+4930123456"), (" de ", "+4930123456"), ("fi", "+35830123456"), ("\u00e9", None), ("Germany", None)],
+)
+def test_a_region_however_it_is_written(region: str, e164: str | None) -> None:
+    """Case and white space around it do not matter, in a column or for all; what is no region's code is none."""
+    texts = pl.Series(["030 123456"] * 3)
+    for regions in (region, pl.Series([region] * 3)):
+        assert normalise_phones(texts, regions)["e164"].to_list() == [e164] * 3
+
+
 @pytest.mark.parametrize("texts", [[], [None, None]])
 def test_a_column_without_numbers(texts: list[str | None]) -> None:
     """No rows and only nulls are fine."""
@@ -137,13 +148,14 @@ def test_example_numbers_of_every_country() -> None:
 
 def forget_plans() -> None:
     """Let the metadata be read anew."""
-    for made in (region_plan, code_plan, numbers_table):
+    for made in (region_plan, code_plan, numbers_table, number_start, dialled_table, dialled_start):
         made.cache_clear()
 
 
 def test_plans_that_do_not_run_go_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a future metadata needs look-around the library decides, with the same answers."""
-    monkeypatch.setattr("importer.core.phone_regions._is_read", lambda _: False)
+    for reader in ("phone_regions", "phone_plans"):
+        monkeypatch.setattr(f"importer.core.{reader}.is_decidable", lambda _: False)
     forget_plans()
     try:
         texts = pl.Series(["+4930123456", "030 123456"])

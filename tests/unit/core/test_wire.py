@@ -18,6 +18,7 @@ from importer.core.wire import (
     ProfileText,
     WireTrait,
     body_bytes_bound_expr,
+    csv_carried,
     csv_carries_expr,
     encode_import_rows,
     encode_profiles,
@@ -149,6 +150,8 @@ def test_arrays_do_not_go_by_csv_and_other_types_always_do() -> None:
     rows = frame(("A", "a", 1, True, "[]"), ("A", "a", -1, False, None))
     assert rows.select(csv_carries_expr(TRAITS)).to_series().to_list() == [False, True]
     assert rows.select(csv_carries_expr([]).first()).item() is True
+    assert csv_carried(TRAITS, rows).to_list() == [False, True]
+    assert csv_carried([], rows).to_list() == [True, True]
 
 
 def test_a_cleared_text_goes_by_csv() -> None:

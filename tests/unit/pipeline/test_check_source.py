@@ -5,6 +5,8 @@ from __future__ import annotations
 from threading import Event
 from typing import Any, Final
 
+import polars as pl
+
 from importer.pipeline.check_source import CheckedSource, Inputs, check_source
 from importer.pipeline.decide import Deciding
 from importer.pipeline.prepare import Sinks
@@ -76,12 +78,12 @@ def test_issues_of_identity_have_place_and_key_and_no_value() -> None:
     """The value stands in the source's row; an issue says where."""
     bench = Bench([ROWS[0], ROWS[3], ROWS[0] | {"id": "K9"}])
     bench.check()
-    (frame,) = bench.issues.frames[:1]
-    assert frame["key:id"].to_list() == ["K1"]
-    assert frame["line"].to_list() == [2]
-    assert frame["value"].to_list() == [None]
+    issues = pl.concat(bench.issues.frames)
+    assert issues["key:id"].to_list() == ["K1", "K9"]
+    assert issues["line"].to_list() == [2, 4]
+    assert issues["value"].to_list() == [None, None]
     assert [row[:3] for row in bench.issues.shown()] == [(1, "merge-group", "warning"), (3, "merge-group", "warning")]
-    assert all(title for frame in bench.issues.frames for title in frame["message"].to_list())
+    assert all(issues["message"].to_list())
 
 
 def test_allowed_merges_reach_the_decision() -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importer.core.issues import CATALOGUE
+from importer.core.issue_catalogue import CATALOGUE
 from importer.reports.html_groups import MOST_GROUPS, MOST_ROWS, read_groups
 from importer.reports.html_issues import MIXED, IssueCaps, read_issues
 from importer.reports.parquet_file import ROW_GROUP_ROWS

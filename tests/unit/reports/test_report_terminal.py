@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from importer.core.issues import CATALOGUE
+from importer.core.issue_catalogue import CATALOGUE
 from importer.core.report import FinalState, Report
 from importer.core.report_hints import next_steps
 from importer.core.report_parts import ErrorReport, MergeGroups, Operations, RouteReport, Target

@@ -52,6 +52,7 @@ def test_a_package_gives_back_what_was_appended(tmp_path: Path) -> None:
         assert pl.concat(reader.valid_frames()).equals(rows)
     assert pl.concat(reader.valid_frames(["flag", "text"])).equals(rows.select("flag", "text"))
     assert pl.concat(reader.rows_frames()).equals(rows.select("row"))
+    assert reader.take_rows(slots(499, 3, 3, 71)).equals(rows.select("row")[[499, 3, 3, 71]])
     assert [frame.height for frame in reader.valid_frames()] == [70] * 7 + [10]
     reader.close()
 
@@ -266,6 +267,39 @@ def test_a_seal_is_believed_of_the_file_it_was_put_on_alone(tmp_path: Path) -> N
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(StateError, match="damaged"):
         PackageReader(tmp_path, writer.seals)
+
+
+def test_a_frame_too_large_for_its_offsets_is_written_in_pieces(tmp_path: Path) -> None:
+    """Texts have offsets of 32 bits, so what they do not reach goes to further batches; nothing else changes."""
+    rows = make_rows(100)
+    writer = FrameWriter(tmp_path / "frame", most_bytes=1_000)
+    writer.append(rows)
+    writer.close()
+    file = FrameFile(tmp_path / "frame")
+    frames = list(file.frames())
+    assert len(frames) > 3
+    assert pl.concat(frames).equals(rows)
+    assert writer.height == file.height == 100
+    assert file._schema.field("text").type == pa.string()
+    file.close()
+
+
+def test_a_package_that_does_not_last_is_read_by_its_writer_alone(tmp_path: Path) -> None:
+    """Nothing is hashed or made small; whoever did not see it written cannot tell it from a damaged one."""
+    rows = make_rows(500)
+    with PackageWriter(tmp_path, lasting=False) as writer:
+        writer.append(rows.select("row"), rows)
+    reader = PackageReader(tmp_path, writer.seals)
+    assert pl.concat(reader.valid_frames()).equals(rows)
+    assert reader.take(slots(7, 3), ["row"])["row"].to_list() == [7, 3]
+    reader.close()
+    path = tmp_path / "valid.arrow"
+    assert path.stat().st_mode & 0o777 == 0o600
+    quick = path.stat().st_size
+    with pytest.raises(StateError, match="damaged"):
+        PackageReader(tmp_path)
+    write_package(tmp_path, rows, 500)
+    assert path.stat().st_size < quick
 
 
 def test_one_frame_is_written_whole_and_read_back(tmp_path: Path) -> None:

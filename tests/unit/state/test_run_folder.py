@@ -177,7 +177,7 @@ def test_a_manifest_of_another_version_says_so(tmp_path: Path) -> None:
     path = run.path / "run.json"
     newer = json.loads(path.read_bytes()) | {"version": MANIFEST_VERSION + 1, "something_new": []}
     path.write_text(json.dumps(newer))
-    with pytest.raises(StateError, match=rf"another version of this tool \(format {MANIFEST_VERSION + 1}\)"):
+    with pytest.raises(StateError, match=rf"newer version of this tool \(format {MANIFEST_VERSION + 1};"):
         run.read_manifest()
 
 
