@@ -102,7 +102,7 @@ def decide(
 
 def _index(prepared: Prepared, fates: RowFates, poor: npt.NDArray[np.int64]) -> pl.DataFrame:
     """Return a line for each valid row; those in `poor` are held."""
-    lines = len(prepared.row)
+    lines = prepared.measures.height
     held = np.isin(fates.row, poor)
     # The row that carries a duplicated key is fine; the rows it replaces say so themselves.
     code = np.where(fates.state == RowState.SEND, RowCode.NONE, fates.code)
@@ -115,9 +115,7 @@ def _index(prepared: Prepared, fates: RowFates, poor: npt.NDArray[np.int64]) -> 
     # One column at a time: of all of them at once, arrays and columns together would be the run's peak of memory.
     return pl.DataFrame(
         [
-            pl.Series("row", prepared.row),
-            pl.Series("set", prepared.set_ids),
-            pl.Series("size", prepared.sizes),
+            *prepared.measures,
             _STATES.gather(of_all(np.where(held, RowState.HELD, fates.state), RowState.SEND, np.uint8)).alias("state"),
             _CODES.gather(of_all(np.where(held, RowCode.SHARED_IDENTIFIER, code), RowCode.NONE, np.uint8)).alias(
                 "code"
@@ -141,7 +139,7 @@ def forecast(
 ) -> IdentityResult:
     """Group the valid rows by identity, without changing anything."""
     rows = IdentityRows(
-        n=len(prepared.row),
+        n=prepared.measures.height,
         key_hash=prepared.key_hash,
         hashes=prepared.hashes,
         id_types={trait.ref: trait.id_type for trait in plan.identifiers if trait.id_type is not None},

@@ -41,6 +41,9 @@ from importer.ports import (
 _CHECKED_AT_ONCE: Final = 2
 """Much of a check is one thread's work: one alone would leave other cores idle."""
 
+MEASURES_SCHEMA: Final = pl.Schema({"row": pl.UInt32(), "set": pl.UInt32(), "size": pl.UInt32()})
+"""``row``: position among the rows read. ``set``: filled set. ``size``: upper bound of the encoded size in bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
@@ -59,9 +62,7 @@ class Prepared:
     Attributes:
         rows_read: Rows of all files, blank and malformed ones included.
         early: Rows by (state, code) that ended here: rejected, skipped.
-        row: u32, position of each valid row among the rows read.
-        set_ids: u32, filled set of each valid row.
-        sizes: u32, upper bound of each valid row's encoded size in bytes.
+        measures: A line for each valid row, `MEASURES_SCHEMA`.
         hashes: u64 by trait, of each valid row's identifiers; 0 is none. Read anew at each look.
         read_key_hash: Reads u64 of each valid row's key, 0 is none; None without key columns.
         sets: Filled sets by number.
@@ -73,9 +74,7 @@ class Prepared:
 
     rows_read: int
     early: Mapping[tuple[str, str], int]
-    row: npt.NDArray[np.uint32]
-    set_ids: npt.NDArray[np.uint32]
-    sizes: npt.NDArray[np.uint32]
+    measures: pl.DataFrame
     hashes: Mapping[str, Hashes]
     read_key_hash: Callable[[], Hashes] | None
     sets: tuple[FilledSet, ...]
@@ -83,6 +82,16 @@ class Prepared:
     repairs: Mapping[str, int]
     cleared: Mapping[str, int]
     cleared_traits: ClearedTraits
+
+    @property
+    def row(self) -> npt.NDArray[np.uint32]:
+        """Position of each valid row among the rows read."""
+        return self.measures["row"].to_numpy()
+
+    @property
+    def set_ids(self) -> npt.NDArray[np.uint32]:
+        """Filled set of each valid row."""
+        return self.measures["set"].to_numpy()
 
     @property
     def key_hash(self) -> Hashes | None:
@@ -177,9 +186,7 @@ class _Growing:
         self._early: Counter[tuple[str, str]] = Counter()
         self._repairs: Counter[str] = Counter()
         self._cleared: Counter[str] = Counter()
-        self._row: list[npt.NDArray[np.uint32]] = []
-        self._set: list[npt.NDArray[np.uint32]] = []
-        self._size: list[npt.NDArray[np.uint32]] = []
+        self._measures = [pl.DataFrame(schema=MEASURES_SCHEMA)]
         self._spill = spill
 
     def add(self, packed: PackedChunk, repairs: Mapping[str, int]) -> None:
@@ -196,9 +203,7 @@ class _Growing:
                 self._cleared[trait.ref] += int((packed.valid[trait.ref] == "").sum())
         valid = packed.valid
         self._cleared_traits.add(valid)
-        self._row.append(valid["row"].cast(pl.UInt32).to_numpy())
-        self._set.append(valid["set"].to_numpy())
-        self._size.append(valid["size"].cast(pl.UInt32).to_numpy())
+        self._measures.append(valid.select(MEASURES_SCHEMA.names()).cast(MEASURES_SCHEMA))
         for ref in self._identifiers:
             self._spill.append(ref, identifier_hash(valid[ref]))
         if self._keyed:
@@ -206,12 +211,12 @@ class _Growing:
 
     def finish(self) -> Prepared:
         """Join what grew."""
+        measures = pl.concat(self._measures, rechunk=True)
+        self._measures.clear()
         return Prepared(
             rows_read=self.rows_read,
             early=dict(self._early),
-            row=_joined(self._row),
-            set_ids=_joined(self._set),
-            sizes=_joined(self._size),
+            measures=measures,
             hashes=HashColumns(self._identifiers, self._spill),
             read_key_hash=partial(self._spill.read, KEY_COLUMN) if self._keyed else None,
             sets=tuple(self.sets.sets()),
@@ -220,10 +225,3 @@ class _Growing:
             cleared=dict(self._cleared),
             cleared_traits=self._cleared_traits,
         )
-
-
-def _joined(pieces: list[npt.NDArray[np.uint32]]) -> npt.NDArray[np.uint32]:
-    """Join pieces and let them go."""
-    whole = np.concatenate([np.zeros(0, dtype=np.uint32), *pieces])
-    pieces.clear()
-    return whole

@@ -17,7 +17,7 @@ from importer.core.packing import KEY_TEXT, with_measures
 from importer.core.recheck import Recheck, recheck_rows
 from importer.core.route import Via
 from importer.core.wire import wire_traits
-from importer.pipeline.prepare import Prepared
+from importer.pipeline.prepare import MEASURES_SCHEMA, Prepared
 from importer.state.frames import FrameWriter, read_frame, write_frame
 from importer.state.package import EXTRA_FILES, VALID_FILE
 from importer.state.run_folder import RunFolder
@@ -88,9 +88,7 @@ def checked_again(
     prepared = Prepared(
         rows_read=run.manifest.counts.rows_read,
         early={},
-        row=rows["row"].cast(pl.UInt32).to_numpy(),
-        set_ids=rows["set"].to_numpy(),
-        sizes=rows["size"].cast(pl.UInt32).to_numpy(),
+        measures=rows.select(MEASURES_SCHEMA.names()).cast(MEASURES_SCHEMA).rechunk(),
         hashes={ref: np.where(fits, rows[ref].to_numpy(), np.uint64(0)) for ref in identifiers},
         read_key_hash=(lambda: np.where(fits, rows["key"].to_numpy(), np.uint64(0))) if run.manifest.key else None,
         sets=tuple(sets.sets()),

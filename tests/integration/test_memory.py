@@ -85,7 +85,7 @@ def test_preparing_holds_no_more_than_the_chunks_at_hand(tmp_path: Path) -> None
     # two that are checked side by side, and the one that comes out before them
     assert source.most <= 3
     assert package.most <= 4
-    assert prepared.row.nbytes + prepared.set_ids.nbytes + prepared.sizes.nbytes <= 12 * prepared.rows_read
+    assert prepared.measures.estimated_size() <= 12 * prepared.rows_read
 
 
 def peak_bytes(*command: str) -> tuple[int, int]:

@@ -67,7 +67,7 @@ def test_numbers_of_all_chunks_are_joined_in_order() -> None:
         ("rejected", "malformed-row"): 1,
         ("rejected", "type-mismatch"): 1,
     }
-    assert len(prepared.set_ids) == len(prepared.sizes) == 3
+    assert prepared.measures.height == 3
     assert bench.package.row_count == 6
     assert [frame.height for frame in bench.package.valid] == [2, 1]
     assert bench.progress.stages == [("read and check", 6)]
@@ -149,7 +149,7 @@ def test_filled_sets_are_shared_by_all_chunks() -> None:
 def test_an_empty_source_gives_empty_numbers() -> None:
     """No rows are no fault here."""
     prepared = Bench().prepare()
-    assert prepared.rows_read == len(prepared.row) == len(prepared.sizes) == 0
+    assert prepared.rows_read == prepared.measures.height == 0
     assert prepared.hashes["Contact.email"].size == 0
 
 
