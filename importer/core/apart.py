@@ -9,7 +9,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from importer.core.filled import Numbers
 from importer.core.union_find import Positions, run_starts, union
+
+_STRETCH = 1 << 18
 
 
 def apart_numbers(group: Positions, row: Positions, value: Positions) -> Positions:
@@ -108,8 +111,8 @@ def _free(taken: int, count: int) -> npt.NDArray[np.uint32]:
 
 
 def fill_up(
-    wave: npt.NDArray[np.uint32], fills: npt.NDArray[np.bool_], size: npt.NDArray[np.uint64], most: tuple[int, int]
-) -> npt.NDArray[np.uint32]:
+    wave: Numbers, fills: npt.NDArray[np.bool_], size: npt.NDArray[np.uint64], most: tuple[int, int]
+) -> Numbers:
     """Let ordinary rows share the bodies of coloured ones, so that few bodies are nearly empty.
 
     Args:
@@ -133,7 +136,7 @@ def fill_up(
     room_rows = np.where(rows > 0, max_rows - last, 0)
     room_bytes = np.maximum(max_bytes - held * last / np.maximum(rows, 1), 0.0)
     # No more ordinary rows than there is room for: the others stay where they are, and are most of all rows.
-    ordinary = np.flatnonzero(fills & (wave == 0))[: int(room_rows.sum())].copy()
+    ordinary = _first_places(fills & (wave == 0), int(room_rows.sum()))
     total = np.concatenate([[0], np.cumsum(size[ordinary], dtype=np.uint64)]).astype(np.float64)
     result = wave.copy()
     first = 0
@@ -145,3 +148,14 @@ def fill_up(
         if first == ordinary.size:
             break
     return result
+
+
+def _first_places(marked: npt.NDArray[np.bool_], most: int) -> Positions:
+    """Return the first places that are marked, at most so many; a stretch at a time, for their numbers have 64 bits."""
+    found = [np.empty(0, dtype=np.int64)]
+    for start in range(0, marked.size, _STRETCH):
+        if most <= 0:
+            break
+        found.append(start + np.flatnonzero(marked[start : start + _STRETCH])[:most])
+        most -= found[-1].size
+    return np.concatenate(found)

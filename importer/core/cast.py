@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from importer.core import limits
@@ -44,16 +45,17 @@ _FIRST_DAY: Final = date(1000, 1, 1)
 _LAST_DAY: Final = date(9999, 12, 31)
 
 _PLUS: Final = ord("+")
+_FIRST_BYTE: Final = 4
+"""Place of a text's first byte in its view."""
 _ODD_NUMBER: Final = pl.col("text").is_not_null() & (pl.col("digits").is_null() | pl.col("text").str.starts_with("+"))
-_ODD_FORM: Final = (
-    pl.col("text").str.contains(_INTEGER).alias("whole"),
+_IS_WHOLE: Final = pl.col("text").str.contains(_INTEGER)
+_ODD_PARTS: Final = (
+    _IS_WHOLE.alias("whole"),
     pl.col("text").str.contains(_SCIENTIFIC).alias("scientific"),
-)
-_ODD_VALUE: Final = (
-    pl.when("whole")
+    pl.when(_IS_WHOLE)
     .then(pl.col("text").str.replace(r"\.0+$", "").str.strip_prefix("+"))
     .cast(pl.Int32, strict=False)
-    .alias("digits")
+    .alias("digits"),
 )
 
 SCIENTIFIC_MESSAGE: Final = "scientific notation: some of its digits are lost"
@@ -106,7 +108,7 @@ def _cast_number(cell: Cell) -> None:
     text = cell.value
     digits = text.cast(pl.Int32, strict=False)
     rows = lost(digits, text)
-    if (views_of(text)[:, 0] >> 32 & 0xFF == _PLUS).any():
+    if (views_of(text).view(np.uint8)[:, _FIRST_BYTE] == _PLUS).any():
         odd = pl.DataFrame([text.alias("text"), digits.alias("digits")])
         rows = odd.select(_ODD_NUMBER.arg_true()).to_series()
     if rows.len():
@@ -116,8 +118,7 @@ def _cast_number(cell: Cell) -> None:
 
 def _odd_numbers(cell: Cell, rows: pl.Series) -> pl.Series:
     """Judge what is not plainly the digits of a 32-bit number: a few rows of the column."""
-    odd = cell.value[rows].to_frame("text").with_columns(_ODD_FORM).with_columns(_ODD_VALUE)
-    whole, scientific, digits = odd["whole"], odd["scientific"], odd["digits"]
+    whole, scientific, digits = cell.value[rows].to_frame("text").select(_ODD_PARTS).get_columns()
     cell.note(rows.filter(scientific), "excel-damage", SCIENTIFIC_MESSAGE)
     message = "expected a whole number written with digits only"
     cell.note(rows.filter(~whole & ~scientific), "type-mismatch", message)

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from importer.core.findings import no_rows
 from importer.core.text_views import VIEW, not_null, text_of
@@ -26,6 +27,7 @@ INVISIBLE: Final = "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u
 CONTROL_MESSAGE: Final = "a control character; of these, tab and line breaks alone may stand in text"
 
 _IN_TEXT: Final = np.frombuffer(b"\t\n\r", dtype=np.uint8)
+_IS_IN_TEXT: Final = np.isin(np.arange(256), _IN_TEXT)
 _DELETE: Final = 0x7F
 _SPACE: Final = 0x20
 _WIDE_SPACES: Final = np.array(
@@ -38,6 +40,7 @@ _WIDE_SPACES: Final = np.array(
 SHORT_BYTES: Final = 12
 """A text of so many bytes stands in its view."""
 
+_NO_BUFFER: Final = np.uint32(2**32 - 1)
 _EACH_BYTE: Final = np.uint64(0x0101010101010101)
 _HIGH_BITS: Final = np.uint64(0x8080808080808080)
 _TWO_UNITS: Final = "[\U00010000-\U0010ffff]"
@@ -84,9 +87,30 @@ def views_of(text: pl.Series) -> npt.NDArray[np.uint64]:
     The first four bytes are the length; then comes the text itself where it has up to `SHORT_BYTES`, zeros
     behind it. What stands there for a longer text is not all of it, and for a null it means nothing.
     """
-    arrow = text.to_arrow(compat_level=pl.CompatLevel.newest())
+    return _views_in(text.to_arrow(compat_level=pl.CompatLevel.newest()))
+
+
+def _views_in(arrow: pa.Array) -> npt.NDArray[np.uint64]:
     views = np.frombuffer(arrow.buffers()[1] or b"", dtype=np.uint64).reshape(-1, 2)
-    return views[arrow.offset : arrow.offset + len(text)]
+    return views[arrow.offset : arrow.offset + len(arrow)]
+
+
+def sizes_of(text: pl.Series) -> npt.NDArray[np.uint32]:
+    """Return the bytes of each text, u32; for a null they mean nothing."""
+    return views_of(text).view(VIEW)[:, 0]
+
+
+def middles_of(text: pl.Series) -> npt.NDArray[np.uint32]:
+    """Return bytes 4 to 7 of each text as a little-endian number; zeros stand for those behind its end."""
+    arrow, present = text.to_arrow(compat_level=pl.CompatLevel.newest()), not_null(text)
+    views = _views_in(arrow).view(VIEW)
+    middles = np.where(present, views[:, 2], 0)
+    buffer_of = np.where(present & (views[:, 0] > SHORT_BYTES), middles, _NO_BUFFER)
+    for number, buffer in enumerate(arrow.buffers()[2:]):
+        rows = np.flatnonzero(buffer_of == number)
+        content = np.ndarray(max(buffer.size - VIEW.itemsize + 1, 0), VIEW, buffer, strides=(1,))
+        middles[rows] = content[views[rows, 3] + np.uint32(VIEW.itemsize)]
+    return middles
 
 
 def is_one_of(text: pl.Series, words: Iterable[str]) -> npt.NDArray[np.bool_]:
@@ -179,7 +203,7 @@ def control_rows(text: pl.Series) -> pl.Series:
     """Return the rows whose text has a character of `CONTROL`."""
     data, offsets = bytes_of(text)
     places = np.flatnonzero((data < _SPACE) | (data == _DELETE))
-    places = places[~np.isin(data[places], _IN_TEXT)]
+    places = places[~_IS_IN_TEXT.take(data[places])]
     return rows_at(places, offsets)
 
 

@@ -104,7 +104,8 @@ def check_rows(
     if errors.any():
         rows, codes = _first_of_each(issues["at"].filter(errors), issues["code"].filter(errors))
         early = _withrejected_rows(early, positions[rows], codes)
-        typed = typed.filter(~marked(rows, source.height))
+        going_on = ~marked(rows, source.height)
+        typed = pl.DataFrame([column.filter(going_on) for column in typed])
     at, *rest = issues.get_columns()
     issues = pl.DataFrame([numbers[at].alias("row_number"), *rest])
     return CheckedRows(early, typed, issues, _repairs(casts, source, text))
@@ -118,7 +119,8 @@ def _first_of_each(rows: pl.Series, codes: pl.Series) -> tuple[pl.Series, pl.Ser
 
 def _skipped(checks: Checks, text: SourceText, blank: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
     """Return the early states of rows that nothing judges, and which rows go on."""
-    early = pl.DataFrame({"state": nulls(pl.String, len(blank)), "code": nulls(pl.String, len(blank))})
+    undecided = nulls(pl.String, len(blank))
+    early = pl.DataFrame({"state": undecided, "code": undecided})
     active = ~blank
     if checks.plan.where is not None:
         active &= text.evaluate(checks.plan.where.expr).fill_null(value=True)

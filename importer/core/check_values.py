@@ -12,12 +12,12 @@ from importer.core import limits
 from importer.core.cast import SCIENTIFIC_MESSAGE, TYPED, change_text, refuse_list
 from importer.core.characters import CONTROL_MESSAGE, TextBytes, control_rows, invisible_rows, longer_rows
 from importer.core.emails import INVALID_EMAIL, MAX_ADDRESS_BYTES, MAX_LOCAL_BYTES, normalise_identifier
-from importer.core.findings import Cell, kept, lost, marked, nulls
+from importer.core.findings import Cell, kept, lost, nulls
 from importer.core.fixes_columns import FixPlan
 from importer.core.json_text import json_plain, json_strings
-from importer.core.phone_placeholders import is_placeholder_number, is_placeholder_phone
+from importer.core.phone_placeholders import is_placeholder_phone, placeholder_number_rows
 from importer.core.phone_reference import PhoneIssue
-from importer.core.placeholders import is_placeholder_email
+from importer.core.placeholders import placeholder_email_rows
 from importer.core.schema import DataType, Normalization, ValidationRule
 from importer.core.transform import TraitPlan, TransformPlan
 
@@ -165,7 +165,7 @@ def check_identifier(checks: Checks, trait: TraitPlan, cell: Cell, text: pl.Data
         cell.note(found[PhoneIssue.UNLIKELY], PhoneIssue.UNLIKELY, _MESSAGES[PhoneIssue.UNLIKELY])
     if normalization is Normalization.EMAIL:
         nobody = "an address of nobody's; it is sent as it is"
-        cell.warn(is_placeholder_email(cell.value), "placeholder-email", nobody)
+        cell.note(placeholder_email_rows(cell.value), "placeholder-email", nobody)
     cell.count(_REPAIR.get(normalization, "normalised"), int((written != cell.value).sum()))
 
 
@@ -173,10 +173,11 @@ def _refuse_placeholder_phones(cell: Cell, number: pl.Series) -> None:
     """Judge by the number where there is one, so that no spelling of it gets another verdict."""
     message = "a well-known placeholder number"
     rows = lost(number, cell.value)
-    known = is_placeholder_number(number)
+    known = [placeholder_number_rows(number)]
     if rows.len():
-        known |= marked(rows.filter(is_placeholder_phone(cell.value[rows])), len(number))
-    cell.refuse(known, "denied-value", message)
+        is_known = cell.value[rows].to_frame("text").select(is_placeholder_phone(pl.col("text"))).to_series()
+        known.append(rows.filter(is_known))
+    cell.refuse_rows(pl.concat(known).sort(), "denied-value", message)
 
 
 def _rows_by_code(codes: pl.Series) -> dict[str, pl.Series]:
@@ -185,7 +186,7 @@ def _rows_by_code(codes: pl.Series) -> dict[str, pl.Series]:
         return {}
     rows = codes.to_frame("code").select(pl.col("code").is_not_null().arg_true()).to_series()
     codes = codes[rows]
-    return {code: rows.filter(codes == code) for code in sorted(codes.unique())}
+    return {code: rows.filter(codes == code) for code in sorted(set(codes.to_list()))}
 
 
 def _region(trait: TraitPlan, text: pl.DataFrame) -> pl.Series | str | None:

@@ -11,10 +11,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from importer.core.characters import views_of
+from importer.core.characters import sizes_of
 from importer.core.phones import normalise_phones
 from importer.core.schema import Normalization
-from importer.core.text_views import VIEW
 
 EMAILS_SCHEMA: Final = pl.Schema({"email": pl.String, "code": pl.String})
 """What `normalise_emails` returns."""
@@ -61,10 +60,10 @@ def normalise_emails(text: pl.Series) -> pl.DataFrame:
     good = text.to_frame("email").select(pl.col("email").str.contains(_ASCII).fill_null(value=True)).to_series()
     others = np.flatnonzero(~good.to_numpy())
     if others.size:
-        changed, accepted = _otherwise_written(text.gather(others))
+        changed, accepted = _otherwise_written(text[others])
         text, good = text.clone().scatter(others, changed), good.scatter(others, accepted)
     is_good = pl.col("good")
-    lengths = views_of(text).view(VIEW)[:, 0]
+    lengths = sizes_of(text)
     if lengths.size and int(lengths.max()) > MAX_LOCAL_BYTES:
         at, size = pl.col("email").str.find("@", literal=True), pl.col("email").str.len_bytes()
         is_good &= ((at <= MAX_LOCAL_BYTES) & (size <= MAX_ADDRESS_BYTES)).fill_null(value=True)
@@ -83,7 +82,7 @@ def _otherwise_written(text: pl.Series) -> tuple[pl.Series, pl.Series]:
     if rows.size:
         composed = pl.col("email").str.normalize("NFC").str.to_lowercase().str.normalize("NFC")
         is_accepted = composed.str.contains(_INTERNATIONAL) & ~composed.str.contains(_FULL_WIDTH)
-        changed, accepted = text.gather(rows).to_frame().select(composed, good=is_accepted).get_columns()
+        changed, accepted = text[rows].to_frame().select(composed, good=is_accepted).get_columns()
         text, good = text.scatter(rows, changed), good.scatter(rows, accepted)
     return text, good
 

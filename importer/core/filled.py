@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from importer.core.wire import WireTrait, csv_carried, removal_column
 _FLAGS_AT_ONCE: Final = 12
 _TABLE_SHARE: Final = 16
 """Numbers are looked up in a table of at most so many times the rows; sorted where there are more."""
+
+Numbers = npt.NDArray[np.unsignedinteger[Any]]
+"""Small numbers of rows, as narrow as they can be: there is one for each row of a run."""
 
 _STRETCH_ROWS: Final = 1 << 20
 _CARRIED: Final = "carried by a file"
@@ -143,9 +146,7 @@ def _joined_bits(kinds: Sequence[int], number: int, bits: Sequence[int]) -> int:
     return kinds[number >> len(bits)] | sum(bit for bit, place in zip(bits, places, strict=True) if number >> place & 1)
 
 
-def rows_of_sets(
-    set_ids: npt.NDArray[np.uint32], sets: int, counted: npt.NDArray[np.bool_] | None = None
-) -> npt.NDArray[np.int64]:
+def rows_of_sets(set_ids: Numbers, sets: int, counted: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
     """Count the rows of each set, a stretch of rows at a time: counting all at once makes numbers of 64 bits of them.
 
     Args:

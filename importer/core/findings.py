@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
+import numpy as np
 import polars as pl
 
-_LOST: Final = (pl.col("result").is_null() & pl.col("text").is_not_null()).arg_true()
+from importer.core.text_views import not_null
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def lost(result: pl.Series, text: pl.Series) -> pl.Series:
     """Return the rows where `result` is null and `text` is not, given that it is wherever `text` is."""
     if result.null_count() == text.null_count():
         return no_rows()
-    return pl.DataFrame([result.alias("result"), text.alias("text")]).select(_LOST).to_series()
+    return pl.Series(np.flatnonzero(not_null(text) & ~not_null(result)).astype(np.uint32))
 
 
 def no_rows() -> pl.Series:
@@ -107,4 +107,6 @@ def marked(rows: pl.Series | Sequence[pl.Series], height: int) -> pl.Series:
     """Return a mask that is true in some rows; they may come in several parts."""
     if not isinstance(rows, pl.Series):
         rows = pl.concat(rows) if rows else no_rows()
-    return pl.Series([False]).new_from_index(0, height).scatter(rows, True)  # noqa: FBT003
+    mask = np.zeros(height, dtype=np.bool_)
+    mask[rows.to_numpy()] = True
+    return pl.Series(mask)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
+import numpy as np
 import phonenumbers
 import polars as pl
+
+from importer.core.characters import middles_of
 
 _PUNCTUATION: Final = "[ ()./+-]"
 _REPEATED: Final = tuple(digit * 10 for digit in "012345679")  # +1 888 888 8888 can be a subscriber's
@@ -23,6 +26,9 @@ _PLACEHOLDERS: Final = (
 _CALLING_CODES: Final = "|".join(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _DIGITS: Final = f"(?:{_CALLING_CODES})?(?:{'|'.join(_PLACEHOLDERS)})$"
 
+_UP: Final = np.uint32(0x010101)
+_DOWN: Final = np.uint32(2**32 - 0x010101)
+
 _Text = TypeVar("_Text", pl.Expr, pl.Series)
 
 
@@ -38,6 +44,11 @@ def is_placeholder_phone(text: _Text) -> _Text:
     return text.str.replace_all(_PUNCTUATION, "").str.contains("^" + _DIGITS)
 
 
-def is_placeholder_number(e164: pl.Series) -> pl.Series:
-    """Tell the same of E.164 numbers, which have nothing between their digits."""
-    return e164.str.contains(r"^\+" + _DIGITS)
+def placeholder_number_rows(e164: pl.Series) -> pl.Series:
+    """Return the rows of E.164 numbers that are placeholders; they have nothing between their digits."""
+    # behind the plus and up to three digits of a calling code, the next four are alike, ascend or descend
+    middles = middles_of(e164)
+    steps = (middles >> np.uint32(8)) - (middles & np.uint32(0xFFFFFF))
+    even = (middles > 0) & ((steps == 0) | (steps == _UP) | (steps == _DOWN))
+    rows = pl.Series(np.flatnonzero(even).astype(np.uint32))
+    return rows.filter(e164[rows].str.contains(r"^\+" + _DIGITS))

@@ -62,17 +62,14 @@ def written(text: pl.Series) -> Written:
     is_digit = content - np.uint8(_ZERO) < 10
     digits = DigitTexts.of(content, is_digit, offsets)
     readable = (digits.lengths >= _MIN_DIGITS) & (np.diff(offsets) <= _MOST_BYTES)
-    plus = np.zeros(len(text), dtype=np.bool_)
     strange = ~(is_digit | _is_between(content))
     # A plus stands first, or second behind what may open a number.
-    rows = np.flatnonzero(readable)
-    for place in (0, 1):
-        at = offsets[rows] + place
-        in_front = content.take(at) == _PLUS
-        if place:
-            in_front &= _OPENS.take(content.take(at - 1))
-        plus[rows[in_front]] = True
-        strange[at[in_front]] = False
+    first = content.take(offsets[:-1], mode="clip") if content.size else np.zeros(len(text), dtype=np.uint8)
+    plus = readable & (first == _PLUS)
+    strange[offsets[:-1][plus]] = False
+    rows = np.flatnonzero(readable & _OPENS.take(first))
+    rows = rows[content.take(offsets[rows] + 1) == _PLUS]
+    plus[rows], strange[offsets[rows] + 1] = True, False
     left = np.flatnonzero(strange)
     readable[_owners(offsets, left)] = False
     points = np.flatnonzero(content == _POINT)
@@ -97,7 +94,7 @@ def _owners(offsets: Integers, places: Integers) -> Integers:
 def _refuse_decimals(text: pl.Series, rows: Integers, readable: BoolArray) -> None:
     """Leave numbers that end as decimal fractions do to the library, given the rows where that may be."""
     if rows.size:
-        readable[rows[text.gather(rows).str.contains(_DECIMAL_TAIL).to_numpy()]] = False
+        readable[rows[text[rows].str.contains(_DECIMAL_TAIL).to_numpy()]] = False
 
 
 def e164_texts(digits: DigitTexts, codes: Integers, usable: BoolArray) -> pl.Series:

@@ -125,18 +125,18 @@ class _Result:
         rows = np.flatnonzero(self._undecided)
         if not rows.size:
             return
-        asked = list(zip(text.gather(rows).to_list(), regions[rows].tolist(), strict=True))
+        asked = list(zip(text[rows].to_list(), regions[rows].tolist(), strict=True))
         places = {pair: place for place, pair in enumerate(dict.fromkeys(asked))}
         read = cache(reference_phone)
         answers = [read(cell, None if _INTERNATIONAL.match(cell) else _REGIONS[number]) for cell, number in places]
         answer = np.fromiter(map(places.__getitem__, asked), dtype=np.int64, count=rows.size)
         numbers = pl.Series([number for number, _ in answers], dtype=pl.String)
-        self._e164 = self._e164.scatter(rows, numbers.gather(answer))
+        self._e164 = self._e164.scatter(rows, numbers[answer])
         self._code[rows] = np.array([_CODES.index(code) for _, code in answers])[answer]
 
     def frame(self) -> pl.DataFrame:
         """Return the answer."""
-        return pl.DataFrame({"e164": self._e164, "code": _NAMES.gather(self._code)})
+        return pl.DataFrame({"e164": self._e164, "code": _NAMES[self._code]})
 
 
 def _region_numbers(region: pl.Series | str | None, rows: int) -> npt.NDArray[np.uint16]:
@@ -148,7 +148,7 @@ def _region_numbers(region: pl.Series | str | None, rows: int) -> npt.NDArray[np
     numbers = np.where(has_two, _regions_by_bytes().take(views[:, 1], mode="clip"), np.uint16(0))
     odd = np.flatnonzero((is_there & ~has_two) | (numbers == _ODD))
     if odd.size:
-        names = region.gather(odd)
+        names = region[odd]
         distinct = names.unique()
         known = [_known_region(name) for name in distinct]
         numbers[odd] = names.replace_strict(distinct, known, return_dtype=pl.UInt16).to_numpy()

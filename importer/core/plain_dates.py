@@ -136,7 +136,7 @@ def _pair(words: list[_Words], place: int) -> _Words:
 
 def _is_day(century: _Numbers, of_century: _Numbers, month: _Numbers, day: _Numbers) -> npt.NDArray[np.bool_]:
     """Tell which are dates of the calendar."""
-    kind = _CALENDAR[month * np.uint16(100) + day]
+    kind = _CALENDAR.take(month * np.uint16(100) + day)
     rows = np.flatnonzero(kind == _LEAP_DAY)
     four = np.where(of_century[rows] == 0, century[rows], of_century[rows])
     kind[rows[four % 4 != 0]] = _NO_DAY

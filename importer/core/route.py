@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from importer.core import limits
-from importer.core.filled import FilledSet, rows_of_sets
+from importer.core.filled import FilledSet, Numbers, rows_of_sets
 from importer.core.schema import DataType
 from importer.core.stable_order import stable_order
 from importer.core.transform import RoutingPolicy
@@ -99,7 +99,7 @@ def import_refusal(filled: FilledSet, traits: Mapping[str, WireTrait]) -> Reason
 
 
 def choose_routes(
-    set_ids: npt.NDArray[np.uint32],
+    set_ids: Numbers,
     sets: Sequence[FilledSet],
     traits: Mapping[str, WireTrait],
     policy: RoutingPolicy,
@@ -196,8 +196,8 @@ class RowsToCut:
     """
 
     route: npt.NDArray[np.uint8]
-    set_ids: npt.NDArray[np.uint32]
-    wave: npt.NDArray[np.uint32]
+    set_ids: Numbers
+    wave: Numbers
     ordered: npt.NDArray[np.bool_]
     body_bytes: npt.NDArray[np.uint64]
     csv_bytes: npt.NDArray[np.uint64]

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+import numpy as np
 import polars as pl
 
-from importer.core.characters import TextBytes, text_bytes
+from importer.core.characters import TextBytes, is_one_of, sizes_of, text_bytes
 from importer.core.check_values import Checks
 from importer.core.entries import as_text
+from importer.core.findings import kept
 from importer.core.fixes_columns import repair
+from importer.core.text_views import not_null
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,11 @@ class SourceText:
             return {}
         # a text that --fix repaired says nothing about the spaces that were around it
         fixed = {mask.name.rpartition(": ")[0] for mask in self.changed}
-        bare = [source[name].str.strip_chars() if name in fixed else self.frame[name] for name in spaced]
-        both = source[spaced].hstack([column.alias(f"bare {column.name}") for column in bare])
-        differ = [pl.col(name).str.len_bytes() != pl.col(f"bare {name}").str.len_bytes() for name in spaced]
-        return dict(zip(spaced, both.select(mask.sum() for mask in differ).row(0), strict=True))
+        bare = {name: source[name].str.strip_chars() if name in fixed else self.frame[name] for name in spaced}
+        return {
+            name: int(np.count_nonzero((sizes_of(source[name]) != sizes_of(text)) & not_null(text)))
+            for name, text in bare.items()
+        }
 
 
 def read_text(checks: Checks, frame: pl.DataFrame, known: Mapping[str, TextBytes]) -> SourceText:
@@ -72,10 +76,8 @@ def read_text(checks: Checks, frame: pl.DataFrame, known: Mapping[str, TextBytes
     shortest = {name: cast("int | None", column.min()) for name, column in sizes.items()}
     short = [name for name, size in shortest.items() if size is not None and size <= longest_token]
     if short:
-        tokens = pl.Series(checks.null_tokens).implode()
-        found = text.select(pl.col(short).is_in(tokens).any()).row(0)
-        holed = [name for name, is_found in zip(short, found, strict=True) if is_found]
-        text = text.with_columns(pl.when(~pl.col(name).is_in(tokens)).then(name).alias(name) for name in holed)
+        missing = {name: is_one_of(text[name], checks.null_tokens) for name in short}
+        text = text.with_columns(kept(text[name], pl.Series(~mask)) for name, mask in missing.items() if mask.any())
     longest = {name: cast("int | None", column.max()) or 0 for name, column in sizes.items()}
     return SourceText(text, seen, longest, changed)
 

@@ -23,7 +23,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def not_null(text: pl.Series) -> BoolArray:
-    """Return which texts of a column are not null."""
+    """Return which values of a column are not null."""
     array = text.to_arrow(compat_level=pl.CompatLevel.newest())
     bitmap, end = array.buffers()[0], array.offset + len(text)
     if bitmap is None:

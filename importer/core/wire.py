@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from importer.core.characters import bytes_of, edges
 from importer.core.check import REMOVE_PREFIX
 from importer.core.json_text import escape_expr, needs_escape, quoted
 from importer.core.schema import DataType
@@ -31,6 +32,11 @@ _UPPER: Final = "".join(char.upper() for char in _LETTERS if len(char.upper()) =
 _CARRIED: Final = rf"[A-Za-z0-9!@#$%^&*()_+\-=\[\]{{}}:\\|.`~<>/?{_LETTERS}{_UPPER}]"
 CSV_TEXT: Final = rf"^{_CARRIED}+(?: {_CARRIED}+)*$"
 """A value the CSV flow carries: the documented characters, single spaces inside (source: product documentation)."""
+
+_SPACE: Final = 0x20
+_LAST_PLAIN: Final = 0x7E
+_NOT_PLAIN: Final = b"\"',;\\"
+"""Of the ASCII characters between those two, the ones `CSV_TEXT` does not have, and the first of `REMOVAL_CELL`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,15 +229,34 @@ def csv_carries_expr(traits: Sequence[WireTrait]) -> pl.Expr:
 
 def csv_carried(traits: Sequence[WireTrait], frame: pl.DataFrame) -> pl.Series:
     """Return what `csv_carries_expr` says of each row; one trait after the other, in the rows that are left."""
-    rows = np.arange(frame.height)
+    rows = pl.Series(np.arange(frame.height, dtype=np.uint32))
     arrays_first = sorted(traits, key=lambda trait: trait.data_type is not DataType.ARRAY)
     for trait in arrays_first:
-        if trait.data_type in {DataType.ARRAY, DataType.STRING}:
-            values = frame[[trait.ref]] if len(rows) == frame.height else frame[[trait.ref]][rows]
-            rows = rows[values.select(csv_carries_expr([trait]).alias("carried")).to_series().to_numpy()]
+        if trait.data_type not in {DataType.ARRAY, DataType.STRING}:
+            continue
+        values = frame[trait.ref] if len(rows) == frame.height else frame[trait.ref].gather(rows)
+        if trait.data_type is DataType.ARRAY or not _plain(trait, values):
+            rows = rows.gather(values.to_frame().select(csv_carries_expr([trait]).arg_true()).to_series())
     carried = np.zeros(frame.height, dtype=np.bool_)
-    carried[rows] = True
+    carried[rows.to_numpy()] = True
     return pl.Series(carried)
+
+
+def _plain(trait: WireTrait, text: pl.Series) -> bool:
+    """Tell, from all bytes at once, whether the CSV flow surely carries all values; if not, each is to be tested."""
+    data, offsets = bytes_of(text)
+    if not trait.clears and (text == "").any():
+        return False
+    if not data.size:
+        return True
+    lowest, content = data.min(), data.tobytes()
+    if lowest < _SPACE or data.max() > _LAST_PLAIN or any(byte in content for byte in _NOT_PLAIN):
+        return False
+    if lowest > _SPACE:
+        return True
+    space = data == _SPACE
+    first, last = edges(offsets)
+    return not ((space[1:] & space[:-1]).any() or space[first].any() or space[last].any())
 
 
 def removal_column(ref: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from importer.core.enum_texts import enum_texts
 from importer.core.index import INDEX_SCHEMA, INDEX_STATES
 from importer.core.packing import KEY_PREFIX
 from importer.core.report import FinalState, Skipped
@@ -142,24 +143,19 @@ class _Fates:
         # Columns of which nothing is known are most of them: they are made once, and shared by all frames.
         if self._nothing.height < frame.height:
             self._nothing = self._nothing.clear(frame.height)
-        told: dict[str, pl.Expr] = {column.name: pl.lit(column) for column in self._nothing.head(frame.height)}
-        known = {column.name: pl.lit(column) for column in self._of(first, first + len(rows))}
-        if len(rows) < frame.height:
-            line = np.full(frame.height, -1, dtype=np.int64)
-            line[rows] = np.arange(len(rows))
-            place = _from_zero(line)
-            known = {name: column.gather(place) for name, column in known.items()}
-        told |= known
-        told["state"] = pl.coalesce(pl.col("state").cast(STATE), told["state"])
-        told["code"] = pl.coalesce("code", told["code"])
-        return frame.select("file", pl.col(f"^{KEY_PREFIX}.*$"), "row_number", "line", **told)
+        told = {column.name: column for column in self._nothing.head(frame.height)}
+        known = self._of(first, first + len(rows))
+        told |= {column.name: column for column in _with_ended(known, frame, rows)}
+        keys = [name for name in frame.columns if name.startswith(KEY_PREFIX)]
+        # Made of columns, and not selected: a query for each frame would take longer than all that it is told.
+        return pl.DataFrame([*frame[["file", *keys, "row_number", "line"]], *told.values()])
 
     def _of(self, first: int, last: int) -> list[pl.Series]:
         """Return state, code, trace, carrier, group and result of lines ``[first, last)``, where something is known."""
         lines = self._index.slice(first, last - first)
         decision, position = lines["state"].cast(INDEX_SCHEMA["state"]).to_physical(), lines["position"].to_numpy()
         goes = (decision < _GOING).to_numpy()
-        state, code, trace = self._decided.gather(decision), lines["code"].cast(pl.String), []
+        state, code, trace = self._decided[decision], enum_texts(lines["code"]), []
         if self._ranges.height:
             batch = _from_zero(batch_of_position(position, self._ranges).to_numpy())
             trace = self._ranges.select(pl.col(_TRACE).gather(batch)).get_columns()
@@ -180,7 +176,7 @@ class _Fates:
         start, stop = np.searchsorted(self._carried, [first, first + len(carrier)])
         numbers = np.zeros(len(carrier), dtype=np.uint64)
         numbers[self._carried[start:stop] - first] = self._carriers[start:stop]
-        return pl.select(pl.when(carrier >= 0).then(pl.Series(numbers)).alias("carried_by")).to_series()
+        return pl.Series("carried_by", numbers).set(carrier < 0, None)
 
 
 def _said(
@@ -194,11 +190,26 @@ def _said(
     return told["state"], told["code"]
 
 
+def _with_ended(known: list[pl.Series], frame: pl.DataFrame, rows: Positions) -> list[pl.Series]:
+    """Put what is known of the valid rows of a frame beside what the frame says of those that ended early."""
+    if len(rows) == frame.height:
+        return known
+    ended = np.ones(frame.height, dtype=np.bool_)
+    ended[rows] = False
+    place = np.empty(frame.height, dtype=np.uint32)
+    place[rows] = np.arange(len(rows))
+    place[ended] = np.arange(len(rows), frame.height)
+    early = pl.DataFrame([frame[name].filter(pl.Series(ended)).cast(_FATE[name]) for name in ("state", "code")])
+    both = pl.concat([pl.DataFrame(known), early], how="diagonal", rechunk=True)
+    at = pl.Series(place)
+    return [column[at] for column in both]
+
+
 def _names(group: pl.Series) -> pl.Series:
     """Return the numbers of groups as text; null where there is none."""
-    in_group = (group >= 0).to_numpy()
-    place = np.where(in_group, np.cumsum(in_group) - 1, -1)
-    return group.filter(pl.Series(in_group)).cast(pl.String).gather(_from_zero(place)).alias("group")
+    in_group = group >= 0
+    nothing = pl.Series("group", [None], dtype=pl.String).new_from_index(0, len(group))
+    return nothing.scatter(np.flatnonzero(in_group), group.filter(in_group).cast(pl.String))
 
 
 def _found(ascending: Positions, wanted: Positions) -> Positions:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from importer.core.apart import fill_up
-from importer.core.filled import FilledSet
+from importer.core.filled import FilledSet, rows_of_sets
 from importer.core.manifest import RouteCounts
 from importer.core.route import (
     BODY_ROOM,
@@ -35,6 +35,8 @@ from importer.errors import ConfigError
 
 ORDER_SCHEMA: Final = pl.Schema({"line": pl.Int32, "slot": pl.Int32})
 """Position in the send order (the line number of this frame) -> line of the index, slot of its payload."""
+
+_STRETCH_ROWS: Final = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,13 @@ def schedule_rows(index: pl.DataFrame, layout: Layout, *, first: int = 0, choice
     Raises:
         ConfigError: `--via import` was asked for and rows cannot go by import.
     """
-    line = _chosen_lines(index, choice)
+    line = _chosen_lines(index, choice).to_numpy()
     order, cuts, reasons = _cut(index, line, layout, first)
-    line = line.gather(order)
+    line = _taken(line, order, np.int32)
     del order  # numbers of all rows, as are the ones that follow
     return Schedule(
-        index=_with_positions(index, line.to_numpy(), first),
-        order=pl.DataFrame({"line": line, "slot": index["slot"].gather(line)}).cast(ORDER_SCHEMA),
+        index=_with_positions(index, line, first),
+        order=pl.DataFrame({"line": line, "slot": _taken(index["slot"].to_numpy(), line, np.int32)}, ORDER_SCHEMA),
         cuts=tuple(cuts),
         first=first,
         routes=_route_counts(reasons, cuts),
@@ -117,12 +119,13 @@ def _chosen_lines(index: pl.DataFrame, choice: Choice) -> pl.Series:
 
 
 def _cut(
-    index: pl.DataFrame, line: pl.Series, layout: Layout, first: int
+    index: pl.DataFrame, line: npt.NDArray[np.uint32], layout: Layout, first: int
 ) -> tuple[npt.NDArray[np.int32], list[Cut], dict[str, dict[str, int]]]:
     """Route lines and cut them into batches; return their order, the batches, and rows by route and reason."""
-    # Numbers of all rows: each is taken from the index when it is needed, and let go with this function.
-    set_ids = index["set"].gather(line).to_numpy()
-    grouped = (index["state"].gather(line) == "sequence").to_numpy()
+    # Numbers of all rows: each is taken from the index when it is needed, no wider than it must be, and let go with
+    # this function.
+    set_ids = _taken(index["set"].to_numpy(), line, np.min_scalar_type(len(layout.sets)))
+    grouped = _taken((index["state"] == "sequence").to_numpy(), line, np.bool_)
     routed = choose_routes(
         set_ids,
         layout.sets,
@@ -133,14 +136,27 @@ def _cut(
     )
     if layout.via is Via.IMPORT:
         _refuse_unimportable(routed)
+    route, reasons = routed.route, _reasons(routed)
+    del routed
     # Only the profiles of one Bulk body must not share an identifier; an import file may hold them together.
-    wave = index["wave"].gather(line).to_numpy()
-    wave = np.where(routed.route == ROUTES.index(Route.IMPORT), np.uint32(0), wave)
-    size = index["size"].gather(line).to_numpy()
-    wave = fill_up(wave, (routed.route == ROUTES.index(Route.BULK)) & ~grouped, size, BODY_ROOM)
-    rows = RowsToCut(routed.route, set_ids, wave, grouped, size, size)
-    order, cuts = cut_batches(rows, layout.sets, layout.policy.part_rows, start=first)
-    return order, cuts, _reasons(routed)
+    waves = index["wave"].to_numpy()
+    wave = _taken(waves, line, np.min_scalar_type(waves.max(initial=0)))
+    wave[route == ROUTES.index(Route.IMPORT)] = 0
+    size = _taken(index["size"].to_numpy(), line, np.uint32)
+    wave = fill_up(wave, (route == ROUTES.index(Route.BULK)) & ~grouped, size, BODY_ROOM)
+    order, cuts = cut_batches(
+        RowsToCut(route, set_ids, wave, grouped, size, size), layout.sets, layout.policy.part_rows, start=first
+    )
+    return order, cuts, reasons
+
+
+def _taken(numbers: npt.NDArray[Any], rows: npt.NDArray[np.integer[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return the numbers of rows, a stretch of them at a time: to look up all at once makes places of 64 bits."""
+    taken = np.empty(len(rows), dtype=dtype)
+    for start in range(0, len(rows), _STRETCH_ROWS):
+        stretch = slice(start, start + _STRETCH_ROWS)
+        taken[stretch] = numbers[rows[stretch]]
+    return taken
 
 
 def _refuse_unimportable(routed: Routed) -> None:
@@ -162,18 +178,21 @@ def _refusal(reason: Reason) -> str:
     return "with fewer columns than an import needs" if reason is Reason.FEW_ALIKE else reason.value
 
 
-def _with_positions(index: pl.DataFrame, line: npt.NDArray[np.uint32], first: int) -> pl.DataFrame:
+def _with_positions(index: pl.DataFrame, line: npt.NDArray[np.int32], first: int) -> pl.DataFrame:
     positions = index["position"].to_numpy().copy()
-    positions[line] = np.arange(first, first + len(line), dtype=positions.dtype)
+    for start in range(0, len(line), _STRETCH_ROWS):
+        stretch = line[start : start + _STRETCH_ROWS]
+        positions[stretch] = np.arange(first + start, first + start + len(stretch), dtype=positions.dtype)
     return index.with_columns(pl.Series("position", positions))
 
 
 def _reasons(routed: Routed) -> dict[str, dict[str, int]]:
     pairs = routed.route * np.uint8(len(REASONS)) + routed.reason
     reasons: dict[str, dict[str, int]] = {}
-    for pair, count in zip(*(part.tolist() for part in np.unique(pairs, return_counts=True)), strict=True):
-        route, reason = divmod(pair, len(REASONS))
-        reasons.setdefault(ROUTES[route].value, {})[REASONS[reason].value] = count
+    for pair, count in enumerate(rows_of_sets(pairs, len(ROUTES) * len(REASONS)).tolist()):
+        if count:
+            route, reason = divmod(pair, len(REASONS))
+            reasons.setdefault(ROUTES[route].value, {})[REASONS[reason].value] = count
     return reasons
 
 

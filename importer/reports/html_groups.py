@@ -17,6 +17,8 @@ MOST_ROWS: Final = 10
 """Rows of a group that are shown."""
 
 _FACTS: Final = {"shape": pl.String(), "most_shared": pl.Int64(), "profiles": pl.Int64()}
+_FEW: Final = ("kind", "decision", "shape")
+_NUMBERED: Final = pl.Categorical()
 _TEXT_CHARS: Final = 80
 _MOST_KEYS: Final = 3
 _SIZES: Final = ((2, 2, "2 rows"), (3, 3, "3 rows"), (4, 5, "4 to 5 rows"), (6, 10, "6 to 10 rows"))
@@ -92,26 +94,32 @@ def read_groups(path: Path) -> GroupOverview:
     lines = pl.scan_parquet(path)
     names = lines.collect_schema().names()
     keys = names[names.index("line") + 1 : names.index("id_types")][:_MOST_KEYS]
+    # Texts of which there are few are numbers until the groups are there: they would be most of what is in memory.
+    few = [name for name in _FEW if name in names]
     groups = (
-        lines.group_by("group")
+        lines.with_columns(pl.col(few).cast(_NUMBERED), links=pl.col("id_types").list.join(_BETWEEN).cast(_NUMBERED))
+        .group_by("group")
         .agg(
             pl.len().alias("size"),
             pl.col("kind").first(),
             pl.col("decision").first(),
-            pl.col("id_types").list.join(_BETWEEN).first().alias("links"),
+            pl.col("links").first(),
             *(
                 (pl.col(name).first() if name in names else pl.lit(None, dtype=dtype)).alias(name)
                 for name, dtype in _FACTS.items()
             ),
         )
-        .with_columns(is_held=pl.col("decision") == "held", number=pl.col("group").cast(pl.Int64, strict=False))
-        .sort("is_held", "size", "number", "group", descending=[True, True, False, False])
         .collect(engine="streaming")
     )
-    # Few combinations link many groups: sorting the list of each would take most of the page's time.
-    links = {text: ", ".join(sorted(text.split(_BETWEEN))) for text in groups["links"].unique() if text is not None}
-    groups = groups.with_columns(pl.col("links").replace(links))
-    largest = groups.head(MOST_GROUPS)
+    largest = (
+        groups.lazy()
+        .with_columns(is_held=pl.col("decision") == "held", number=pl.col("group").cast(pl.Int64, strict=False))
+        .sort("is_held", "size", "number", "group", descending=[True, True, False, False])
+        .head(MOST_GROUPS)
+        .with_columns(_ordered("links"))
+        .collect()
+    )
+    counted = groups.group_by("links").agg(pl.len()).group_by(_ordered("links")).agg(pl.col("len").sum())
     rows = (
         lines.filter(pl.col("group").is_in(largest["group"].implode()))
         .filter(pl.int_range(pl.len()).over("group") < MOST_ROWS)
@@ -122,11 +130,16 @@ def read_groups(path: Path) -> GroupOverview:
         groups=tuple(_group(row, rows, keys) for row in largest.iter_rows(named=True)),
         total=groups.height,
         by_size=_by_size(groups["size"]),
-        by_links=dict(groups["links"].value_counts(sort=True).iter_rows()),
-        by_shape=dict(groups["shape"].drop_nulls().value_counts(sort=True).iter_rows()),
+        by_links=dict(counted.iter_rows()),
+        by_shape=dict(groups["shape"].drop_nulls().value_counts().iter_rows()),
         keys=tuple(shown(name, _TEXT_CHARS) for name in keys),
         has_linking_values=bool((rows["linking"] != "").any()),
     )
+
+
+def _ordered(links: str) -> pl.Expr:
+    """Return the idTypes of joined texts in one order, whichever they came in."""
+    return pl.col(links).cast(pl.String).str.split(_BETWEEN).list.sort().list.join(", ").alias(links)
 
 
 def _linking(schema: pl.Schema) -> pl.Expr:

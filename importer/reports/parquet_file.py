@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from importer.core.enum_texts import enum_texts
 from importer.files import WholeFile
 
 ROW_GROUP_ROWS: Final = 100_000
@@ -50,7 +51,9 @@ class ParquetFile:
 
     def append(self, frame: pl.DataFrame) -> None:
         """Add rows."""
-        self._waiting.append(_arrow(frame.select(pl.col(name).cast(dtype) for name, dtype in self._schema.items())))
+        # Not selected by a query: of small frames it would take longer than all that is cast.
+        columns = [_cast(frame[name], dtype) for name, dtype in self._schema.items()]
+        self._waiting.append(_arrow(pl.DataFrame(columns)))
         self._waiting_rows += frame.height
         if self._waiting_rows >= ROW_GROUP_ROWS:
             self._write()
@@ -104,6 +107,10 @@ def write_parquet(path: Path, frame: pl.DataFrame, schema: pl.Schema) -> None:
 
 def _arrow(frame: pl.DataFrame) -> pa.Table:
     return frame.to_arrow(compat_level=_NEWEST)
+
+
+def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    return enum_texts(column) if dtype == pl.String else column.cast(dtype)
 
 
 def _leaf(name: str, dtype: pl.DataType) -> str:

@@ -104,7 +104,8 @@ def finish(
         groups: ``group``, ``kind``, ``id_types``, ``decision``.
         end: How the command ended.
     """
-    past = history(index, run.read_order(), end.delivered) if run.has_order() else History(index)
+    sent = run.has_order() and not end.delivered.ranges.is_empty()
+    past = history(index, run.read_order(), end.delivered) if sent else History(index)
     verified = read_verified(run.package)
 
     def write_few() -> None:

@@ -154,6 +154,42 @@ def test_arrays_do_not_go_by_csv_and_other_types_always_do() -> None:
     assert csv_carried([], rows).to_list() == [True, True]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "",
+        " a",
+        "a ",
+        "a  b",
+        "a\tb",
+        "a\x7f",
+        "\\N",
+        'a"b',
+        "a'b",
+        "a,b",
+        "a;b",
+        "Zo\u00eb",
+        "\u4e2d",
+        None,
+        "a b",
+        "~",
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("clears", [False, True])
+def test_one_odd_text_among_plain_ones_is_judged_alone(odd: str | None, place: int, clears: bool) -> None:
+    """A column that is judged by all its bytes at once gets the answers that its values get one by one."""
+    trait = WireTrait("C.name", "C", "name", DataType.STRING, clears=clears)
+    texts = ["Ann Lee", "b", None, "a.b@example.com"]
+    rows = pl.DataFrame({"C.name": pl.Series([*texts[:place], odd, *texts[place:]], dtype=pl.String)})
+    alone = rows.select(csv_carries_expr([trait])).to_series().to_list()
+    assert csv_carried([trait], rows).to_list() == alone
+    assert (
+        csv_carried([NAME], rows[[place]]).to_list()
+        == rows[[place]].select(csv_carries_expr([NAME])).to_series().to_list()
+    )
+
+
 def test_a_cleared_text_goes_by_csv() -> None:
     """An empty cell overwrites with the empty text, which is what clear asks for; other odd texts still do not go."""
     clears = WireTrait("C.name", "C", "name", DataType.STRING, clears=True)
