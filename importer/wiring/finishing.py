@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,8 @@ REPORT_FILES: Final = (
 
 _ALWAYS: Final = frozenset({"report.json", "report.html"})
 _REFUSALS: Final = frozenset({ExitCode.REFUSED, ExitCode.GUARD})
+_MOST_BESIDE: Final = 200_000
+"""Rows of groups that are written beside the outcomes: with more of them, both at once would be a run's most memory."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,18 @@ def finish(
     past = history(index, run.read_order(), end.delivered) if sent else History(index)
     verified = read_verified(run.package)
 
+    grouped = group_lines(index, groups)
+    many = grouped.height > _MOST_BESIDE
+
     def write_few() -> None:
-        _write_groups(run, manifest, _placed(package, index, group_lines(index, groups)), groups)
+        _write_groups(run, manifest, _placed(package, index, grouped), groups)
         unlike = unlike_lines(past.index, verified, MISMATCHES_CAP)
         _write_mismatches(run.path, manifest, _placed(package, index, unlike))
 
     with ThreadPoolExecutor(1, "few-rows") as beside:
         few, shown = beside.submit(write_few), beside.submit(read_overviews, run.path)
+        if many:
+            wait([shown])  # which one thread reads when the groups are written
         sink = _write_outcomes(
             run,
             manifest,
