@@ -78,7 +78,8 @@ def measure(shape: str, rows: int) -> dict[str, object]:
         KEY_COLUMN: "C-" + pl.Series("key", np.arange(rows)).cast(pl.String),
     }
     hashes = {name: identifier_hash(texts[name]) for name in ("email", "phone")}
-    given = IdentityRows(rows, identifier_hash(texts[KEY_COLUMN]), hashes)
+    keys = identifier_hash(texts[KEY_COLUMN])
+    given = IdentityRows(rows, lambda: keys, hashes)
     started = time.perf_counter()
     result = resolve_identity(
         given, IdentityPolicy(), rules.configs, lambda column, at: texts[column].gather(at), rules

@@ -127,6 +127,16 @@ class WholeFile:
             descriptor = open_private(self._beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         self.stream: BinaryIO = io.BufferedWriter(_Guarded(descriptor, path))
 
+    def settle(self) -> None:
+        """Make durable what is written so far, so that little is left to `commit`.
+
+        Raises:
+            DiskError: see the class.
+        """
+        with writing(self.path):
+            self.stream.flush()
+            os.fsync(self.stream.fileno())
+
     def commit(self, *, durable: bool = True) -> None:
         """Move the file to its name, and make it durable unless it goes again before its process ends.
 

@@ -14,6 +14,7 @@ from typing import Final
 ANY_DIGIT: Final = frozenset(range(10))
 
 _SIGNS: Final = re.compile(r"\\d|\[(?:[0-9](?:-[0-9])?)+\]|\(\?:|\{[0-9]+(?:,[0-9]+)?\}|[0-9()|?$]")
+_NOTHING_TO_REPEAT: Final = re.compile(r"(?:^|[|}]|\?(?!:)|\((?!\?:)|\(\?:)[?{]")
 _RANGES: Final = re.compile(r"([0-9])(?:-([0-9]))?")
 _END: Final = ""
 _BEHIND_PARTS: Final = (_END, "|", ")")
@@ -62,7 +63,14 @@ class TextEnd:
     """The end of the text."""
 
 
-Node = Digits | InTurn | Either | Repeated | Group | TextEnd
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A group in brackets whose text has all of its signs in order, but which nobody needed to look into so far."""
+
+    text: str
+
+
+Node = Digits | InTurn | Either | Repeated | Group | TextEnd | Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,8 @@ def _ways(node: Node, last_group: int) -> list[Choice]:
         case Repeated(part, least, most):
             ways = _ways(part, last_group)
             return [way for count in range(most, least - 1, -1) for way in _in_turn([ways] * count)]
+        case Unread(text):
+            return _ways(parse(text), last_group)
         case Group(part, number):
             captured = Choice(has_last_group=number == last_group)
             return [way.then(captured) for way in _ways(part, last_group)]
@@ -152,7 +162,7 @@ class _Reading:
         self._pattern = pattern
         self._signs = [*_SIGNS.findall(pattern), _END]
         self._at = 0
-        if "".join(self._signs) != pattern:
+        if "".join(self._signs) != pattern or _NOTHING_TO_REPEAT.search(pattern):
             raise self._unknown()
 
     def whole(self) -> Node:
@@ -185,6 +195,8 @@ class _Reading:
             if digits is None:
                 raise self._unknown()
             return digits
+        if sign == "(?:" and (text := self._unread()) is not None:
+            return Unread(text)
         self.groups += sign == "("
         number = self.groups
         inner = self._either()
@@ -192,6 +204,21 @@ class _Reading:
             raise self._unknown()
         self._at += 1
         return Group(inner, number) if sign == "(" else inner
+
+    def _unread(self) -> str | None:
+        """Pass over the rest of a group and return its text; None where a group in it is captured."""
+        depth, end = 1, self._at
+        while depth:
+            sign = self._signs[end]
+            if sign == "(":
+                return None
+            if sign == _END:
+                raise self._unknown()
+            depth += (sign == "(?:") - (sign == ")")
+            end += 1
+        text = "".join(self._signs[self._at : end - 1])
+        self._at = end
+        return text
 
     def _repeated(self, part: Node) -> Node:
         sign = self._signs[self._at]

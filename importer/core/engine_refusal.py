@@ -26,16 +26,8 @@ from importer.core.engine_rows import row_exhausted, row_refused
 from importer.core.engine_split import bad_rows, too_large
 from importer.core.engine_state import Task
 from importer.core.engine_turn import Turn
+from importer.core.failures import PROFILE_ACCESS_DENIED, PROTOCOL_FAILURES, STOP_CODES
 from importer.core.lifecycle import BatchState, FinishReason
-
-STOP_CODES: Final = frozenset({520041, 520047, 520049, 520050})
-"""Store missing, trait group missing, store ID invalid, protected trait: no batch can fare better."""
-
-PROFILE_ACCESS_DENIED: Final = 520008
-"""A 403 that speaks of one profile."""
-
-PROTOCOL_FAILURES: Final = 8
-"""Answers in a row that break the contract, after which what answers is not the service."""
 
 UNAVAILABLE: Final = 20503
 """Code of the service's own 503: the request was not taken. Any other may be a gateway's, after the service had it."""

@@ -6,7 +6,7 @@ rows; hashes mark candidates and texts prove them, so no row is ever linked by c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,15 +17,9 @@ import polars as pl
 from importer.core.apart import apart_numbers, conflict_colours
 from importer.core.forecast import StoreRules
 from importer.core.identity_links import LinkedGroups
-from importer.core.identity_members import (
-    LINKS_SCHEMA,
-    ListedGroups,
-    describe_groups,
-    group_units,
-    linking_entries,
-    shapes_of,
-)
+from importer.core.identity_members import ListedGroups, describe_groups, linking_values
 from importer.core.identity_profiles import forecast_profiles
+from importer.core.identity_reading import Candidates, candidates_of, read_identity_values
 from importer.core.identity_result import (
     DROPS_SCHEMA,
     GROUPS_SCHEMA,
@@ -54,6 +48,7 @@ __all__ = [
     "DROPS_SCHEMA",
     "GROUPS_SCHEMA",
     "KEY_COLUMN",
+    "Candidates",
     "DecidedBy",
     "IdentityResult",
     "IdentityRows",
@@ -61,6 +56,7 @@ __all__ = [
     "RowCode",
     "RowFates",
     "RowState",
+    "candidates_of",
     "identifier_hash",
     "release",
     "resolve_identity",
@@ -73,6 +69,7 @@ def resolve_identity(
     configs: Mapping[str, IdentifierConfig],
     read_values: ReadValues,
     rules: StoreRules | None = None,
+    candidates: Iterable[Candidates] | None = None,
 ) -> IdentityResult:
     """Decide what happens to each row of a run, by the rows it is linked with.
 
@@ -88,9 +85,10 @@ def resolve_identity(
         read_values: Reads the texts of candidates back.
         rules: The reading under which profiles are forecast, and the store's priorities; merge, and no priorities, if
             None. No row's fate depends on it.
+        candidates: What `candidates_of` returned; asked for if None.
     """
     rules = rules or StoreRules(configs)
-    values = IdentityValues.read(rows, read_values)
+    values = read_identity_values(rows, candidates or candidates_of(rows), read_values)
     drops = _drop_shared(values, policy)
     linked = LinkedGroups.find(values, configs)
     verdict = _judge(values, linked, policy)
@@ -101,8 +99,7 @@ def resolve_identity(
     shares = _loose_entries(values, draft, rules)
     apart = apart_numbers(draft.group, *shares)
     listed = ListedGroups(verdict.number, verdict.merge, verdict.action == RowState.SEQUENCE)
-    links = linking_entries(values, linked, listed)
-    shapes = shapes_of(links, group_units(values, linked, listed), rules)
+    linking = linking_values(values, linked, listed, rules)
     profile = forecast_profiles(values, linked, verdict.number >= 0, rules)
     wave = np.where(apart >= 0, number_waves(draft.state, apart), _colours(values, draft, shares))
     # Up to here rows are numbered among those that share something.
@@ -120,8 +117,8 @@ def resolve_identity(
             profile=profile,
         ),
         drops=frame.with_columns(row=pl.Series(row[frame["row"].to_numpy()])),
-        groups=describe_groups(values, linked, listed, profile, shapes),
-        links=links.select(LINKS_SCHEMA.names()).with_columns(row=pl.Series(row[links["row"].to_numpy()])),
+        groups=describe_groups(values, linked, listed, profile, linking),
+        links=linking.links,
         loose=(row[shares[0]], shares[1]),
         dropped=dict(frame.group_by("id_type").len().sort("id_type").iter_rows()),
         notes=tuple(

@@ -23,6 +23,7 @@ class LinkedGroups:
     Attributes:
         rows: Their rows, by group, and in source order within a group.
         starts: Where each group begins in `rows`.
+        at: Group of each of `rows`.
         of: Group of every row of the run; -1 for a row alone.
         linking: Which idTypes (in the order of `IdentityValues.types`) link a group's keys; without key columns, its
             rows. One line a group.
@@ -30,6 +31,7 @@ class LinkedGroups:
 
     rows: Positions
     starts: Positions
+    at: Positions
     of: Positions
     linking: BoolArray
 
@@ -37,11 +39,6 @@ class LinkedGroups:
     def sizes(self) -> Positions:
         """Rows of each group."""
         return np.diff(self.starts, append=self.rows.size)
-
-    @property
-    def at(self) -> Positions:
-        """Group of each of `rows`."""
-        return np.repeat(np.arange(self.starts.size), self.sizes)
 
     @classmethod
     def find(cls, values: IdentityValues, configs: Mapping[str, IdentifierConfig]) -> Self:
@@ -53,7 +50,7 @@ class LinkedGroups:
             unique.append(values.key_shared)
         root = union(values.n, *_edges(unique))
         root, compound = _join_compounds(root, [values.shared[name] for name in np.array(types)[loose]])
-        rows, starts, of = _components(root)
+        rows, starts, at, of = _components(root)
         linking = np.zeros((starts.size, len(types)), dtype=np.bool_)
         across = values.keys if values.keys is not None else np.arange(values.n)
         for number in np.flatnonzero(~np.array(loose, dtype=np.bool_)):
@@ -61,7 +58,7 @@ class LinkedGroups:
             linking[of[shared.row[shared.starts[shared.spread(across)]]], number] = True
         for links in compound:
             linking[of[links.left], np.flatnonzero(loose)[links.id_type]] = True
-        return cls(rows, starts, of, linking)
+        return cls(rows, starts, at, of, linking)
 
 
 def _edges(sources: Sequence[SharedValues]) -> tuple[Positions, Positions]:
@@ -85,14 +82,15 @@ def _join_compounds(root: Positions, shared: Sequence[SharedValues]) -> tuple[Po
     return root, found
 
 
-def _components(root: Positions) -> tuple[Positions, Positions, Positions]:
-    """Return rows, starts and group of every row, as `LinkedGroups` has them, in order of the groups' first rows."""
+def _components(root: Positions) -> tuple[Positions, Positions, Positions, Positions]:
+    """Return rows, starts, at and of as `LinkedGroups` has them, in order of the groups' first rows."""
     rows = np.flatnonzero(np.bincount(root, minlength=root.size)[root] > 1)
     rows = rows[np.argsort(root[rows], kind="stable")]
     starts = run_starts(root[rows])
     of = np.full(root.size, -1, dtype=np.int64)
-    of[rows] = np.repeat(np.arange(starts.size), np.diff(starts, append=rows.size))
-    return rows, starts, of
+    at = np.repeat(np.arange(starts.size), np.diff(starts, append=rows.size))
+    of[rows] = at
+    return rows, starts, at, of
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from importer.core.forecast import StoreRules
 from importer.core.identity_links import LinkedGroups
 from importer.core.identity_result import GROUPS_SCHEMA, DecidedBy
 from importer.core.identity_values import BoolArray, IdentityValues
-from importer.core.union_find import Positions
+from importer.core.union_find import Positions, run_starts
 
 HUB_ROWS: Final = 3
 """A value that links so many rows makes its group a hub."""
@@ -25,19 +25,6 @@ LINKS_SCHEMA: Final = pl.Schema(
 )
 """A value by which a row is linked with rows of other keys (without key columns: with other rows): where it stands, and
 in how many rows of the group it is. Ordered by row; a row that is in its group by its key alone is not in it."""
-
-SHAPE_SCHEMA: Final = pl.Schema(
-    {
-        "group": pl.Int64(),
-        "hub": pl.Boolean(),
-        "chain": pl.Boolean(),
-        "linking_values": pl.Int64(),
-        "most_shared": pl.Int64(),
-    }
-)
-"""One line a group. ``hub``: one value links three rows or more. ``chain``: no one value (of idTypes without
-``enforceUnique``: no two) is in all of its keys (rows), so that it takes two links or more from one end to the other.
-``linking_values``: how many values link it. ``most_shared``: rows that have the commonest of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,72 +42,82 @@ class ListedGroups:
     allowed: BoolArray
 
 
-def linking_entries(values: IdentityValues, linked: LinkedGroups, groups: ListedGroups) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class LinkingValues:
+    """Values that link the rows of listed groups, an entry for each of them in each of its groups.
+
+    Attributes:
+        place: Place of the group in the list.
+        rows: How many rows of the group have the value.
+        keys: How many of its keys do; without key columns, rows.
+        alone: Whether one such value is enough to link.
+        links: `LINKS_SCHEMA`.
+    """
+
+    place: Positions
+    rows: Positions
+    keys: Positions
+    alone: BoolArray
+    links: pl.DataFrame
+
+
+def linking_values(
+    values: IdentityValues, linked: LinkedGroups, groups: ListedGroups, rules: StoreRules
+) -> LinkingValues:
     """Find the values that link the rows of listed groups.
 
     Args:
         values: Of all rows.
         linked: The groups.
         groups: Which of them are listed.
-
-    Returns:
-        `LINKS_SCHEMA` and ``keys`` (different keys, without key columns rows, that have the value), ``at`` (number of
-        the value within its idType).
-    """
-    units = values.keys if values.keys is not None else np.arange(values.n)
-    group_of = np.concatenate([groups.number, [-1]])[linked.of]
-    pieces = [pl.DataFrame(schema={**LINKS_SCHEMA, "keys": pl.Int64(), "at": pl.Int64()})]
-    for place, (id_type, shared) in enumerate(values.shared.items()):
-        links = np.zeros(values.n, dtype=np.bool_)
-        links[linked.rows] = linked.linking[linked.at, place]
-        here = (group_of[shared.row] > 0) & links[shared.row]
-        rows = shared.row[here]
-        if not rows.size:
-            continue
-        frame = pl.DataFrame(
-            {"group": group_of[rows], "row": rows, "at": shared.value[here], "unit": units[rows]}
-        ).with_columns(
-            column=pl.Series(shared.columns).gather(shared.column[here]),
-            id_type=pl.lit(id_type),
-            rows=pl.col("row").n_unique().over("group", "at").cast(pl.Int64),
-            keys=pl.col("unit").n_unique().over("group", "at").cast(pl.Int64),
-        )
-        pieces.append(frame.filter(pl.col("keys") > 1).select(pieces[0].columns))
-    return pl.concat(pieces).sort("row", maintain_order=True)
-
-
-def shapes_of(entries: pl.DataFrame, members: pl.DataFrame, rules: StoreRules) -> pl.DataFrame:
-    """Say what each group looks like, `SHAPE_SCHEMA`.
-
-    Args:
-        entries: What `linking_entries` returned.
-        members: ``group``, ``units`` (its different keys; without key columns its rows), one line a group.
         rules: The store's: which idTypes link alone.
     """
-    alone = [name for name in entries["id_type"].unique().to_list() if rules.config(name).enforce_unique]
-    by_value = (
-        entries.unique(["group", "id_type", "at"])
-        .join(members, on="group", how="left")
-        .with_columns(whole=pl.col("keys") == pl.col("units"), alone=pl.col("id_type").is_in(alone))
+    units = values.keys if values.keys is not None else np.arange(values.n)
+    names = pl.Series([column for shared in values.shared.values() for column in shared.columns], dtype=pl.String)
+    id_types = pl.Series([name for name, shared in values.shared.items() for _ in shared.columns], dtype=pl.String)
+    none = np.empty(0, dtype=np.int64)
+    of_values, of_links, first_column = [(none, none, none, none)], [(none, none, none, none)], 0
+    for number, (id_type, shared) in enumerate(values.shared.items()):
+        here = np.append(linked.linking[:, number] & (groups.number > 0), False)[linked.of[shared.row]]
+        row, value, column = shared.row[here], shared.value[here], first_column + shared.column[here]
+        group = groups.number[linked.of[row]]
+        in_group = value * (linked.starts.size + 1) + group
+        order = np.argsort(in_group, kind="stable")
+        row, column, group, in_group = row[order], column[order], group[order], in_group[order]
+        starts = run_starts(in_group)
+        at = np.repeat(np.arange(starts.size), np.diff(starts, append=row.size))
+        rows, keys = different(at, row, starts.size), different(at, units[row], starts.size)
+        several = keys > 1
+        alone = np.full(starts.size, rules.config(id_type).enforce_unique, dtype=np.int64)
+        of_values.append((group[starts][several] - 1, rows[several], keys[several], alone[several]))
+        of_links.append((group[several[at]], row[several[at]], column[several[at]], rows[at][several[at]]))
+        first_column += len(shared.columns)
+    place, rows, keys, alone = map(np.concatenate, zip(*of_values, strict=True))
+    group, row, column, in_rows = map(np.concatenate, zip(*of_links, strict=True))
+    order = np.argsort(row, kind="stable")
+    column = column[order]
+    links = pl.DataFrame(
+        {
+            "group": group[order],
+            "row": values.rows[row[order]],
+            "id_type": id_types.gather(column),
+            "column": names.gather(column),
+            "rows": in_rows[order],
+        },
+        schema=LINKS_SCHEMA,
     )
-    shape = by_value.group_by("group").agg(
-        hub=pl.col("rows").max() >= HUB_ROWS,
-        chain=~((pl.col("whole") & pl.col("alone")).any() | (pl.col("whole").sum() > 1)),
-        linking_values=pl.len().cast(pl.Int64),
-        most_shared=pl.col("rows").max(),
-    )
-    return (
-        members.select("group")
-        .join(shape, on="group", how="left", maintain_order="left")
-        .with_columns(
-            pl.col("hub", "chain").fill_null(value=False), pl.col("linking_values", "most_shared").fill_null(0)
-        )
-        .select(pl.col(name).cast(dtype) for name, dtype in SHAPE_SCHEMA.items())
-    )
+    return LinkingValues(place, rows, keys, alone.astype(np.bool_), links)
+
+
+def different(at: Positions, number: Positions, size: int) -> Positions:
+    """Count the different numbers at each of `size` places; no number is negative."""
+    width = int(number.max(initial=0)) + 1
+    pairs = np.sort(at * width + number)
+    return np.bincount(pairs[run_starts(pairs)] // width, minlength=size)
 
 
 def describe_groups(
-    values: IdentityValues, linked: LinkedGroups, groups: ListedGroups, profile: Positions, shapes: pl.DataFrame
+    values: IdentityValues, linked: LinkedGroups, groups: ListedGroups, profile: Positions, linking: LinkingValues
 ) -> pl.DataFrame:
     """Describe the listed groups, `GROUPS_SCHEMA`.
 
@@ -129,45 +126,47 @@ def describe_groups(
         linked: The groups.
         groups: Which of them are listed, and as what.
         profile: What `forecast_profiles` returned.
-        shapes: What `shapes_of` returned.
+        linking: What `linking_values` returned.
     """
     listed = np.flatnonzero(groups.number >= 0)
     names = np.array(list(values.types))
-    linking = linked.linking[listed]
+    flags = linked.linking[listed]
     pattern = np.zeros(listed.size, dtype=np.int64)
-    for flags in linking.T:  # all of them at once would be compared line by line, which takes ten times as long
-        pattern = np.unique(2 * pattern + flags, return_inverse=True)[1]
-    first = np.unique(pattern, return_index=True)[1]
-    id_types = pl.Series([names[used].tolist() for used in linking[first]], dtype=pl.List(pl.String))
+    for of_type in flags.T:  # all of them at once would be compared line by line, which takes ten times as long
+        pattern = 2 * pattern + of_type
+        used = np.bincount(pattern) > 0
+        pattern = (np.cumsum(used) - 1)[pattern]
+    one = np.empty(int(pattern.max(initial=-1)) + 1, dtype=np.int64)
+    one[pattern] = np.arange(listed.size)
+    id_types = pl.Series([names[linking_types].tolist() for linking_types in flags[one]], dtype=pl.List(pl.String))
     profiles = np.maximum.reduceat(profile[linked.rows], linked.starts)[listed] if listed.size else listed
-    frame = pl.DataFrame(
+    sizes = linked.sizes[listed]
+    keys = None if values.keys is None else different(linked.at, values.keys[linked.rows], linked.starts.size)[listed]
+    whole = linking.keys == (sizes if keys is None else keys)[linking.place]
+    most_shared = np.zeros(listed.size, dtype=np.int64)
+    np.maximum.at(most_shared, linking.place, linking.rows)
+
+    def count(chosen: BoolArray) -> Positions:
+        return np.bincount(linking.place[chosen], minlength=listed.size)
+
+    links = np.bincount(linking.place, minlength=listed.size)
+    across = (count(whole & linking.alone) > 0) | (count(whole) > 1)
+    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, listed.size)
+    return pl.DataFrame(
         {
             "group": groups.number[listed],
-            "rows": linked.sizes[listed],
+            "rows": sizes,
+            "keys": nothing if keys is None else keys,
             "id_types": id_types.gather(pattern),
             "kind": pl.Series(["sequence", "merge"]).gather(groups.merge[listed].astype(np.int8)),
             "allowed": groups.allowed[listed],
+            "hub": most_shared >= HUB_ROWS,
+            "chain": (links > 0) & ~across,
+            "linking_values": links,
+            "most_shared": most_shared,
             "profiles": pl.Series(profiles).replace(-1, None),
-            "fingerprint": pl.Series([None], dtype=pl.String).new_from_index(0, listed.size),
-        }
+            "decided_by": pl.Series([None, DecidedBy.MAPPING.value]).gather(groups.allowed[listed].astype(np.int8)),
+            "fingerprint": nothing,
+        },
+        schema_overrides=GROUPS_SCHEMA,
     )
-    frame = frame.join(shapes, on="group", how="left", maintain_order="left").with_columns(
-        decided_by=pl.when("allowed").then(pl.lit(DecidedBy.MAPPING.value))
-    )
-    if values.keys is None:
-        frame = frame.with_columns(keys=pl.lit(None, dtype=pl.Int64))
-    else:
-        frame = frame.join(
-            group_units(values, linked, groups).rename({"units": "keys"}), on="group", how="left", maintain_order="left"
-        )
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in GROUPS_SCHEMA.items())
-
-
-def group_units(values: IdentityValues, linked: LinkedGroups, groups: ListedGroups) -> pl.DataFrame:
-    """Count the different keys of each listed group, or its rows where there are no key columns."""
-    listed = groups.number > 0
-    if values.keys is None:
-        return pl.DataFrame({"group": groups.number[listed], "units": linked.sizes[listed]})
-    here = listed[linked.at]
-    frame = pl.DataFrame({"group": groups.number[linked.at[here]], "key": values.keys[linked.rows[here]]})
-    return frame.group_by("group", maintain_order=True).agg(units=pl.col("key").n_unique().cast(pl.Int64))

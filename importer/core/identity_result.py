@@ -61,7 +61,9 @@ GROUPS_SCHEMA: Final = pl.Schema(
 )
 """``kind``: ``merge`` or ``sequence`` (one key, all rows sent in order). ``keys``: null without key columns.
 ``id_types``: what links different keys (without key columns: rows). ``allowed``: sent in order without a decision.
-``hub``, ``chain``, ``linking_values``, ``most_shared``: see `importer.core.identity_members.SHAPE_SCHEMA`.
+``hub``: one value links three rows or more. ``chain``: no one value (of idTypes without ``enforceUnique``: no two) is
+in all of its keys (rows), so that it takes two links or more from one end to the other. ``linking_values``: how many
+values link it. ``most_shared``: rows that have the commonest of them.
 ``profiles``: what its rows would become under the reading that was asked for. ``decided_by``: `DecidedBy`, null while
 nobody decided. ``fingerprint``: tells the same group in a later run; null where nobody asked for it."""
 

@@ -1,19 +1,16 @@
-"""Identifiers and keys of a run's rows, grouped by value exactly.
-
-Hashes only mark candidates. Every group is proved by the texts read back, so two values with one hash never link rows.
-"""
+"""Identifiers and keys of a run's rows, grouped by value."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from importer.core.union_find import Hashes, Positions, repeated, run_starts
+from importer.core.union_find import Hashes, Positions, run_starts
 
 KEY_COLUMN: Final = "key"
 """Name under which the joined key text of a row is read back."""
@@ -51,13 +48,13 @@ class IdentityRows:
 
     Attributes:
         n: Rows, in source order.
-        key_hash: `identifier_hash` of the joined key, 0 where a key column is empty; None without key columns.
+        read_key_hash: Reads `identifier_hash` of the joined keys, 0 where a key column is empty; None without keys.
         hashes: `identifier_hash` of each identifier column (n each); a column is an idType, or a trait promoted to one.
         id_types: idType of each column that is not named by its idType.
     """
 
     n: int
-    key_hash: Hashes | None
+    read_key_hash: Callable[[], Hashes] | None
     hashes: Mapping[str, Hashes]
     id_types: Mapping[str, str] = field(default_factory=dict)
 
@@ -134,55 +131,6 @@ def differs(codes: Positions, starts: Positions) -> BoolArray:
     return lowest < highest
 
 
-def shared_values(columns: Mapping[str, Hashes], read_values: ReadValues) -> SharedValues:
-    """Group equal values of the columns of one idType, exactly.
-
-    Args:
-        columns: Hashes by column, of equal length.
-        read_values: Reads candidates' texts back.
-    """
-    names = tuple(columns)
-    n = len(next(iter(columns.values())))
-    hashes = np.concatenate(list(columns.values())) if len(names) > 1 else columns[names[0]]
-    entries = repeated(hashes)
-    texts = _read(names, entries, n, read_values)
-    order = np.argsort(hashes[entries], kind="stable")
-    entries, ordered, texts = entries[order], hashes[entries[order]], texts.gather(order)
-    starts = run_starts(ordered)
-    same_hash = np.ones(entries.size, dtype=np.bool_)
-    same_hash[starts] = False
-    same_text = (texts == texts.shift(1)).fill_null(value=False).to_numpy()
-    if (same_hash & ~same_text).any():
-        # a hash with two texts: order by text within the hash, so that equal texts are neighbours again
-        frame = pl.DataFrame({"hash": ordered, "text": texts})
-        order = frame.select(pl.arg_sort_by("hash", "text", maintain_order=True)).to_series().to_numpy()
-        entries, ordered, texts = entries[order], ordered[order], texts.gather(order)
-        same_text = (texts == texts.shift(1)).fill_null(value=False).to_numpy()
-        same_hash = np.concatenate([[False], ordered[1:] == ordered[:-1]])
-    return _repeated_only(names, entries, n, np.cumsum(~(same_hash & same_text)))
-
-
-def _read(names: tuple[str, ...], entries: Positions, n: int, read_values: ReadValues) -> pl.Series:
-    """Read the texts of ascending entries, one column after the other."""
-    column = entries // max(n, 1)
-    pieces = [
-        read_values(name, entries[column == number] - number * n).cast(pl.String)
-        for number, name in enumerate(names)
-        if (column == number).any()
-    ]
-    return pl.concat(pieces) if pieces else pl.Series(dtype=pl.String)
-
-
-def _repeated_only(names: tuple[str, ...], entries: Positions, n: int, value: Positions) -> SharedValues:
-    """Keep the values with two entries or more, numbered anew."""
-    sizes = np.bincount(value) if value.size else np.zeros(1, dtype=np.int64)
-    several = sizes > 1
-    kept = several[value]
-    numbers = np.cumsum(several) - 1
-    width = max(n, 1)
-    return SharedValues(names, entries[kept] % width, entries[kept] // width, numbers[value[kept]].astype(np.int64))
-
-
 def value_codes(has_value: BoolArray, shared: SharedValues, column: str) -> Positions:
     """Number a column's values so that equal numbers mean equal texts.
 
@@ -228,36 +176,6 @@ class IdentityValues:
     def n(self) -> int:
         """How many rows there are."""
         return int(self.rows.size)
-
-    @classmethod
-    def read(cls, given: IdentityRows, read_values: ReadValues) -> Self:
-        """Group the values of all rows; the hashes of one idType are looked at after those of the other."""
-        types = given.columns_by_type()
-        shared: dict[str, SharedValues] = {}
-        has_value: dict[str, BoolArray] = {}
-        for id_type, columns in types.items():
-            hashes = {column: given.hashes[column] for column in columns}
-            shared[id_type] = shared_values(hashes, read_values)
-            has_value |= {column: of_column != 0 for column, of_column in hashes.items()}
-            del hashes  # before the next ones are there
-        key_shared = None if given.key_hash is None else shared_values({KEY_COLUMN: given.key_hash}, read_values)
-        sharing = np.zeros(given.n, dtype=np.bool_)
-        for values in (*shared.values(), *([] if key_shared is None else [key_shared])):
-            sharing[values.row] = True
-        rows = np.flatnonzero(sharing)
-        shared = {id_type: values.among(rows) for id_type, values in shared.items()}
-        codes = {
-            column: value_codes(has_value[column][rows], shared[id_type], column)
-            for id_type, columns in types.items()
-            for column in columns
-        }
-        if given.key_hash is None or key_shared is None:
-            return cls(rows, types, shared, codes, None, None)
-        key_shared = key_shared.among(rows)
-        keys = value_codes(given.key_hash[rows] != 0, key_shared, KEY_COLUMN)
-        # a row without a key is somebody of its own
-        own = np.arange(rows.size, dtype=np.int64) + key_shared.count
-        return cls(rows, types, shared, codes, np.where(keys < 0, own, keys), key_shared)
 
     def identified(self) -> BoolArray:
         """Tell which rows have an identifier."""

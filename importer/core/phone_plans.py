@@ -17,7 +17,7 @@ import numpy.typing as npt
 import phonenumbers
 from phonenumbers.phonemetadata import PhoneMetadata
 
-from importer.core.digit_patterns import DigitPatterns
+from importer.core import digit_patterns as patterns
 from importer.core.digit_tables import DigitTable
 from importer.core.phone_regions import NationalPrefix, Places, Tags, is_decidable, number_types, possible_lengths
 
@@ -73,8 +73,8 @@ class CodePlan:
         lengths: Possible lengths of a full national number.
         prefix: National prefix of the main region.
         regions: In the library's order, which decides whose rules a number is judged by.
-        patterns: Of all regions, each tagged with itself; leading digits; and the main region's national prefix.
-        start: Where a national number begins in the patterns.
+        start: Where a national number begins in the patterns: of all regions, each tagged with itself; leading digits;
+            and the main region's national prefix.
         decidable: Whether all of its patterns run here.
     """
 
@@ -82,7 +82,6 @@ class CodePlan:
     lengths: frozenset[int]
     prefix: NationalPrefix
     regions: tuple[RegionNumbers, ...]
-    patterns: DigitPatterns
     start: Places
     decidable: bool
 
@@ -93,7 +92,7 @@ class CodePlan:
             places: Of the patterns.
             length: Digits of the whole number.
         """
-        tags = self.patterns.tags(places)
+        tags = patterns.tags(places)
         national = length - len(str(self.code))
         if not self.decidable or self._is_shortened(tags):
             return Verdict.UNDECIDED
@@ -147,7 +146,7 @@ def _after(state: tuple[str, Places], digit: int) -> tuple[str, Places]:
     """Go on behind a digit: first through the calling code, then through the patterns of its plan."""
     code, places = state
     if _in_use(code):
-        return code, code_plan(int(code)).patterns.after(places, digit)
+        return code, patterns.after(places, digit)
     code += str(digit)
     if _in_use(code):
         return code, code_plan(int(code)).start
@@ -171,14 +170,12 @@ def code_plan(code: int) -> CodePlan:
     decidable = all(map(is_decidable, metadata))
     prefix = NationalPrefix.of(metadata[0]) if decidable else NationalPrefix((), "", replaces=False)
     regions = tuple(_region_numbers(region, alone=len(metadata) == 1) for region in metadata)
-    patterns = DigitPatterns()
     return CodePlan(
         code=code,
         lengths=possible_lengths(metadata[0].general_desc),
         prefix=prefix,
         regions=regions,
-        patterns=patterns,
-        start=patterns.closed(frozenset(_add(patterns, prefix, regions) if decidable else ())),
+        start=patterns.closed(tuple(_add(prefix, regions) if decidable else ())),
         decidable=decidable,
     )
 
@@ -196,9 +193,9 @@ def _region_numbers(metadata: Any, *, alone: bool) -> RegionNumbers:
     )
 
 
-def _add(patterns: DigitPatterns, prefix: NationalPrefix, regions: tuple[RegionNumbers, ...]) -> Iterator[int]:
+def _add(prefix: NationalPrefix, regions: tuple[RegionNumbers, ...]) -> Iterator[patterns.Place]:
     """Add the patterns of all regions, each once; yield where they begin."""
-    yield from prefix.add_to(patterns)
+    yield from prefix.add_to()
     for leading in dict.fromkeys(region.leading for region in regions if region.leading):
         yield patterns.add(leading[1], leading, whole=False)
     for pattern in dict.fromkeys(pattern for region in regions for pattern, _ in (region.general, *region.types)):

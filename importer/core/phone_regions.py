@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from phonenumbers.phonemetadata import PhoneMetadata
 
+from importer.core import digit_patterns as patterns
 from importer.core.digit_grammar import Choice, choices, parse
-from importer.core.digit_patterns import DigitPatterns
 from importer.core.digit_tables import DigitTable
 
-Places = frozenset[int]
+Places = frozenset[patterns.Place]
 Tags = frozenset[Hashable]
 
 CERTAIN, CODED, WIDTH_BIT = 1, 2, 2
@@ -58,9 +58,9 @@ class NationalPrefix:
         ways = choices(pattern) if pattern else ()
         return cls(ways, metadata.general_desc.national_number_pattern, bool(metadata.national_prefix_transform_rule))
 
-    def add_to(self, patterns: DigitPatterns) -> Iterator[int]:
+    def add_to(self) -> Iterator[patterns.Place]:
         """Add the ways, and a number of the region behind each width of them; yield where they begin."""
-        rests: dict[int, int] = {}
+        rests: dict[int, patterns.Place] = {}
         for number, way in enumerate(self.ways):
             width = len(way.digits)
             if width not in rests:
@@ -91,8 +91,7 @@ class RegionPlan:
         max_length: The longest of them; anything above is "too long" to the library.
         decidable: Whether all of its patterns are understood here.
         prefix: Its national prefix.
-        patterns: What can be dialled, tagged.
-        start: Where digits begin in the patterns.
+        start: Where digits begin in the patterns of what can be dialled.
     """
 
     code: int
@@ -100,12 +99,11 @@ class RegionPlan:
     max_length: int
     decidable: bool
     prefix: NationalPrefix
-    patterns: DigitPatterns
     start: Places
 
     def dialled(self, places: Places, length: int) -> int:
         """Return what digits are that end in these places; see `CERTAIN`."""
-        tags = self.patterns.tags(places)
+        tags = patterns.tags(places)
         way = self.prefix.taken(tags)
         general = _GENERAL in tags
         certain = self.decidable and _ABROAD not in tags
@@ -129,21 +127,19 @@ def region_plan(region: str) -> RegionPlan:
     metadata: Any = PhoneMetadata.metadata_for_region(region, None)
     decidable = is_decidable(metadata)
     prefix = NationalPrefix.of(metadata) if decidable else NationalPrefix((), "", replaces=False)
-    patterns = DigitPatterns()
     return RegionPlan(
         code=metadata.country_code,
         lengths=possible_lengths(metadata.general_desc),
         max_length=max(metadata.general_desc.possible_length),
         decidable=decidable,
         prefix=prefix,
-        patterns=patterns,
-        start=patterns.closed(frozenset(_add(patterns, prefix, metadata) if decidable else ())),
+        start=patterns.closed(tuple(_add(prefix, metadata) if decidable else ())),
     )
 
 
-def _add(patterns: DigitPatterns, prefix: NationalPrefix, metadata: Any) -> Iterator[int]:
+def _add(prefix: NationalPrefix, metadata: Any) -> Iterator[patterns.Place]:
     """Add what can be dialled in a region; yield where it begins."""
-    yield from prefix.add_to(patterns)
+    yield from prefix.add_to()
     yield patterns.add(prefix.general, _GENERAL, whole=True)
     if metadata.international_prefix:
         yield patterns.add(metadata.international_prefix, _ABROAD, whole=False)
@@ -168,7 +164,7 @@ def dialled_start(region: str) -> int:
 
 def _after(state: tuple[str, Places], digit: int) -> tuple[str, Places]:
     region, places = state
-    return region, region_plan(region).patterns.after(places, digit)
+    return region, patterns.after(places, digit)
 
 
 def possible_lengths(description: Any) -> frozenset[int]:
@@ -184,14 +180,14 @@ def number_types(metadata: Any) -> list[Any]:
 
 def is_decidable(metadata: Any) -> bool:
     """Tell whether all patterns of a region are understood here; metadata has had no others so far."""
-    patterns = [metadata.international_prefix, metadata.leading_digits]
+    written = [metadata.international_prefix, metadata.leading_digits]
     for name in ("general_desc", *_TYPES):
         description = getattr(metadata, name)
-        patterns.append(description.national_number_pattern if description is not None else None)
+        written.append(description.national_number_pattern if description is not None else None)
     try:
         NationalPrefix.of(metadata)
-        for pattern in filter(None, patterns):
+        for pattern in filter(None, written):
             parse(pattern)
     except ValueError:
         return False
-    return not any(pattern and "$" in pattern for pattern in patterns)
+    return not any(pattern and "$" in pattern for pattern in written)

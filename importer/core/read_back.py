@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.delivery import ApiFailure, FailureKind
-from importer.core.engine_refusal import PROFILE_ACCESS_DENIED, STOP_CODES
+from importer.core.failures import PROFILE_ACCESS_DENIED, STOP_CODES
 from importer.core.report import FinalState
 from importer.core.schema import Normalization, StoreSchema
 from importer.core.wire import WireTrait

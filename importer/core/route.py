@@ -134,8 +134,8 @@ def choose_routes(
         for route, why in ((Route.BULK_PATCH, Reason.REMOVAL), (Route.BULK_IDENTIFIERS, Reason.FURTHER)):
             reason[~imported & (beside_bulk == ROUTES.index(route))] = REASONS.index(why)
     # All rows of a set go one way, but for those of groups: they wait for each other, and no import waits.
-    routes = np.where(imported, np.uint8(ROUTES.index(Route.IMPORT)), beside_bulk)[set_ids]
-    reasons = reason[set_ids]
+    routes = np.where(imported, np.uint8(ROUTES.index(Route.IMPORT)), beside_bulk).take(set_ids)
+    reasons = reason.take(set_ids)
     if grouped is not None:
         routes[grouped] = beside_bulk[set_ids[grouped]]
         reasons[grouped] = REASONS.index(Reason.MERGE_GROUP)
@@ -222,19 +222,21 @@ def cut_batches(
     """
     columns = [entry.columns for entry in sets]
     part_group = {names: number for number, names in enumerate(dict.fromkeys(columns))}
-    group_of_set = np.array([part_group[names] for names in columns], dtype=np.int64)
-    lanes = np.array([_LANES.index(route) for route in ROUTES], dtype=np.int64)
+    # Numbers of what a row of a wave may share a batch with: the parts of each group of sets, then the other lanes.
+    lanes = len(part_group) + len(_LANES)
     waves = int(rows.wave.max(initial=0)) + 1
+    dtype = np.promote_types(np.uint16, np.min_scalar_type(2 * waves * lanes))
+    lane = np.empty((len(ROUTES), len(sets)), dtype=dtype)
+    for number, route in enumerate(ROUTES):
+        lane[number] = len(part_group) + _LANES.index(route)
+    lane[ROUTES.index(Route.IMPORT)] = [part_group[names] for names in columns]
 
-    def kinds(stretch: slice) -> npt.NDArray[np.int64]:
+    def kinds(stretch: slice) -> Numbers:
         """Say in one number what a row may share a batch with; in the order of these numbers they go."""
-        kind = rows.ordered[stretch].astype(np.int64)
-        for values, count in ((rows.wave[stretch], waves), (lanes[rows.route[stretch]], len(_LANES))):
-            kind *= count
-            kind += values
-        kind *= len(part_group)
-        is_import = rows.route[stretch] == ROUTES.index(Route.IMPORT)
-        kind[is_import] += group_of_set[rows.set_ids[stretch][is_import]]
+        kind: Numbers = rows.ordered[stretch] * dtype.type(waves)
+        kind += rows.wave[stretch]
+        kind *= dtype.type(lanes)
+        kind += lane.take(rows.route[stretch] * np.intp(len(sets)) + rows.set_ids[stretch])
         return kind
 
     order, starts = stable_order(len(rows.route), kinds)
@@ -259,7 +261,7 @@ def _cut_run(
     first = 0
     while first < len(order):
         # sizes are added up for many rows at once, but never for all of them: that is memory a row
-        stretch = sizes[order[first : first + max(_STRETCH_ROWS, max_rows)]]
+        stretch = sizes.take(order[first : first + max(_STRETCH_ROWS, max_rows)])
         total = np.zeros(len(stretch) + 1, dtype=np.int64)
         np.cumsum(stretch, out=total[1:])
         at = 0

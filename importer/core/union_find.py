@@ -8,8 +8,7 @@ import numpy.typing as npt
 Positions = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
-_MOST_BUCKET_BITS = 24
-_STRETCH = 1 << 20
+_STRETCH = 1 << 17
 _FEW = 8
 """A table of all nodes pays where every so many-th has an edge."""
 
@@ -68,31 +67,30 @@ def _hook(n: int, left: Positions, right: Positions) -> Positions:
             parent = above
 
 
-def repeated(hashes: Hashes) -> Positions:
-    """Return the positions of hashes that occur more than once, ascending; 0 stands for "no value" and is left out.
+def repeated(hashes: Hashes) -> tuple[Positions, Positions]:
+    """Find hashes that occur more than once; 0 stands for "no value" and is left out.
 
-    May hold a few positions too many where most hashes are distinct, never too few.
+    May find a few too many, never too few: of n hashes, the upper bits that leave room for a position are compared.
+
+    Returns:
+        Their positions, equal hashes beside each other and ascending, and where each such run begins among them.
     """
-    ordered = np.sort(hashes)
-    twice = ordered[1:][(ordered[1:] == ordered[:-1]) & (ordered[1:] != 0)]
-    del ordered
-    if twice.size == 0:
-        return np.empty(0, dtype=np.int64)
-    # A bitmap over the top bits finds the candidates in one pass; only those are sorted with their positions. It has
-    # 128 to 256 places for each of them: the smaller it is, the sooner a place is found.
-    bits = min((twice.size << 7).bit_length(), _MOST_BUCKET_BITS)
-    marked = np.zeros(1 << bits, dtype=np.bool_)
-    marked[_buckets(twice, bits)] = True
-    found = [np.empty(0, dtype=np.int64)]
+    # Sorted together with their positions, they need not be looked for again.
+    low = np.uint64((1 << hashes.size.bit_length()) - 1)
+    ordered = np.empty_like(hashes)
     for start in range(0, hashes.size, _STRETCH):
         stretch = hashes[start : start + _STRETCH]
-        found.append(start + np.flatnonzero(marked[_buckets(stretch, bits)] & (stretch != 0)))
-    return np.concatenate(found)
-
-
-def _buckets(hashes: Hashes, bits: int) -> Positions:
-    # Numpy looks places up that are signed four times as fast.
-    return (hashes >> np.uint64(64 - bits)).view(np.int64)
+        upper = stretch & ~low
+        upper[(upper == 0) & (stretch != 0)] = ~low
+        ordered[start : start + _STRETCH] = upper | np.arange(start, start + stretch.size, dtype=np.uint64)
+    ordered.sort()
+    ordered = ordered[np.searchsorted(ordered, low, side="right") :]
+    as_before = np.zeros(ordered.size + 1, dtype=np.bool_)
+    for start in range(1, ordered.size, _STRETCH):
+        stretch = ordered[start : start + _STRETCH]
+        as_before[start : start + stretch.size] = (stretch ^ ordered[start - 1 : start - 1 + stretch.size]) <= low
+    at = np.flatnonzero(as_before[1:] | as_before[:-1])
+    return (ordered[at] & low).view(np.int64), np.flatnonzero(~as_before[at])
 
 
 def run_starts(ordered: npt.NDArray[np.generic]) -> Positions:

@@ -229,15 +229,17 @@ def csv_carries_expr(traits: Sequence[WireTrait]) -> pl.Expr:
 
 def csv_carried(traits: Sequence[WireTrait], frame: pl.DataFrame) -> pl.Series:
     """Return what `csv_carries_expr` says of each row; one trait after the other, in the rows that are left."""
-    rows = pl.Series(np.arange(frame.height, dtype=np.uint32))
-    arrays_first = sorted(traits, key=lambda trait: trait.data_type is not DataType.ARRAY)
-    for trait in arrays_first:
-        if trait.data_type not in {DataType.ARRAY, DataType.STRING}:
-            continue
-        values = frame[trait.ref] if len(rows) == frame.height else frame[trait.ref].gather(rows)
-        if trait.data_type is DataType.ARRAY or not _plain(trait, values):
-            rows = rows.gather(values.to_frame().select(csv_carries_expr([trait]).arg_true()).to_series())
-    carried = np.zeros(frame.height, dtype=np.bool_)
+    carried = np.ones(frame.height, dtype=np.bool_)
+    for trait in traits:
+        if trait.data_type is DataType.ARRAY:
+            carried &= frame[trait.ref].is_null().to_numpy()
+    rows = pl.Series(np.flatnonzero(carried).astype(np.uint32))
+    for trait in traits:
+        if trait.data_type is DataType.STRING:
+            values = frame[trait.ref] if len(rows) == frame.height else frame[trait.ref][rows]
+            if not _plain(trait, values):
+                rows = rows.filter(values.to_frame().select(csv_carries_expr([trait])).to_series())
+    carried[:] = False
     carried[rows.to_numpy()] = True
     return pl.Series(carried)
 

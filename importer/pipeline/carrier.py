@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from importer.core import limits
 from importer.core.delivery import ApiFailure, FailureKind, Pin
@@ -38,24 +37,14 @@ from importer.core.engine_messages import (
     Uploaded,
     WorkerFailed,
 )
-from importer.core.engine_refusal import STOP_CODES
+from importer.core.failures import STOP_CODES, failure_of
 from importer.errors import (
-    AmbiguousRequestError,
     ApiError,
     PackageChangedError,
-    ProtocolError,
     RejectedRequestError,
-    RetryableApiError,
 )
 from importer.ports import Clock, PartFile, Payloads, ProfileWriter
 from importer.ports.request_context import RequestContext, in_context
-
-_KINDS: Final[tuple[tuple[type[ApiError], FailureKind], ...]] = (
-    (RetryableApiError, FailureKind.RETRYABLE),
-    (RejectedRequestError, FailureKind.REJECTED),
-    (AmbiguousRequestError, FailureKind.AMBIGUOUS),
-    (ProtocolError, FailureKind.PROTOCOL),
-)
 
 
 class TooLargeError(Exception):
@@ -247,20 +236,3 @@ def _about(request: Request) -> int | str | None:
             return request.status_url
         case ListImports():
             return request.page_token
-
-
-def failure_of(error: ApiError) -> ApiFailure:
-    """Return what the engine must know of an error of the service."""
-    kind = next((kind for errors, kind in _KINDS if isinstance(error, errors)), FailureKind.PROTOCOL)
-    if error.status == 413:
-        kind = FailureKind.TOO_LARGE
-    rows, mappings = error.context.get("rows"), error.context.get("mappings")
-    return ApiFailure(
-        kind=kind,
-        status=error.status,
-        code=error.code,
-        retry_after_s=error.retry_after_s,
-        pointers=rows if isinstance(rows, tuple) else (),
-        request_id=error.request_id,
-        mappings=mappings if isinstance(mappings, tuple) else (),
-    )

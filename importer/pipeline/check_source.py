@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final, cast
 
 import polars as pl
 
 from importer.core.check_values import Checks
+from importer.core.enum_texts import enum_texts
 from importer.core.filled import FilledSets
+from importer.core.identity import candidates_of
+from importer.core.index import INDEX_SCHEMA
 from importer.core.issue_catalogue import CATALOGUE
 from importer.core.issues import ISSUES_SCHEMA, Severity
 from importer.core.packing import KEY_PREFIX
 from importer.core.schema import StoreSchema
-from importer.pipeline.decide import ALONE, Decided, Deciding, decide, identity_findings
+from importer.pipeline.decide import ALONE, Decided, Deciding, decide, identity_findings, identity_rows
 from importer.pipeline.places import place_findings
 from importer.pipeline.prepare import Prepared, Sinks, prepare
 from importer.ports import PackageAccess, PackageStore, Source
+
+_CODES: Final = [CATALOGUE[code] for code in cast("pl.Enum", INDEX_SCHEMA["code"]).categories]
+_TITLES: Final = pl.Series([entry.title for entry in _CODES])
+_SEVERITIES: Final = pl.Series([entry.severity.value for entry in _CODES])
 
 
 @dataclass(frozen=True)
@@ -46,10 +55,10 @@ def check_source(
     keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
     sets: FilledSets | None = None,
 ) -> CheckedSource:
-    """Read, check and decide; write rows, issues and rejected rows on the way.
+    """Read, check and decide; write rows, and issues and rejected rows of checks, on the way.
 
     Args:
-        inputs: The source is read once, and a second time only where identity rejects rows.
+        inputs: The source is read once.
         store: Where the package is made.
         sinks: Take issues, rejected rows and progress.
         deciding: How groups are decided about.
@@ -60,40 +69,54 @@ def check_source(
         SourceError: the source cannot be read to its end; nothing can be sent.
     """
     plan = inputs.checks.plan
-    with store.spill() as spill:
+    with store.spill() as spill, ThreadPoolExecutor(1, "candidates") as beside:
         with store.writer() as package:
             prepared = prepare(inputs.source, inputs.checks, package, sinks, keep=keep, spill=spill, sets=sets)
+        # Sorting is one thread's work: it begins before anybody needs it.
+        candidates = candidates_of(identity_rows(prepared, plan), beside.map)
         access = store.reader()
         sinks.progress.stage("identity", prepared.rows_read)
-        decided = decide(prepared, plan, inputs.schema, access, deciding)
+        decided = decide(prepared, plan, inputs.schema, access, deciding, candidates)
     sinks.progress.advance(prepared.rows_read)
-    findings = identity_findings(decided.identity, plan)
-    for frame in place_findings(access, decided.index, findings):
-        sinks.issues.append(_as_issues(frame, inputs.checks))
-    _reject_late(inputs.source, access, decided.index, sinks)
     return CheckedSource(prepared, decided, access)
+
+
+def write_findings(inputs: Inputs, checked: CheckedSource, sinks: Sinks) -> None:
+    """Write issues and rejected rows of what identity decided.
+
+    Args:
+        inputs: The source is read a second time only where identity rejects rows.
+        checked: What `check_source` returned.
+        sinks: Take issues and rejected rows.
+
+    Raises:
+        SourceError: the source cannot be read again.
+    """
+    index = checked.decided.index
+    findings = identity_findings(checked.decided.identity, inputs.checks.plan)
+    for frame in place_findings(checked.package, index, findings):
+        sinks.issues.append(_as_issues(frame, inputs.checks))
+    _reject_late(inputs.source, checked.package, index, sinks)
 
 
 def _as_issues(frame: pl.DataFrame, checks: Checks) -> pl.DataFrame:
     """Give what identity found the columns of an issue; no value: it stands in the source's row."""
     columns = {trait.ref: trait.column for trait in checks.plan.identifiers}
-    titles = {code: entry.title for code, entry in CATALOGUE.items()}
-    severities = {code: entry.severity.value for code, entry in CATALOGUE.items()}
+    code = frame["code"].to_physical()
+    rejected = pl.lit(Severity.ERROR.value)
     keys = [name for name in frame.columns if name.startswith(KEY_PREFIX)]
     return frame.select(
         "file",
         "line",
         *keys,
         "row_number",
-        "code",
-        severity=pl.when("rejected")
-        .then(pl.lit(Severity.ERROR.value))
-        .otherwise(pl.col("code").replace_strict(severities, default=Severity.WARNING.value, return_dtype=pl.String)),
+        code=enum_texts(frame["code"]),
+        severity=pl.when("rejected").then(rejected).otherwise(_SEVERITIES.gather(code)),
         column=pl.col("trait").replace_strict(columns, default=None, return_dtype=pl.String),
         trait="trait",
         value=pl.lit(None, dtype=pl.String),
         message=pl.concat_str(
-            pl.col("code").replace_strict(titles, default=None, return_dtype=pl.String),
+            _TITLES.gather(code),
             pl.when(pl.col("group") >= 0).then(pl.format(" (group {})", "group")).otherwise(pl.lit("")),
         ),
     ).select("file", "line", *keys, *ISSUES_SCHEMA.names())

@@ -19,7 +19,7 @@ from importer.core.report_parts import Operations
 from importer.core.route import Route
 from importer.core.stored_lookup import StoredLookup
 from importer.core.wire import WireTrait
-from importer.pipeline.outcomes import Delivered, batch_of_position
+from importer.pipeline.outcomes import Delivered
 from importer.pipeline.sent_again import History
 
 _STRETCH_ROWS: Final = 500_000
@@ -27,6 +27,9 @@ _STRETCH_ROWS: Final = 500_000
 
 _ROW_BY_ROW: Final = (Route.BULK_PATCH.value, Route.BULK_IDENTIFIERS.value)
 """Routes on which requests about single rows follow their values."""
+
+_PATCHED: Final = 2
+"""Marks a position that waits on such a route; 1 one that waits on another, 0 all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def cost_of_rows(rows: pl.DataFrame, made: Made, *, patched: pl.Series | None = 
 
 def _cost_of(rows: pl.DataFrame, made: Made, patched: pl.Series | None) -> Cost:
     set_ids = rows["set"].to_numpy()
-    removes, further = made.removing()[set_ids], made.further()[set_ids]
+    removes, further = made.removing().take(set_ids), made.further().take(set_ids)
     if patched is not None:
         removes &= patched.to_numpy()
         further = np.where(patched.to_numpy(), further, 0)
@@ -92,17 +95,25 @@ def cost_left(index: pl.DataFrame, delivered: Delivered, made: Made) -> Cost:
         delivered: What the ledger knows; rows whose own result says they are not sent are given up.
         made: Sets and traits.
     """
-    given_up = delivered.overrides["position"].implode()
+    waiting = _waiting(delivered)
     cost = Cost()
     # Of all rows together the numbers made here would be more than the index.
     for lines in index.select("set", "state", "position").iter_slices(_STRETCH_ROWS):
-        batch = batch_of_position(lines["position"].to_numpy(), delivered.ranges)
-        found = pl.select(pl.when(batch >= 0).then(batch)).to_series()
-        waits = (delivered.ranges["state"].gather(found) == FinalState.NOT_SENT.value).fill_null(value=False)
-        waits &= ~lines["position"].is_in(given_up)
-        route = delivered.ranges["route"].gather(found).filter(waits)
-        cost += cost_of_rows(lines.filter(waits), made, patched=route.is_in(_ROW_BY_ROW))
+        here = waiting.take(np.minimum(lines["position"].to_numpy(), waiting.size - 1))
+        left = here > 0
+        cost += cost_of_rows(lines.filter(pl.Series(left)), made, patched=pl.Series(here[left] == _PATCHED))
     return cost
+
+
+def _waiting(delivered: Delivered) -> npt.NDArray[np.uint8]:
+    """Tell of each position whether it waits to be sent, and how; the last one stands for no position."""
+    ranges = delivered.ranges
+    waiting = np.zeros(int(ranges["stop"].to_numpy().max(initial=0)) + 1, dtype=np.uint8)
+    for start, stop, state, route in ranges.select("start", "stop", "state", "route").iter_rows():
+        if state == FinalState.NOT_SENT.value:
+            waiting[start:stop] = _PATCHED if route in _ROW_BY_ROW else 1
+    waiting[np.minimum(delivered.overrides["position"].to_numpy(), waiting.size - 1)] = 0
+    return waiting
 
 
 def operations_of(

@@ -5,7 +5,7 @@ Rows whose payload changes by it (combined rows, dropped identifiers) are writte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from importer.core.filled import FilledSets
 from importer.core.forecast import Reading, StoreRules
 from importer.core.identity import (
     KEY_COLUMN,
+    Candidates,
     DecidedBy,
     IdentityResult,
     IdentityRows,
@@ -81,6 +82,7 @@ def decide(
     schema: StoreSchema,
     package: PackageAccess,
     deciding: Deciding = ALONE,
+    candidates: Iterable[Candidates] | None = None,
 ) -> Decided:
     """Decide about every valid row.
 
@@ -90,8 +92,9 @@ def decide(
         schema: Identity settings of the store.
         package: Read for the texts behind equal hashes only: a spill of identifiers and keys is enough.
         deciding: How groups are decided about.
+        candidates: Found already, of `identity_rows`.
     """
-    identity = forecast(prepared, plan, schema, read_values(package), deciding.reading)
+    identity = forecast(prepared, plan, schema, read_values(package), deciding.reading, candidates)
     if deciding.revise is not None:
         identity = deciding.revise(identity, prepared, package)
     merges = identity.groups.filter((pl.col("kind") == "merge") & ~pl.col("allowed") & pl.col("decided_by").is_null())
@@ -112,22 +115,25 @@ def _index(prepared: Prepared, fates: RowFates, poor: npt.NDArray[np.int64]) -> 
         column[fates.row] = values
         return column
 
+    def named(name: str, values: pl.Series, others: str | None) -> pl.Series:
+        # Gathering the names of all rows takes ten times as long as putting the few others in their places.
+        return pl.Series(name, [others], dtype=INDEX_SCHEMA[name]).new_from_index(0, lines).scatter(fates.row, values)
+
     # One column at a time: of all of them at once, arrays and columns together would be the run's peak of memory.
     return pl.DataFrame(
         [
             *prepared.measures,
-            _STATES.gather(of_all(np.where(held, RowState.HELD, fates.state), RowState.SEND, np.uint8)).alias("state"),
-            _CODES.gather(of_all(np.where(held, RowCode.SHARED_IDENTIFIER, code), RowCode.NONE, np.uint8)).alias(
-                "code"
-            ),
+            named("state", _STATES.gather(np.where(held, RowState.HELD, fates.state)), "send"),
+            named("code", _CODES.gather(np.where(held, RowCode.SHARED_IDENTIFIER, code)), None),
             pl.Series("carried_by", of_all(fates.carried_by, -1, np.int32)),
             pl.Series("group", of_all(fates.group, -1, np.int32)),
             pl.Series("apart", of_all(fates.apart, -1, np.int32)),
             pl.Series("wave", of_all(fates.wave, 0, np.uint32)),
             pl.Series("slot", np.arange(lines, dtype=np.int32)),
             pl.Series("position", np.full(lines, -1, dtype=np.int32)),
-        ]
-    ).cast(INDEX_SCHEMA)
+        ],
+        schema=INDEX_SCHEMA,
+    )
 
 
 def forecast(
@@ -136,16 +142,22 @@ def forecast(
     schema: StoreSchema,
     read: Callable[[str, npt.NDArray[np.int64]], pl.Series],
     reading: Reading = Reading.MERGE,
+    candidates: Iterable[Candidates] | None = None,
 ) -> IdentityResult:
     """Group the valid rows by identity, without changing anything."""
-    rows = IdentityRows(
+    rows = identity_rows(prepared, plan)
+    rules = StoreRules(schema.identifiers, schema.matching_rules, reading)
+    return resolve_identity(rows, plan.identity, schema.identifiers, read, rules, candidates)
+
+
+def identity_rows(prepared: Prepared, plan: TransformPlan) -> IdentityRows:
+    """Return the valid rows as identity sees them."""
+    return IdentityRows(
         n=prepared.measures.height,
-        key_hash=prepared.key_hash,
+        read_key_hash=prepared.read_key_hash,
         hashes=prepared.hashes,
         id_types={trait.ref: trait.id_type for trait in plan.identifiers if trait.id_type is not None},
     )
-    rules = StoreRules(schema.identifiers, schema.matching_rules, reading)
-    return resolve_identity(rows, plan.identity, schema.identifiers, read, rules)
 
 
 def read_values(package: PackageAccess) -> Callable[[str, npt.NDArray[np.int64]], pl.Series]:
@@ -202,17 +214,20 @@ def identity_findings(identity: IdentityResult, plan: TransformPlan) -> pl.DataF
     """Return what identity found, one line a row and cause.
 
     Returns:
-        ``line`` (i64, ascending), ``code``, ``trait`` (null where the whole row is meant), ``rejected`` (bool),
+        ``line`` (i64, ascending), ``code`` (Enum), ``trait`` (null where the whole row is meant), ``rejected`` (bool),
         ``group`` (i64, -1 for none).
     """
     fates = identity.fates
     coded = (fates.code != RowCode.NONE) & (fates.state != RowState.SEND)
-    whole = pl.DataFrame({"line": fates.row[coded], "code": _CODES.gather(fates.code[coded]).cast(pl.String)})
-    drops = identity.drops.select(line="row", code="code", trait="column").filter(
+    findings = pl.DataFrame({"line": fates.row[coded], "code": _CODES.gather(fates.code[coded])}).with_columns(
+        trait=pl.lit(None, dtype=pl.String)
+    )
+    drops = identity.drops.select(line="row", code=pl.col("code").cast(_CODES.dtype), trait="column").filter(
         pl.col("trait").is_in([trait.ref for trait in plan.identifiers])
     )
-    rows = whole.join(drops, on=["line", "code"], how="anti").with_columns(trait=pl.lit(None, dtype=pl.String))
-    findings = pl.concat([rows, drops]).unique(maintain_order=True).sort("line", maintain_order=True)
+    if drops.height:
+        rows = findings.join(drops, on=["line", "code"], how="anti")
+        findings = pl.concat([rows, drops]).unique(maintain_order=True).sort("line", maintain_order=True)
     at = np.searchsorted(fates.row, findings["line"].to_numpy())
     rejected = fates.state == RowState.REJECTED
     return findings.with_columns(rejected=pl.Series(rejected[at]), group=pl.Series(fates.group[at]))

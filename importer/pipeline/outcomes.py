@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -125,11 +125,13 @@ class _Fates:
         verified: pl.DataFrame | None,
     ) -> None:
         self._index = index
+        self._decisions = index["state"].cast(INDEX_SCHEMA["state"]).to_physical().to_numpy()
+        self._has_code = index["code"].is_not_null()  # a bit a line
         self._ranges = delivered.ranges.with_columns(pl.col("state").cast(STATE))
         self._overrides = delivered.overrides.with_columns(pl.col("state").cast(STATE)).sort("position")
         self._carried, self._carriers = _carrier_numbers(package, index)
         self._results = _Results(index, verified)
-        self._decided = pl.Series([sending_state.value] * _GOING + [*INDEX_STATES[_GOING:]], dtype=STATE)
+        self._decided = pl.Series("state", [sending_state.value] * _GOING + [*INDEX_STATES[_GOING:], None], dtype=STATE)
         self._nothing = pl.DataFrame(schema=_FATE)
 
     def beside(self, frame: pl.DataFrame, rows: Positions, first: int) -> pl.DataFrame:
@@ -144,39 +146,53 @@ class _Fates:
         if self._nothing.height < frame.height:
             self._nothing = self._nothing.clear(frame.height)
         told = {column.name: column for column in self._nothing.head(frame.height)}
-        known = self._of(first, first + len(rows))
-        told |= {column.name: column for column in _with_ended(known, frame, rows)}
+        self._tell(told, frame, rows, first)
         keys = [name for name in frame.columns if name.startswith(KEY_PREFIX)]
         # Made of columns, and not selected: a query for each frame would take longer than all that it is told.
         return pl.DataFrame([*frame[["file", *keys, "row_number", "line"]], *told.values()])
 
-    def _of(self, first: int, last: int) -> list[pl.Series]:
-        """Return state, code, trace, carrier, group and result of lines ``[first, last)``, where something is known."""
-        lines = self._index.slice(first, last - first)
-        decision, position = lines["state"].cast(INDEX_SCHEMA["state"]).to_physical(), lines["position"].to_numpy()
-        goes = (decision < _GOING).to_numpy()
-        state, code, trace = self._decided[decision], enum_texts(lines["code"]), []
+    def _tell(self, told: dict[str, pl.Series], frame: pl.DataFrame, rows: Positions, first: int) -> None:
+        """Put what is known of the rows of a frame into the columns where it belongs, which are of nulls."""
+        lines = self._index[first : first + len(rows)]
+        decision = _spread(self._decisions[first : first + len(rows)], rows, frame.height, len(INDEX_STATES))
+        position = _spread(lines["position"].to_numpy(), rows, frame.height, -1)
+        ended = np.flatnonzero(decision == len(INDEX_STATES))
+        coded = np.flatnonzero(self._has_code[first : first + len(rows)])
+        state = _put(self._decided[decision], ended, frame["state"][ended].cast(STATE))
+        code = _put(told["code"], ended, frame["code"][ended])
+        code = _put(code, rows[coded], enum_texts(lines["code"][coded]))
+        goes = decision < _GOING
         if self._ranges.height:
             batch = _from_zero(batch_of_position(position, self._ranges).to_numpy())
-            trace = self._ranges.select(pl.col(_TRACE).gather(batch)).get_columns()
+            told |= self._ranges.select(pl.col(_TRACE).gather(batch)).to_dict()
             state, code = _said(state, code, goes, self._ranges, batch)
         if self._overrides.height:
             own = _from_zero(_found(self._overrides["position"].to_numpy(), position))
             state, code = _said(state, code, goes, self._overrides, own)
-        outside = goes & (position < 0)
-        if outside.any():
-            state = state.zip_with(pl.Series(~outside), pl.Series([FinalState.SKIPPED.value], dtype=STATE))
-            code = code.zip_with(pl.Series(~outside), pl.Series([Skipped.LIMIT.value]))
-        carrier = self._carried_by(lines["carried_by"], first)
-        found = [state.alias("state"), code.alias("code"), carrier, _names(lines["group"])]
-        found += [*trace, self._results.of(first, last)]
-        return [column for column in found if column.null_count() < len(column)]
+        outside = np.flatnonzero(goes & (position < 0))
+        told["state"] = _put(state, outside, FinalState.SKIPPED.value)
+        told["code"] = _put(code, outside, Skipped.LIMIT.value)
+        carried = slice(*np.searchsorted(self._carried, [first, first + len(rows)]))
+        carrier = pl.Series(self._carriers[carried])
+        told["carried_by"] = _put(told["carried_by"], rows[self._carried[carried] - first], carrier)
+        grouped = np.flatnonzero(lines["group"].to_numpy() >= 0)
+        told["group"] = _put(told["group"], rows[grouped], lines["group"][grouped].cast(pl.String))
+        if self._results.known:
+            told["verified"] = _put(told["verified"], rows, self._results.of(first, first + len(rows)))
 
-    def _carried_by(self, carrier: pl.Series, first: int) -> pl.Series:
-        start, stop = np.searchsorted(self._carried, [first, first + len(carrier)])
-        numbers = np.zeros(len(carrier), dtype=np.uint64)
-        numbers[self._carried[start:stop] - first] = self._carriers[start:stop]
-        return pl.Series("carried_by", numbers).set(carrier < 0, None)
+
+def _spread(values: npt.NDArray[Any], rows: Positions, height: int, other: int) -> npt.NDArray[Any]:
+    """Return a frame's worth of numbers: these at the given rows, another one at all others."""
+    if len(rows) == height:
+        return values
+    spread = np.full(height, other, dtype=values.dtype)
+    spread[rows] = values
+    return spread
+
+
+def _put(column: pl.Series, places: Positions, values: pl.Series | str) -> pl.Series:
+    """Return a column with other values at some places."""
+    return column.clone().scatter(places, values) if len(places) else column
 
 
 def _said(
@@ -188,28 +204,6 @@ def _said(
         code=pl.coalesce(said["code"].gather(line), code),
     )
     return told["state"], told["code"]
-
-
-def _with_ended(known: list[pl.Series], frame: pl.DataFrame, rows: Positions) -> list[pl.Series]:
-    """Put what is known of the valid rows of a frame beside what the frame says of those that ended early."""
-    if len(rows) == frame.height:
-        return known
-    ended = np.ones(frame.height, dtype=np.bool_)
-    ended[rows] = False
-    place = np.empty(frame.height, dtype=np.uint32)
-    place[rows] = np.arange(len(rows))
-    place[ended] = np.arange(len(rows), frame.height)
-    early = pl.DataFrame([frame[name].filter(pl.Series(ended)).cast(_FATE[name]) for name in ("state", "code")])
-    both = pl.concat([pl.DataFrame(known), early], how="diagonal", rechunk=True)
-    at = pl.Series(place)
-    return [column[at] for column in both]
-
-
-def _names(group: pl.Series) -> pl.Series:
-    """Return the numbers of groups as text; null where there is none."""
-    in_group = group >= 0
-    nothing = pl.Series("group", [None], dtype=pl.String).new_from_index(0, len(group))
-    return nothing.scatter(np.flatnonzero(in_group), group.filter(in_group).cast(pl.String))
 
 
 def _found(ascending: Positions, wanted: Positions) -> Positions:
@@ -233,10 +227,13 @@ class _Results:
         self._known = known["position"].to_numpy()
         self._result = known["result"].cast(pl.String).alias("verified")
 
+    @property
+    def known(self) -> bool:
+        """Some row was read back."""
+        return len(self._known) > 0
+
     def of(self, first: int, last: int) -> pl.Series:
-        """Return the results of lines ``[first, last)``, null where a row was not read back; none if none was."""
-        if not len(self._known):
-            return self._result
+        """Return the results of lines ``[first, last)``, null where a row was not read back."""
         position = self._index["position"].to_numpy()
         own, carrier = position[first:last], self._index["carried_by"].to_numpy()[first:last]
         sent = np.where(carrier >= 0, position[np.maximum(carrier, 0)], own)

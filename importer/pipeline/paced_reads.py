@@ -12,11 +12,10 @@ from typing import Final, TypeVar
 
 from importer.core import pacing
 from importer.core.delivery import ApiFailure, FailureKind
-from importer.core.engine_refusal import PROTOCOL_FAILURES
+from importer.core.failures import PROTOCOL_FAILURES, failure_of
 from importer.core.lifecycle import FinishReason
 from importer.core.read_back import ends_reading
 from importer.errors import ApiError
-from importer.pipeline.carrier import failure_of
 from importer.ports import Clock, StopSignal
 
 READ_ATTEMPTS: Final = 8

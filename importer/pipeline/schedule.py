@@ -155,7 +155,7 @@ def _taken(numbers: npt.NDArray[Any], rows: npt.NDArray[np.integer[Any]], dtype:
     taken = np.empty(len(rows), dtype=dtype)
     for start in range(0, len(rows), _STRETCH_ROWS):
         stretch = slice(start, start + _STRETCH_ROWS)
-        taken[stretch] = numbers[rows[stretch]]
+        taken[stretch] = numbers.take(rows[stretch])
     return taken
 
 

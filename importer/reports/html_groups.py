@@ -126,8 +126,11 @@ def read_groups(path: Path) -> GroupOverview:
         .with_columns(*(shown_expr(name, _TEXT_CHARS) for name in ["file", *keys]), _linking(lines.collect_schema()))
         .collect()
     )
+    shown_rows: dict[str, list[GroupRow]] = {name: [] for name in largest["group"]}
+    for row in rows.iter_rows(named=True):
+        shown_rows[row["group"]].append(_row(row, keys))
     return GroupOverview(
-        groups=tuple(_group(row, rows, keys) for row in largest.iter_rows(named=True)),
+        groups=tuple(_group(group, shown_rows[group["group"]]) for group in largest.iter_rows(named=True)),
         total=groups.height,
         by_size=_by_size(groups["size"]),
         by_links=dict(counted.iter_rows()),
@@ -157,25 +160,25 @@ def _by_size(sizes: pl.Series) -> dict[str, int]:
     return {text: count for text, count in counts.items() if count}
 
 
-def _group(row: dict[str, Any], rows: pl.DataFrame, keys: Sequence[str]) -> Group:
-    mine = rows.filter(pl.col("group") == row["group"])
+def _group(group: dict[str, Any], rows: Sequence[GroupRow]) -> Group:
     return Group(
-        name=row["group"],
-        kind=row["kind"],
-        decision=row["decision"],
-        size=row["size"],
-        links=row["links"] or "",
-        shape=row["shape"] or "",
-        most_shared=row["most_shared"] or 0,
-        profiles=row["profiles"],
-        rows=tuple(
-            GroupRow(
-                file=line["file"],
-                row_number=line["row_number"],
-                line=line["line"],
-                keys=tuple(line[name] for name in keys),
-                linking=line["linking"],
-            )
-            for line in mine.iter_rows(named=True)
-        ),
+        name=group["group"],
+        kind=group["kind"],
+        decision=group["decision"],
+        size=group["size"],
+        links=group["links"] or "",
+        shape=group["shape"] or "",
+        most_shared=group["most_shared"] or 0,
+        profiles=group["profiles"],
+        rows=tuple(rows),
+    )
+
+
+def _row(row: dict[str, Any], keys: Sequence[str]) -> GroupRow:
+    return GroupRow(
+        file=row["file"],
+        row_number=row["row_number"],
+        line=row["line"],
+        keys=tuple(row[name] for name in keys),
+        linking=row["linking"],
     )

@@ -24,12 +24,10 @@ from importer.core.report_parts import RouteReport
 from importer.core.suggested import run_command
 from importer.files import write_whole
 from importer.reports.html_bar import outcome_segments
-from importer.reports.html_groups import GroupOverview, read_groups
-from importer.reports.html_issues import IssueOverview, read_issues
+from importer.reports.html_groups import GroupOverview
+from importer.reports.html_issues import IssueOverview
 from importer.reports.html_text import duration, listing, listing_as_is, moment, pieces, shown
 from importer.reports.html_words import caveats, headline, is_clean, title, verdict
-from importer.reports.issue_files import PARQUET_NAME
-from importer.reports.outcome_files import GROUPS_NAME
 from importer.reports.template_cache import template_cache
 from importer.reports.wording import alarms_of, counted, groups_text, run_seconds, share_text, size_text
 
@@ -66,11 +64,6 @@ class ValueChange:
 
 Overviews = tuple[IssueOverview, GroupOverview]
 """What a page shows of the issue and group files."""
-
-
-def read_overviews(folder: Path) -> Overviews:
-    """Read what a page shows of the issue and group files that a run's folder has."""
-    return read_issues(folder / PARQUET_NAME), read_groups(folder / GROUPS_NAME)
 
 
 def write_page(folder: Path, report: Report, overviews: Overviews) -> tuple[str, ...]:

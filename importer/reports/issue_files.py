@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -111,21 +111,26 @@ class IssueSink:
         if frame.is_empty():
             return
         self._parquet.append(frame)
-        shown = self._below_cap(frame).select(self._columns)
-        for code, count in frame["code"].value_counts(sort=True).iter_rows():
-            self.counts[code] = self.counts.get(code, 0) + count
-        mild = frame.filter(pl.col("severity") == Severity.WARNING.value)
-        for code, count in mild["code"].value_counts(sort=True).iter_rows():
-            self.warnings[code] = self.warnings.get(code, 0) + count
+        code = frame["code"]
+        found = dict(code.value_counts(sort=True).iter_rows())
+        shown = self._below_cap(frame, found).select(self._columns)
+        for name, count in found.items():
+            self.counts[name] = self.counts.get(name, 0) + count
+        mild = code.filter(frame["severity"] == Severity.WARNING.value)
+        for name, count in mild.value_counts(sort=True).iter_rows():
+            self.warnings[name] = self.warnings.get(name, 0) + count
         if not shown.is_empty():
             texts = [name for name, dtype in shown.schema.items() if dtype == pl.String]
             lines = csv_lines(shown.with_columns(harmless(name) for name in texts), HUMAN_STYLE)
             self._csv.stream.write(self._encoder.encode_lines(lines))
 
-    def _below_cap(self, frame: pl.DataFrame) -> pl.DataFrame:
-        before = pl.col("code").replace_strict(self.counts, default=0, return_dtype=pl.Int64) if self.counts else 0
-        place = pl.col("code").cum_count().over("code").cast(pl.Int64) + before
-        return frame.filter(place <= self._cap_per_code)
+    def _below_cap(self, frame: pl.DataFrame, found: Mapping[str, int]) -> pl.DataFrame:
+        """Return the issues that are shown, in their order."""
+        room = {code: max(self._cap_per_code - self.counts.get(code, 0), 0) for code in found}
+        if all(count <= room[code] for code, count in found.items()):
+            return frame
+        places = [(frame["code"] == code).arg_true().head(left) for code, left in room.items()]
+        return frame[pl.concat(places).sort()]
 
     @property
     def left_out(self) -> dict[str, int]:

@@ -102,8 +102,10 @@ class OutcomesSink:
         self.skipped: Counter[str] = Counter()
         self.verified: Counter[str] = Counter()
         self.settled = 0
-        schema = pl.Schema({**self._names.key_schema, **_OUTCOME_COLUMNS})
-        self._parquet = ParquetFile(folder / OUTCOMES_NAME, schema, keys=self._names.key_names)
+        few = {"file": self._names.file_names.dtype, "state": pl.Enum([*self.counts])}
+        schema = pl.Schema({**self._names.key_schema, **_OUTCOME_COLUMNS, **few})
+        # Of groups most rows have none, and the others seldom the same.
+        self._parquet = ParquetFile(folder / OUTCOMES_NAME, schema, keys=[*self._names.key_names, "group"])
 
     def append(self, frame: pl.DataFrame) -> None:
         """Add rows.
@@ -121,7 +123,7 @@ class OutcomesSink:
         if None in found:
             raise ValueError("a row has no final state")
         added = full_outcomes(found)
-        self._parquet.append(self._names.name_rows(frame))
+        self._parquet.append(self._names.name_rows_by_enum(frame))
         self.counts = {state: count + added[state] for state, count in self.counts.items()}
         if added[FinalState.SKIPPED.value]:
             skipped = frame.filter(pl.col("state") == FinalState.SKIPPED.value)
@@ -159,7 +161,7 @@ def write_groups(
     schema = pl.Schema({**_GROUP_COLUMNS, **names.key_schema, **_LINK_COLUMNS})
     known = {**_LINK_COLUMNS, "hub": pl.Boolean(), "chain": pl.Boolean()}
     masked = pl.col("linking_value").list.eval(mask_expr(pl.element()))
-    parquet = ParquetFile(folder / GROUPS_NAME, schema)
+    parquet = ParquetFile(folder / GROUPS_NAME, schema, keys=names.key_names)
     try:
         for frame in frames:
             missing = {name: pl.lit(None, dtype=dtype) for name, dtype in known.items() if name not in frame.columns}

@@ -28,7 +28,8 @@ class ParquetFile:
 
     Args:
         path: Where the file will be.
-        schema: Names and types; every frame handed in has these columns, in any order.
+        schema: Names and types; every frame handed in has these columns, in any order. An Enum is text in the file, and
+            takes half the time of text.
         keys: Columns of text whose values seldom repeat: a dictionary of them would be work for nothing.
     """
 
@@ -37,12 +38,14 @@ class ParquetFile:
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
         self._file = WholeFile(path)
+        self._held = _held(schema)
         numbers = [name for name, dtype in schema.items() if dtype.is_integer()]
         self._writer = pq.ParquetWriter(
             self._file.stream,
-            _arrow(pl.DataFrame(schema=schema)).schema,
+            self._held,
             compression="zstd",
             use_dictionary=[_leaf(name, dtype) for name, dtype in schema.items() if name not in {*numbers, *keys}],
+            write_statistics=[*numbers, *keys],  # of a few texts, least and greatest leave no row group out
             column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),  # most are numbers of rows, which ascend
             store_schema=False,  # it would say how polars holds text, which is nothing to readers
         )
@@ -60,7 +63,7 @@ class ParquetFile:
 
     def _write(self) -> None:
         self._settle()
-        table = pa.concat_tables(self._waiting)
+        table = pa.concat_tables(self._waiting).cast(self._held)
         self._waiting, self._waiting_rows = [], 0
         self._writing = self._thread.submit(self._writer.write_table, table, row_group_size=ROW_GROUP_ROWS)
 
@@ -107,6 +110,13 @@ def write_parquet(path: Path, frame: pl.DataFrame, schema: pl.Schema) -> None:
 
 def _arrow(frame: pl.DataFrame) -> pa.Table:
     return frame.to_arrow(compat_level=_NEWEST)
+
+
+def _held(schema: pl.Schema) -> pa.Schema:
+    """Return how pieces are held: as polars has them, but for the texts of an Enum, which Parquet takes as no views."""
+    types = {field.name: field.type for field in _arrow(pl.DataFrame(schema=schema)).schema}
+    enums = {name: pa.dictionary(types[name].index_type, pa.string()) for name in types if schema[name] == pl.Enum}
+    return pa.schema(types | enums)
 
 
 def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:

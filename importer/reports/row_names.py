@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from importer.core.enum_texts import enum_texts
 from importer.core.packing import KEY_PREFIX
 from importer.reports.plain_text import legible_name
 
@@ -18,7 +19,7 @@ class RowNames:
     Attributes:
         keys: Key columns of the source.
         key_names: What they are called in the files.
-        file_names: Names of the source's files, by index.
+        file_names: Names of the source's files, by index, as an Enum.
     """
 
     keys: tuple[str, ...]
@@ -31,8 +32,14 @@ class RowNames:
         Frame in: ``file`` (u16 index), ``key:<column>`` (text) for each key column, anything else.
         Frame out: ``file`` (text), the key columns, anything else; same rows, same order.
         """
+        named = self.name_rows_by_enum(frame)
+        return named.with_columns(enum_texts(named["file"]))
+
+    def name_rows_by_enum(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Do the same; ``file`` is an Enum of the names."""
         names = {KEY_PREFIX + key: name for key, name in zip(self.keys, self.key_names, strict=True)}
-        return frame.with_columns(self.file_names.gather(frame["file"]).alias("file")).rename(names)
+        columns = {names.get(column.name, column.name): column for column in frame}
+        return pl.DataFrame(columns | {"file": self.file_names[frame["file"]]})
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -56,4 +63,5 @@ def row_names(key_columns: Sequence[str], file_names: Sequence[str], fixed: Coll
         taken.add(name)
         names.append(name)
     legible = [legible_name(name) for name in file_names]
-    return RowNames(tuple(key_columns), tuple(names), pl.Series("file", legible, dtype=pl.String))
+    files = pl.Series("file", legible, dtype=pl.Enum([*dict.fromkeys(legible)]))
+    return RowNames(tuple(key_columns), tuple(names), files)

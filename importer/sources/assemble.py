@@ -38,17 +38,32 @@ class _Malformed:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _LastRow:
+    """How a row ended: its last cell, or all of it where it has too few or too many fields."""
+
+    line: int
+    end: bytes | str | None
+
+    def is_open(self, tail: bytes, delimiter: str) -> bool:
+        """Tell whether the file ended inside a quoted cell of the row."""
+        if isinstance(self.end, str):
+            return ends_in_open_quote(self.end, delimiter)
+        return tail_is_open_quote(self.end, tail, delimiter)
+
+
 class Assembler:
-    """Turns the stretches of one file, in order, into chunks; it carries only the line of the next row."""
+    """Turns the stretches of one file, in order, into chunks; it carries how a row ended and where the next begins."""
 
     def __init__(self, file_index: int, plan: FilePlan, max_field_bytes: int) -> None:
         self._file_index = file_index
         self._plan = plan
         self._max_field_bytes = max_field_bytes
         self._next_line = plan.layout.data_line
+        self._last = _LastRow(plan.layout.data_line, None)
 
-    def assemble(self, stretch: Stretch) -> SourceChunk:
-        """Return the stretch's rows.
+    def assemble(self, stretch: Stretch) -> SourceChunk | None:
+        """Return the stretch's rows; None for the end of a file behind its last row.
 
         Raises:
             SourceError: a quote that is not closed, or a field beyond the limit: the file's structure is lost.
@@ -58,6 +73,9 @@ class Assembler:
             raise self._lost(
                 self._next_line, f"a row begins here that does not end within {size}; is a quote not closed?", _SIZE_FIX
             )
+        if stretch.end == stretch.first:
+            self._refuse_open_end(stretch)
+            return None
         columns = _columns(stretch, self._plan.layout.field_count)
         count = len(columns[0])
         bad_numbers = np.array([row.number for row in stretch.bad], np.int64)
@@ -87,20 +105,18 @@ class Assembler:
 
     def _refuse_lost_structure(self, stretch: Stretch, columns: list[pa.Array], lines: Ints) -> None:
         """Refuse a quote that swallows the rest of the file, or a good part of it."""
-        delimiter = self._plan.layout.delimiter
         for row in stretch.bad:
             line = int(lines[row.number - stretch.first])
             span = count_line_ends(row.text)
             if span > _LONGEST_BAD_ROW_LINES:
                 raise self._lost(line, f"a quote opened here closes at line {line + span} or never")
-            at_end = stretch.tail is not None and row.number == stretch.end - 1
-            if at_end and ends_in_open_quote(row.text, delimiter):
-                raise self._lost(line, "a quote is opened here and not closed")
-        if stretch.tail is None or stretch.end == stretch.first or not len(columns[0]):
-            return
-        last_is_good = not stretch.bad or stretch.bad[-1].number != stretch.end - 1
-        if last_is_good and tail_is_open_quote(columns[-1][-1].as_py(), stretch.tail, delimiter):
-            raise self._lost(int(lines[-1]), "a quote is opened here and not closed")
+        is_bad = bool(stretch.bad) and stretch.bad[-1].number == stretch.end - 1
+        self._last = _LastRow(int(lines[-1]), stretch.bad[-1].text if is_bad else columns[-1][-1].as_py())
+        self._refuse_open_end(stretch)
+
+    def _refuse_open_end(self, stretch: Stretch) -> None:
+        if stretch.tail is not None and self._last.is_open(stretch.tail, self._plan.layout.delimiter):
+            raise self._lost(self._last.line, "a quote is opened here and not closed")
 
     def _refuse_long(
         self, faults: list[Fault], lines: Ints, numbers: Ints, stretch: Stretch, ends: LineEnds | None

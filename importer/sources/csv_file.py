@@ -15,7 +15,14 @@ from importer.sources.decode import BAD_BYTES, UNDECODABLE, open_bytes, read_up_
 from importer.sources.files import check_unchanged, fingerprint_of, shown
 from importer.sources.header import find_layout, looks_like_data
 from importer.sources.readahead import read_ahead
-from importer.sources.sniff import Doubt, choose_encoding, decode_utf8, refuse_other_formats, refuse_other_text
+from importer.sources.sniff import (
+    Doubt,
+    beginning_of,
+    check_utf8,
+    choose_encoding,
+    refuse_other_formats,
+    refuse_other_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -89,7 +96,7 @@ class CsvSource:
                 if stretch.sha256 is not None:
                     self._files[stretch.file_index] = replace(self._files[stretch.file_index], sha256=stretch.sha256)
                 chunk = assemblers[stretch.file_index].assemble(stretch)
-                if chunk.frame.height or chunk.malformed.height:
+                if chunk is not None:
                     yield chunk
 
     def fingerprint(self) -> str:
@@ -129,7 +136,8 @@ def _plan(
         refuse_other_formats(head[:4096])
         encoding = choose_encoding(head, options.encoding)
         if encoding.name == "utf-8" and options.encoding == "auto":
-            text = decode_utf8(head, at_end=at_end).removeprefix("\ufeff")
+            check_utf8(head, at_end=at_end)
+            text = beginning_of(head, options.skip_lines).decode(errors="ignore").removeprefix("\ufeff")
         else:
             decoder = codecs.getincrementaldecoder(encoding.name)(UNDECODABLE)
             text = decoder.decode(head[encoding.bom_bytes :], at_end)

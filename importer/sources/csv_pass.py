@@ -158,16 +158,19 @@ class CsvPass:
             yield Stretch(index, done + 1, done + 1, (), (), Seen(), lost=True)
 
     def _read_file(self, index: int, plan: FilePlan, block_bytes: int, done: int) -> Generator[Stretch, None, None]:
-        raw, stream = open_bytes(plan.file, plan.compression, self._limits.max_decompressed_bytes)
+        raw, stream = open_bytes(plan.file, plan.compression, self._limits.max_decompressed_bytes, hashed=True)
         feed = self._feed = Feed(utf8_stream(stream, plan.encoding), plan.skip_bytes)
         rows = _Rows(index, feed, done)
         _, most_rows = self._limits.of_fields(plan.layout.field_count)
+        # One block is enough to begin with: whoever takes the rows has nothing else to do yet.
+        wanted = most_rows if index or done else 1
         try:
             with closing(_batches(plan, feed, block_bytes, rows)) as batches:
                 for batch in batches:
                     rows.add(batch)
-                    if rows.row_count >= most_rows or rows.size_bytes >= self._limits.chunk_bytes:
+                    if rows.row_count >= wanted or rows.size_bytes >= self._limits.chunk_bytes:
                         yield from rows.cut()
+                        wanted = most_rows
             if not self._stopped:
                 yield from self._last(rows, feed, raw)
         except _RowTooLong:

@@ -171,7 +171,7 @@ class _Utf8:
             self._tail = b""
         if not at_end:
             buffer = self._keep_tail(buffer)
-        if not _is_utf8(buffer):
+        if not is_utf8(buffer):
             self.bad_bytes = True
             buffer = pa.py_buffer(buffer.to_pybytes().decode("utf-8", UNDECODABLE).encode())
         return self._cut(buffer, size) if buffer.size or at_end else self.read_buffer(size)
@@ -238,7 +238,8 @@ class _Transcoded:
 Utf8Stream = _Utf8 | _Transcoded
 
 
-def _is_utf8(buffer: pa.Buffer) -> bool:
+def is_utf8(buffer: pa.Buffer) -> bool:
+    """Tell whether bytes are UTF-8, without making a text of them."""
     offsets = pa.py_buffer(np.array([0, buffer.size], np.int32))
     try:
         pa.Array.from_buffers(pa.utf8(), 1, [None, offsets, buffer]).validate(full=True)
@@ -247,13 +248,15 @@ def _is_utf8(buffer: pa.Buffer) -> bool:
     return True
 
 
-def open_bytes(file: SourceFile, compression: str | None, cap_bytes: int) -> tuple[RawFile, ByteStream]:
-    """Open a file and, where it is compressed, its content.
+def open_bytes(
+    file: SourceFile, compression: str | None, cap_bytes: int, *, hashed: bool = False
+) -> tuple[RawFile, ByteStream]:
+    """Open a file and, where it is compressed, its content; see `RawFile`.
 
     Raises:
         SourceError: it cannot be opened.
     """
-    raw = RawFile(file)
+    raw = RawFile(file, hashed=hashed)
     return raw, raw if compression is None else Decompressed(raw, file, compression, cap_bytes)
 
 

@@ -133,9 +133,10 @@ def choose_delimiter(sample: str, *, already_skipped: int = 0) -> tuple[str, str
 
 def _fit(sample: str, delimiter: str) -> _Fit | None:
     """Judge a delimiter by its own header: how many records have as many fields."""
-    records = read_records(sample, delimiter)
-    if not records or len(records[0]) < 2:
+    header = read_records(sample, delimiter, 1)
+    if not header or len(header[0]) < 2:
         return None
+    records = read_records(sample, delimiter)
     width = len(records[0])
     rest = records[1:]
     # One field more or less at the end is a trailing delimiter, which is dealt with later.

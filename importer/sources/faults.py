@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy.ma  # noqa: F401 - polars asks it about every array; at start-up, not while the first rows are waited for
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc

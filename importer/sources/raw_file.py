@@ -20,10 +20,16 @@ _LEAST_BYTES = 64 * 1024
 
 
 class RawFile:
-    """The bytes of one file, hashed in a thread of their own as they pass."""
+    """The bytes of one file; hashed in a thread of its own as they pass, where that is wanted.
 
-    def __init__(self, file: SourceFile) -> None:
+    Args:
+        file: As it was found.
+        hashed: Whether its hash is wanted, of `finish`.
+    """
+
+    def __init__(self, file: SourceFile, *, hashed: bool = False) -> None:
         self._file = file
+        self._is_hashed = hashed
         self._digest = hashlib.sha256()
         self._hashing = ThreadPoolExecutor(1, "source-hash")
         self._hashed: Future[None] | None = None
@@ -45,12 +51,13 @@ class RawFile:
                 raise io_failure(self._file, exc) from None
         self.read_bytes += count
         content = buffer if count == size else buffer.slice(0, count)
-        self._wait_for_hash()
-        self._hashed = self._hashing.submit(self._digest.update, content)
+        if self._is_hashed:
+            self._wait_for_hash()
+            self._hashed = self._hashing.submit(self._digest.update, content)
         return content
 
     def finish(self) -> str:
-        """Return the SHA-256 of the whole file after its last byte was read.
+        """Return the SHA-256 of the whole file, which is hashed, after its last byte was read.
 
         Raises:
             SourceChangedError: the file is no longer what it was when it was opened.

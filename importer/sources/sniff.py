@@ -10,6 +10,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+import pyarrow as pa
+
+from importer.sources.decode import is_utf8
+
 
 class Doubt(Exception):  # noqa: N818 - a verdict of this package, turned into a SourceError by its caller
     """The file is refused.
@@ -48,6 +52,9 @@ _BZ2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
 _TEXT_BYTES = frozenset({9, 10, 13, *range(32, 127)})
 _TAR_MAGIC = b"ustar"
 _TAR_OFFSET = 257
+_FIRST_BYTES = 256 * 1024
+_MANY_LINES = 100
+_ENOUGH_BYTES = 1024 * 1024
 
 
 def file_kind(head: bytes) -> str:
@@ -160,8 +167,8 @@ def _wanted_encoding(mark: tuple[str, int] | None, wanted: str) -> Encoding:
     return Encoding(name, 0, f"encoding {name} (as asked)")
 
 
-def decode_utf8(head: bytes, *, at_end: bool) -> str:
-    """Decode the beginning of a file, without a half character at its end.
+def check_utf8(head: bytes, *, at_end: bool) -> None:
+    """Refuse the beginning of a file that is not UTF-8; half a character may stand at its end.
 
     Args:
         head: The first bytes, a byte order mark included.
@@ -170,8 +177,10 @@ def decode_utf8(head: bytes, *, at_end: bool) -> str:
     Raises:
         Doubt: with the offset of the first such byte, its line, and a likely encoding.
     """
+    if is_utf8(pa.py_buffer(head)):
+        return
     try:
-        return codecs.getincrementaldecoder("utf-8")().decode(head, at_end)
+        codecs.getincrementaldecoder("utf-8")().decode(head, at_end)
     except UnicodeDecodeError as exc:
         # The incremental decoder reports places in its own buffer, which begins with the head: they are offsets.
         before = head[: exc.start]
@@ -180,6 +189,13 @@ def decode_utf8(head: bytes, *, at_end: bool) -> str:
         raise Doubt(
             f"byte {exc.start} (line {line}) is not UTF-8; the file looks like {likely}", f"--encoding {likely}"
         ) from None
+
+
+def beginning_of(head: bytes, skip_lines: int) -> bytes:
+    """Return as much of the beginning of a file as its layout depends on: all of it where lines are long or blank."""
+    first = head[:_FIRST_BYTES]
+    has_lines = first.count(b"\n") > skip_lines + _MANY_LINES and bool(first.strip())
+    return head[:_ENOUGH_BYTES] if has_lines else head
 
 
 def likely_encoding(head: bytes) -> str:

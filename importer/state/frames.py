@@ -65,6 +65,10 @@ class FrameWriter:
             self._writer.write_batch(batch)
         self.height += frame.height
 
+    def settle(self) -> None:
+        """See `SealedFile`."""
+        self._file.settle()
+
     def close(self) -> None:
         """Finish the file and put it in its place; a file without frames gets no columns."""
         if self._closed:
@@ -248,14 +252,24 @@ def write_frame(path: Path, frame: pl.DataFrame, batch_rows: int = _FRAME_BATCH_
     Raises:
         DiskError, StateError: see `importer.files.WholeFile`.
     """
-    writer = FrameWriter(path)
+    writer = begun_frame(path, frame, batch_rows)
     try:
-        for piece in frame.iter_slices(batch_rows) if frame.height else (frame,):
-            writer.append(piece)
         writer.close()
     finally:
         writer.abort()
     return writer.seal
+
+
+def begun_frame(path: Path, frame: pl.DataFrame, batch_rows: int = _FRAME_BATCH_ROWS) -> FrameWriter:
+    """Do all of `write_frame` but the last step: the file is in its place once the writer is closed."""
+    writer = FrameWriter(path)
+    try:
+        for piece in frame.iter_slices(batch_rows) if frame.height else (frame,):
+            writer.append(piece)
+    except BaseException:
+        writer.abort()
+        raise
+    return writer
 
 
 def read_frame(path: Path) -> pl.DataFrame:

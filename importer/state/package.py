@@ -60,8 +60,10 @@ class PackageWriter:
         self._writing = self._thread.submit(self._write, rows, valid)
 
     def _write(self, rows: pl.DataFrame, valid: pl.DataFrame) -> None:
-        self._rows.append(rows)
-        self._valid.append(valid)
+        for writer, frame in ((self._rows, rows), (self._valid, valid)):
+            if writer.height:
+                writer.settle()  # the chunk before: the disk would have all of it to do at the end
+            writer.append(frame)
 
     def _wait(self) -> None:
         writing, self._writing = self._writing, None

@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,7 @@ from importer.core.manifest import MANIFEST_VERSION, RunManifest
 from importer.core.suggested import runs_command
 from importer.errors import ConfigError, StateError
 from importer.files import make_private_folder, storage_error, write_whole, writing
-from importer.state.frames import read_frame, write_frame
+from importer.state.frames import begun_frame, read_frame, write_frame
 from importer.state.ledger import SqliteLedger
 from importer.state.package import PackageReader, PackageWriter
 from importer.state.sealed import damaged, unreadable
@@ -107,6 +108,18 @@ class RunFolder:
     def write_index(self, index: pl.DataFrame) -> None:
         """Replace the package's index."""
         write_frame(self.package / INDEX_FILE, index)
+
+    @contextmanager
+    def index_beside(self, index: pl.DataFrame) -> Iterator[None]:
+        """Write an index while the block works; it takes the place of the package's when the block ends well."""
+        with ThreadPoolExecutor(1, "index") as thread:
+            begun = thread.submit(begun_frame, self.package / INDEX_FILE, index)
+            try:
+                yield
+                begun.result().close()
+            finally:
+                if begun.exception() is None:
+                    begun.result().abort()
 
     def read_index(self) -> pl.DataFrame:
         """Read the package's index.

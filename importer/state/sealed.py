@@ -74,6 +74,11 @@ class SealedFile:
         self._hash = hashlib.blake2b(digest_size=_HASH_BYTES)
         self.stream: IO[bytes] = cast("IO[bytes]", _Hashed(self._file, self._hash)) if lasting else self._file.stream
 
+    def settle(self) -> None:
+        """Make durable what is written so far of a lasting file, while more of it is made."""
+        if self._lasting:
+            self._file.settle()
+
     def commit(self) -> Seal:
         """Seal the file and move it to its name."""
         digest = self._hash.digest()

@@ -23,9 +23,12 @@ from importer.pipeline.places import place_findings
 from importer.pipeline.report_rows import group_facts, group_lines, merge_groups, unlike_lines
 from importer.pipeline.sent_again import History, history
 from importer.ports import PackageAccess
-from importer.reports.html_page import read_overviews, write_page
+from importer.reports.html_groups import GroupOverview, read_groups
+from importer.reports.html_issues import read_issues
+from importer.reports.html_page import write_page
+from importer.reports.issue_files import PARQUET_NAME
 from importer.reports.mismatch_file import MISMATCHES_CAP, write_mismatches
-from importer.reports.outcome_files import GROUP_FACTS, OutcomesSink, write_groups
+from importer.reports.outcome_files import GROUP_FACTS, GROUPS_NAME, OutcomesSink, write_groups
 from importer.reports.progress_file import drop_progress
 from importer.reports.report_file import write_report
 from importer.state.ledger import SqliteLedger
@@ -118,34 +121,38 @@ def finish(
         unlike = unlike_lines(past.index, verified, MISMATCHES_CAP)
         _write_mismatches(run.path, manifest, _placed(package, index, unlike))
 
-    with ThreadPoolExecutor(1, "few-rows") as beside:
-        few, shown = beside.submit(write_few), beside.submit(read_overviews, run.path)
+    def read_shown_groups() -> GroupOverview:
+        wait([few])
+        return read_groups(run.path / GROUPS_NAME)
+
+    with ThreadPoolExecutor(2, "few-rows") as beside:
+        few, issues = beside.submit(write_few), beside.submit(read_issues, run.path / PARQUET_NAME)
+        shown_groups = beside.submit(read_shown_groups)
         if many:
-            wait([shown])  # which one thread reads when the groups are written
+            wait([shown_groups])
         sink = _write_outcomes(
             run,
             manifest,
             outcome_frames(package, past.index, end.delivered, sending_state=end.sending_state, verified=verified),
         )
-    few.result()
-    coming = end.coming
-    if coming is None:
-        coming = cost_left(index, end.delivered, Made(manifest.filled_sets(), manifest.wire_traits()))
-    report = _report(run, manifest, index, groups, end).model_copy(
-        update={
-            "outcomes": sink.counts,
-            "skipped": dict(sorted(sink.skipped.items())),
-            "operations": operations_of(sink.counts, past, end.requests, coming, manifest.stored),
-            "allowance": allowance_now(run.path.parent, manifest.options.free_operations, coming)
-            if run.has_order()
-            else None,
-            "verified": {result.value: sink.verified[result.value] for result in Verified} if sink.verified else {},
-        }
-    )
-    report = _judged(report, run.path, end, settled=sink.settled)
-    write_report(run.path, report)
-    drop_progress(run.path)
-    write_page(run.path, report, shown.result())  # last: what goes wrong with it must not cost the report
+        few.result()
+        coming = end.coming or cost_left(index, end.delivered, Made(manifest.filled_sets(), manifest.wire_traits()))
+        report = _report(run, manifest, index, groups, end).model_copy(
+            update={
+                "outcomes": sink.counts,
+                "skipped": dict(sorted(sink.skipped.items())),
+                "operations": operations_of(sink.counts, past, end.requests, coming, manifest.stored),
+                "allowance": allowance_now(run.path.parent, manifest.options.free_operations, coming)
+                if run.has_order()
+                else None,
+                "verified": {result.value: sink.verified[result.value] for result in Verified} if sink.verified else {},
+            }
+        )
+        report = _judged(report, run.path, end, settled=sink.settled)
+        write_report(run.path, report)
+        drop_progress(run.path)
+    # Last: what goes wrong with the page must not cost the report.
+    write_page(run.path, report, (issues.result(), shown_groups.result()))
     return report
 
 

@@ -25,6 +25,8 @@ from importer.state.frames import read_frame, write_frame
 
 GROUPS_FILE: Final = "groups.arrow"
 MEMBERS_FILE: Final = "group-rows.arrow"
+MOST_BESIDE: Final = 200_000
+"""Rows of groups that are written beside other rows: with more of them, both at once would be a run's most memory."""
 
 MEMBERS_FRAME: Final = pl.Schema(
     {
@@ -162,7 +164,7 @@ def _texts(
     for trait in plan.identifiers:
         if trait.id_type is not None:
             identifiers.setdefault(trait.id_type, []).append(read(trait.ref, rows).cast(pl.String))
-    return (None if prepared.key_hash is None else read(KEY_COLUMN, rows)), identifiers
+    return (None if prepared.read_key_hash is None else read(KEY_COLUMN, rows)), identifiers
 
 
 def remember(runs_dir: Path, target: Target, groups: pl.DataFrame, decision: Decision) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from importer.core.report_hints import STOPS_NOTE
 from importer.core.route import Via
 from importer.core.wire import ENCODER_VERSION, wire_traits
 from importer.errors import ConfigError, RunInterrupted, SourceError
-from importer.pipeline.check_source import CheckedSource, Inputs, check_source
+from importer.pipeline.check_source import CheckedSource, Inputs, check_source, write_findings
 from importer.pipeline.cost import Made, cost_left, cost_of_rows, planned_requests
 from importer.pipeline.decide import Deciding, write_changed
 from importer.pipeline.inspect_fixes import settled_fixes
@@ -41,7 +42,7 @@ from importer.wiring.clock import CLOCK
 from importer.wiring.counting import counts_of
 from importer.wiring.disk import given_back, with_room
 from importer.wiring.finishing import Ending, delivered_by, finish
-from importer.wiring.grouping import GROUPS_FILE, write_members
+from importer.wiring.grouping import GROUPS_FILE, MOST_BESIDE, write_members
 from importer.wiring.housekeeping import drop_old_packages
 from importer.wiring.opening import Opened, opened
 from importer.wiring.requests import Hooks, RunRequest
@@ -113,27 +114,36 @@ def checked_run(
     """Read, check and decide about the whole source."""
     manifest = _new_manifest(request, inputs, folder, command)
     folder.write_manifest(manifest)
-    with _sinks(request, hooks, inputs, folder) as (sinks, issues):
+    with (
+        ThreadPoolExecutor(1, "members") as beside,
+        _sinks(request, hooks, inputs, folder) as (sinks, issues),
+    ):
         checks, doubts = settled_fixes(inputs.source, inputs.checks, request.options.fixes, sinks)
         plans = command != "validate"
         revision = Revision(request, hooks, inputs, folder, keeps=plans)
         sample = SensitiveSample(checks.plan)
+        source = Inputs(inputs.source, checks, inputs.schema)
         checked = check_source(
-            Inputs(inputs.source, checks, inputs.schema),
+            source,
             folder if plans else RunFolder(folder.path, lasting=False),
             sinks,
             deciding=Deciding(request.options.allow_merges, request.options.forecast_reading(), revision),
             keep=sample.beside(keep),
             sets=FilledSets(wire_traits(checks.plan), by_file=plans and request.options.via != Via.BULK, sized=plans),
         )
-    write_members(folder.package, checked.decided.identity, checked.package)
+        members = beside.submit(write_members, folder.package, checked.decided.identity, checked.package)
+        if checked.decided.identity.links.height > MOST_BESIDE:
+            wait([members])
+        notes = beside.submit(sample.notes)
+        write_findings(source, checked, sinks)
+    members.result()
     give_back()
     groups = groups_frame(checked.decided.identity)
     manifest = manifest.model_copy(
         update={
             "counts": counts_of(checked.prepared, inputs, issues),
             "source": inputs.source_record(request.sources, inputs.source.fingerprint()),
-            "notes": (*sample.notes(), *manifest.notes, *doubts, *checked.decided.identity.notes, *revision.notes),
+            "notes": (*notes.result(), *manifest.notes, *doubts, *checked.decided.identity.notes, *revision.notes),
             "stored": revision.stored,
         }
     )
@@ -172,8 +182,10 @@ def _sinks(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunFolder)
     rejected = RejectedSink(folder.path, inputs.description.dialect, inputs.description.columns, names)
     try:
         yield Sinks(issues, rejected, hooks.progress, hooks.stop), issues
-        issues.close()
-        rejected.close()
+        with ThreadPoolExecutor(1, "rejected") as beside:
+            closed = beside.submit(rejected.close)
+            issues.close()
+        closed.result()
     finally:
         issues.abort()
         rejected.abort()

@@ -46,15 +46,15 @@ def extend(
     payloads = payloads_of(run, order)
     first = ledger.next_batch_id()
     counts = _with_values(run, _with_routes(run.manifest.counts, schedule, why))
-    run.folder.write_order(order)
-    ledger.add_batches(
-        (
-            BatchSpec(first + number, cut.route, cut.start, cut.stop, cut.wave, payloads.digest(cut.start, cut.stop))
-            for number, cut in enumerate(schedule.cuts)
-        ),
-        {ROUTES_META: orjson.dumps({route: entry.model_dump() for route, entry in counts.routes.items()}).decode()},
-    )
-    run.folder.write_index(run.index)
+    with run.folder.index_beside(run.index):
+        run.folder.write_order(order)
+        ledger.add_batches(
+            (
+                BatchSpec(first + at, cut.route, cut.start, cut.stop, cut.wave, payloads.digest(cut.start, cut.stop))
+                for at, cut in enumerate(schedule.cuts)
+            ),
+            {ROUTES_META: orjson.dumps({route: entry.model_dump() for route, entry in counts.routes.items()}).decode()},
+        )
     run.manifest = run.manifest.model_copy(update={"counts": counts})
     give_back()
 

@@ -41,7 +41,7 @@ def forecast(rows: Sequence[Row], rules: StoreRules) -> IdentityResult:
         return texts[column].gather(positions)
 
     hashes = {name: identifier_hash(texts[name]) for name in COLUMNS}
-    given = IdentityRows(len(rows), identifier_hash(texts[KEY_COLUMN]), hashes, COLUMNS)
+    given = IdentityRows(len(rows), lambda: identifier_hash(texts[KEY_COLUMN]), hashes, COLUMNS)
     return resolve_identity(given, IdentityPolicy(), rules.configs, read, rules)
 
 

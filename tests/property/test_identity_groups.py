@@ -74,9 +74,8 @@ def resolve(case: Case, *, bad_hash: bool = False) -> IdentityResult:
         assert (np.diff(positions) > 0).all()
         return source.gather(positions)
 
-    rows = IdentityRows(
-        len(case.rows), hashes(keys) if keys is not None else None, {name: hashes(s) for name, s in texts.items()}
-    )
+    read_key_hash = None if keys is None else lambda: hashes(keys)
+    rows = IdentityRows(len(case.rows), read_key_hash, {name: hashes(s) for name, s in texts.items()})
     return resolve_identity(rows, case.policy, CONFIGS, read)
 
 

@@ -11,9 +11,11 @@ import polars as pl
 from importer.core.report import Report
 from importer.core.report import full_outcomes as states
 from importer.core.report_parts import MappingReport, MergeGroups, Operations, RouteReport, SourceReport, Target
-from importer.reports.html_page import read_overviews, write_page
-from importer.reports.issue_files import IssueSink
-from importer.reports.outcome_files import write_groups
+from importer.reports.html_groups import read_groups
+from importer.reports.html_issues import read_issues
+from importer.reports.html_page import write_page
+from importer.reports.issue_files import PARQUET_NAME, IssueSink
+from importer.reports.outcome_files import GROUPS_NAME, write_groups
 
 SCRIPT: Final = "<script>alert(1)</script>"
 IMAGE: Final = '"><img src=x onerror=alert(2)>'
@@ -131,5 +133,5 @@ def full_report(**fields: Any) -> Report:
 
 def page_of(folder: Path, report: Report) -> Path:
     """Write the page of a folder and return its place."""
-    (name,) = write_page(folder, report, read_overviews(folder))
+    (name,) = write_page(folder, report, (read_issues(folder / PARQUET_NAME), read_groups(folder / GROUPS_NAME)))
     return folder / name

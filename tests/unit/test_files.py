@@ -102,6 +102,18 @@ def test_a_file_that_is_thrown_away_was_never_there(tmp_path: Path) -> None:
     assert (tmp_path / "kept").read_bytes() == b"whole"
 
 
+def test_what_is_settled_is_on_the_disk_before_the_file_is_whole(tmp_path: Path) -> None:
+    """A long file leaves little to its end: what is written of it has left the process, under no name of its own."""
+    file = WholeFile(tmp_path / "f")
+    file.stream.write(b"first")
+    file.settle()
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"first"]
+    assert not (tmp_path / "f").exists()
+    file.stream.write(b", second")
+    file.commit()
+    assert (tmp_path / "f").read_bytes() == b"first, second"
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
 def test_a_full_or_failing_disk_can_be_mended(number: int) -> None:
     """Such an error names file and folder, and is of the kind after which a run can be resumed."""

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import pytest
 
+from importer.core import digit_patterns as patterns
 from importer.core.digit_grammar import choices
-from importer.core.digit_patterns import DigitPatterns
 from importer.core.digit_tables import MARGIN, DigitTable, DigitTexts
 
 PATTERNS: Final = (
@@ -34,10 +34,10 @@ def texts_of(texts: list[str]) -> DigitTexts:
     return DigitTexts.of(content, np.ones(content.size, dtype=np.bool_), offsets)
 
 
-def found_in(patterns: DigitPatterns, start: frozenset[int], tags: int, texts: list[str]) -> list[int]:
+def found_in(start: list[patterns.Place], tags: int, texts: list[str]) -> list[int]:
     """Return a bit for each tag that a text has."""
 
-    def answer(places: frozenset[int], _: int) -> int:
+    def answer(places: frozenset[patterns.Place], _: int) -> int:
         there = patterns.tags(places)
         return sum(1 << tag for tag in range(tags) if tag in there)
 
@@ -50,9 +50,8 @@ def found_in(patterns: DigitPatterns, start: frozenset[int], tags: int, texts: l
 @pytest.mark.parametrize("whole", [True, False])
 def test_every_text_is_matched_as_re_matches_it(*, whole: bool) -> None:
     """Whole texts or their beginnings, all patterns in one table, texts of different lengths beside each other."""
-    patterns = DigitPatterns()
-    starts = frozenset(patterns.add(pattern, tag, whole=whole) for tag, pattern in enumerate(PATTERNS))
-    found = found_in(patterns, starts, len(PATTERNS), TEXTS)
+    starts = [patterns.add(pattern, tag, whole=whole) for tag, pattern in enumerate(PATTERNS)]
+    found = found_in(starts, len(PATTERNS), TEXTS)
     match = re.fullmatch if whole else re.match
     for tag, pattern in enumerate(PATTERNS):
         assert [bool(bits >> tag & 1) for bits in found] == [bool(match(pattern, text)) for text in TEXTS]
@@ -63,9 +62,8 @@ def test_the_first_choice_that_fits_is_what_re_takes(pattern: str) -> None:
     """Its width is that of the match, and it tells whether the last group takes part."""
     groups = re.compile(pattern).groups
     ways = choices(pattern)
-    patterns = DigitPatterns()
-    starts = frozenset(patterns.add_choice(way, tag) for tag, way in enumerate(ways))
-    found = found_in(patterns, starts, len(ways), TEXTS)
+    starts = [patterns.add_choice(way, tag) for tag, way in enumerate(ways)]
+    found = found_in(starts, len(ways), TEXTS)
     for text, bits in zip(TEXTS, found, strict=True):
         way = next((way for tag, way in enumerate(ways) if bits >> tag & 1), None)
         match = re.match(pattern, text)
@@ -107,7 +105,9 @@ def test_threads_that_fill_one_table_read_the_same() -> None:
         assert answers.result().tolist() == [expected[row] for row in order]
 
 
-@pytest.mark.parametrize("pattern", ["1+", "(?=1)2", r"\w", "[1-3", "(1", "1)", "a"])
+@pytest.mark.parametrize(
+    "pattern", ["1+", "(?=1)2", r"\w", "[1-3", "(1", "1)", "a", "1(?:{2})", "1(?:2|?)", "1(?:2{2}?)", "1(?:(?:2)"]
+)
 def test_what_is_not_understood_is_refused(pattern: str) -> None:
     """Nothing is read as something else."""
     with pytest.raises(ValueError, match="not understood"):

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 
-from importer.core.identity import IdentityResult, IdentityRows, RowState, identifier_hash, resolve_identity
+from importer.core.identity import (
+    IdentityResult,
+    IdentityRows,
+    RowState,
+    candidates_of,
+    identifier_hash,
+    resolve_identity,
+)
 from importer.core.transform import IdentityPolicy
 from importer.core.union_find import Hashes
 
@@ -53,5 +61,8 @@ class OneAtATime(Mapping[str, Hashes]):
 def test_hashes_of_one_type_are_held_at_a_time() -> None:
     """A column of hashes is let go before the next one is asked for: of many rows each is large."""
     texts = {name: pl.Series([f"{name}1", f"{name}2", f"{name}1"]) for name in ("email", "phone", "loyalty")}
-    result = resolved(3, OneAtATime({name: identifier_hash(column) for name, column in texts.items()}), texts)
-    assert result.carried_by.tolist() == [2, -1, -1]
+    hashes = {name: identifier_hash(column) for name, column in texts.items()}
+    assert resolved(3, OneAtATime(hashes), texts).carried_by.tolist() == [2, -1, -1]
+    with ThreadPoolExecutor(1) as beside:
+        ahead = list(candidates_of(IdentityRows(3, None, OneAtATime(hashes)), beside.map))
+    assert [found.entries.tolist() for found in ahead] == [[0, 2]] * 3

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from importer.core.identity import (
     DROPS_SCHEMA,
@@ -45,7 +48,7 @@ def resolve(
     hashes = {column: identifier_hash(series) for column, series in texts.items()}
     key_hash = hashes.pop(KEY_COLUMN, None)
     return resolve_identity(
-        IdentityRows(len(rows), key_hash, hashes, id_types or {}),
+        IdentityRows(len(rows), None if key_hash is None else lambda: key_hash, hashes, id_types or {}),
         policy or IdentityPolicy(),
         configs or {},
         lambda column, positions: texts[column].gather(positions),
@@ -305,8 +308,9 @@ def test_equal_hashes_of_different_texts_link_nobody() -> None:
     phones = pl.Series(["1", None, None, "2", "2"])
     texts = {"email": emails, "phone": phones, KEY_COLUMN: pl.Series(["k", "l", "k", "m", "m"])}
     same = {name: np.where(series.is_null().to_numpy(), 0, 7).astype(np.uint64) for name, series in texts.items()}
+    key_hash = same.pop(KEY_COLUMN)
     result = resolve_identity(
-        IdentityRows(5, same.pop(KEY_COLUMN), same),
+        IdentityRows(5, lambda: key_hash, same),
         IdentityPolicy(),
         {},
         lambda column, positions: texts[column].gather(positions),
@@ -343,9 +347,22 @@ def test_union_gives_the_smallest_member() -> None:
 
 
 def test_repeated_and_runs() -> None:
-    """Repeated hashes are all found, zeros never; runs begin where the value changes."""
-    hashes = np.array([5 << 60, 0, 5 << 60, 7 << 60, 0], dtype=np.uint64)
-    assert repeated(hashes).tolist() == [0, 2]
-    assert repeated(hashes[:2]).size == 0
+    """Repeated hashes are all found beside each other, zeros never; runs begin where the value changes."""
+    hashes = np.array([5 << 60, 0, 9 << 60, 5 << 60, 7 << 60, 0, 9 << 60, 5 << 60], dtype=np.uint64)
+    positions, starts = repeated(hashes)
+    assert (positions.tolist(), starts.tolist()) == ([0, 3, 7, 2, 6], [0, 3])
+    assert repeated(hashes[:3])[0].size == 0
+    assert repeated(hashes[:0])[1].size == 0
     assert run_starts(np.array([1, 1, 2, 3, 3])).tolist() == [0, 2, 3]
     assert run_starts(np.array([])).size == 0
+
+
+@given(st.lists(st.integers(0, 5).map(lambda number: number << 61) | st.integers(0, 5), max_size=30))
+def test_no_repeated_hash_is_missed(numbers: list[int]) -> None:
+    """However small hashes are, those that occur twice are found, in one run; too many may be."""
+    positions, starts = repeated(np.array(numbers, dtype=np.uint64))
+    runs = [run.tolist() for run in np.split(positions, starts[1:])]
+    assert all(run == sorted(set(run)) for run in runs)
+    for number in {number for number, count in Counter(numbers).items() if number and count > 1}:
+        assert sum({at for at, other in enumerate(numbers) if other == number} <= set(run) for run in runs) == 1
+    assert all(numbers[at] for run in runs for at in run)

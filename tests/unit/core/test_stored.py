@@ -30,7 +30,7 @@ class Case:
         self.keys = None if key_text is None else identifier_hash(key_text)
         texts = self.texts if key_text is None else self.texts | {KEY_COLUMN: key_text}
         self.identity = resolve_identity(
-            IdentityRows(len(rows), self.keys, self.hashes),
+            IdentityRows(len(rows), None if key_text is None else lambda: identifier_hash(key_text), self.hashes),
             IdentityPolicy(),
             RULES.configs,
             lambda column, positions: texts[column].gather(positions),

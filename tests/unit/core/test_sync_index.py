@@ -45,7 +45,7 @@ def held(
 
     rules = StoreRules(CONFIGS, ("email", "phone", "card"))
     policy = IdentityPolicy(on_shared=on_shared)
-    identity = resolve_identity(IdentityRows(len(rows), keys, hashes, COLUMNS), policy, CONFIGS, read, rules)
+    identity = resolve_identity(IdentityRows(len(rows), lambda: keys, hashes, COLUMNS), policy, CONFIGS, read, rules)
     snapshot = pl.DataFrame(
         [
             {"key": key, "identifiers": [{"id_type": id_type, "value": value} for id_type, value in values]}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from importer.pipeline.check_source import CheckedSource, Inputs, check_source
+from importer.pipeline.check_source import CheckedSource, Inputs, check_source, write_findings
 from importer.pipeline.decide import Deciding
 from importer.pipeline.prepare import Sinks
 from tests.support.fakes import (
@@ -44,7 +44,10 @@ class Bench:
         targets = {"email": "Contact.email", "nick": "Contact.nick"}
         checks, schema = checks_of({"source": {"key": ["id"]}, "columns": targets, "identity": identity}, COLUMNS)
         sinks = Sinks(self.issues, self.rejected, self.progress, Event())
-        return check_source(Inputs(self.source, checks, schema), self.package, sinks, deciding=Deciding(allow_merges))
+        inputs = Inputs(self.source, checks, schema)
+        checked = check_source(inputs, self.package, sinks, deciding=Deciding(allow_merges))
+        write_findings(inputs, checked, sinks)
+        return checked
 
 
 def test_rows_that_identity_rejects_are_written_with_their_original_cells() -> None:

@@ -25,6 +25,7 @@ def test_values_come_back_with_plain_types(tmp_path: Path) -> None:
         {
             "id": ["a", "text that is longer than what is kept in place", None],
             "state": pl.Series(["x", "y", "x"], dtype=pl.Enum(["x", "y"])),
+            "file": pl.Series(["b.csv", "a.csv", None], dtype=pl.Enum(["b.csv", "a.csv"])),
             "row": pl.Series([1, None, 2**64 - 1], dtype=pl.UInt64),
             "change": pl.Series([-5, None, 2**63 - 1], dtype=pl.Int64),
             "links": [["email", None], [], None],
@@ -35,16 +36,21 @@ def test_values_come_back_with_plain_types(tmp_path: Path) -> None:
     file = ParquetFile(tmp_path / "x.parquet", schema, keys=["id"])
     file.append(frame.select(reversed(frame.columns)))
     file.append(frame.clear())
+    file.append(frame)
     file.close()
     file.abort()
-    assert pl.read_parquet(tmp_path / "x.parquet").equals(frame.cast({"state": pl.String}))
+    expected = pl.concat([frame, frame]).cast({"state": pl.String, "file": pl.String})
+    assert pl.read_parquet(tmp_path / "x.parquet").equals(expected)
     types = {field.name: field.type for field in pq.read_schema(tmp_path / "x.parquet")}
-    assert (types["id"], types["state"]) == (pa.string(), pa.string())
+    assert (types["id"], types["state"], types["file"]) == (pa.string(),) * 3
     assert types["links"] == pa.list_(pa.field("element", pa.string()))
 
 
 def test_keys_and_numbers_of_rows_take_little_room(tmp_path: Path) -> None:
-    """A key that does not repeat gets no dictionary, and numbers that ascend are kept as their differences."""
+    """A key that does not repeat gets no dictionary, and numbers that ascend are kept as their differences.
+
+    Of both a reader is told the least and the greatest; of texts that repeat everywhere it would be of no use.
+    """
     rows = ROW_GROUP_ROWS
     frame = pl.DataFrame(
         {
@@ -59,6 +65,7 @@ def test_keys_and_numbers_of_rows_take_little_room(tmp_path: Path) -> None:
     group = pq.ParquetFile(tmp_path / "x.parquet").metadata.row_group(0)
     dictionaries = [group.column(place).has_dictionary_page for place in range(3)]
     assert dictionaries == [False, False, True]
+    assert [group.column(place).is_stats_set for place in range(3)] == [True, True, False]
     assert group.column(1).total_compressed_size < rows
 
 

@@ -277,3 +277,25 @@ def test_a_row_over_many_members_is_read(write: Write) -> None:
     content = b'a,b\n1,"' + b"x\n" * 50 + b'"\n3,4\n'
     path = write(b"".join(gzip.compress(content[at : at + 7]) for at in range(0, len(content), 7)))
     assert [(row[0], row[1], row[2]) for row in rows_of(path)] == [(1, 2, "1"), (2, 53, "3")]
+
+
+def test_the_first_chunk_is_one_block(write: Write) -> None:
+    """Whoever checks the rows can begin while the next blocks are read; chunks are of the usual size from then on."""
+    path = write("a,b\n" + "1,2\n" * 4000)
+    limits = ReadLimits(block_bytes=1024, chunk_rows=1000)
+    source = CsvSource([(inspect_file("table.csv", str(path)), None)], SourceOptions(), limits)
+    heights = [chunk.frame.height for chunk in source.chunks()]
+    assert heights[0] == 256
+    assert all(1000 <= height < 1300 for height in heights[1:-1])
+    assert sum(heights) == 4000
+
+
+def test_a_file_is_judged_by_as_much_of_its_beginning_as_it_takes(write: Write) -> None:
+    """Long before the header, or far below it, something stands that matters."""
+    before = 1200
+    blank = (" " * 1000 + "\n") * before
+    assert described(write(blank + "a,b\n1,2\n")).columns == ("a", "b")
+    title = ("x" * 1000 + "\n") * before
+    assert described(write(title + "a,b\n1,2\n"), skip_lines=before).columns == ("a", "b")
+    far = b"a,b\n" + b"1,2\n" * 500_000 + b"Jos\xe9,1\n"
+    assert "byte 2000007 (line 500002)" in refusal(write(far)).message

@@ -17,6 +17,7 @@ from importer.core.schema import DataType
 from importer.core.wire import WireTrait
 from importer.errors import ConfigError, LedgerDamagedError, StateError
 from importer.state.run_folder import RunFolder, RunsFolder
+from tests.support.fakes import index_of
 
 
 def manifest(run: RunFolder) -> RunManifest:
@@ -229,3 +230,32 @@ def test_an_index_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     run.write_index(frame.with_columns(code=pl.lit("of-tomorrow")))
     with pytest.raises(StateError, match="damaged"):
         run.read_index()
+
+
+def test_an_index_written_beside_other_work_takes_its_place_at_the_end(tmp_path: Path) -> None:
+    """Until the work is done the old one stays; if it fails, the old one stays and nothing half written does."""
+    run = RunsFolder(tmp_path / "runs").create("20261122-000000")
+    old, new = index_of({}), index_of({}, {"position": 0})
+    run.write_index(old)
+
+    def work(*, fails: bool) -> None:
+        with run.index_beside(new):
+            assert run.read_index().equals(old)
+            if fails:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work(fails=True)
+    assert run.read_index().equals(old)
+    assert [path.name for path in run.package.iterdir()] == ["index.arrow"]
+    work(fails=False)
+    assert run.read_index().equals(new)
+    assert [path.name for path in run.package.iterdir()] == ["index.arrow"]
+
+
+def test_an_index_that_cannot_be_written_beside_other_work_is_told(tmp_path: Path) -> None:
+    """What goes wrong in the other thread comes out of the block."""
+    run = RunsFolder(tmp_path / "runs").create("20261122-000000")
+    run.drop_package()
+    with pytest.raises(StateError, match=r"index\.arrow"), run.index_beside(index_of({})):
+        pass
