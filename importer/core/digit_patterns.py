@@ -52,8 +52,9 @@ class Place:
 
     def stands_for(self) -> tuple[Place, ...]:
         """Return the places that this one only leads to, none if it is one that a text can be in."""
-        if self._rest is not None:
-            self.digits, self.then = _first(*self._rest)
+        rest = self._rest  # once: another thread may set it to None meanwhile
+        if rest is not None:
+            self.digits, self.then = _first(*rest)
             self._rest = None  # last, for other threads
         return self.then if not self.digits and self.tag is None else ()
 

@@ -88,7 +88,7 @@ def resolve_identity(
         candidates: What `candidates_of` returned; asked for if None.
     """
     rules = rules or StoreRules(configs)
-    values = read_identity_values(rows, candidates or candidates_of(rows), read_values)
+    values = read_identity_values(rows, candidates_of(rows) if candidates is None else candidates, read_values)
     drops = _drop_shared(values, policy)
     linked = LinkedGroups.find(values, configs)
     verdict = _judge(values, linked, policy)

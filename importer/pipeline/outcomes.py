@@ -127,7 +127,7 @@ class _Fates:
         self._index = index
         self._decisions = index["state"].cast(INDEX_SCHEMA["state"]).to_physical().to_numpy()
         self._has_code = index["code"].is_not_null()  # a bit a line
-        self._ranges = delivered.ranges.with_columns(pl.col("state").cast(STATE))
+        self._ranges = delivered.ranges.with_columns(pl.col("state").cast(STATE)).sort("start")
         self._overrides = delivered.overrides.with_columns(pl.col("state").cast(STATE)).sort("position")
         self._carried, self._carriers = _carrier_numbers(package, index)
         self._results = _Results(index, verified)
@@ -163,7 +163,7 @@ class _Fates:
         code = _put(code, rows[coded], enum_texts(lines["code"][coded]))
         goes = decision < _GOING
         if self._ranges.height:
-            batch = _from_zero(batch_of_position(position, self._ranges).to_numpy())
+            batch = _from_zero(batch_of_position(position, self._ranges))
             told |= self._ranges.select(pl.col(_TRACE).gather(batch)).to_dict()
             state, code = _said(state, code, goes, self._ranges, batch)
         if self._overrides.height:
@@ -240,16 +240,17 @@ class _Results:
         return self._result.gather(_from_zero(_found(self._known, sent)))
 
 
-def batch_of_position(position: npt.NDArray[np.int64], ranges: pl.DataFrame) -> pl.Series:
+def batch_of_position(position: npt.NDArray[np.int64], ranges: pl.DataFrame) -> npt.NDArray[np.int64]:
     """Return the line of `ranges` that holds each position; -1 for none."""
     if ranges.is_empty():
-        return pl.Series(np.full(len(position), -1, dtype=np.int64))
+        return np.full(len(position), -1, dtype=np.int64)
     order = np.argsort(ranges["start"].to_numpy(), kind="stable")
     starts = ranges["start"].to_numpy()[order]
     stops = ranges["stop"].to_numpy()[order]
     found = np.searchsorted(starts, position, side="right") - 1
     inside = (position >= 0) & (found >= 0) & (position < stops[np.maximum(found, 0)])
-    return pl.Series(np.where(inside, order[np.maximum(found, 0)], -1).astype(np.int64))
+    batch: npt.NDArray[np.int64] = np.where(inside, order[np.maximum(found, 0)], -1).astype(np.int64)
+    return batch
 
 
 def _carrier_numbers(package: PackageAccess, index: pl.DataFrame) -> tuple[Positions, npt.NDArray[np.uint64]]:

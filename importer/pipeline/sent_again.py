@@ -114,7 +114,7 @@ def outcomes_at(lines: Lines, positions: Lines, delivered: Delivered) -> pl.Data
     Returns:
         `PLACES_SCHEMA`, the same rows in the same order; state and route are null where no batch has the place.
     """
-    batch = batch_of_position(positions, delivered.ranges)
+    batch = pl.Series(batch_of_position(positions, delivered.ranges))
     found = pl.select(pl.when(batch >= 0).then(batch)).to_series()
     known = delivered.ranges.select(
         pl.col("state").cast(PLACES_SCHEMA["state"]), pl.col("route").cast(PLACES_SCHEMA["route"])

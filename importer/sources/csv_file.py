@@ -137,7 +137,9 @@ def _plan(
         encoding = choose_encoding(head, options.encoding)
         if encoding.name == "utf-8" and options.encoding == "auto":
             check_utf8(head, at_end=at_end)
-            text = beginning_of(head, options.skip_lines).decode(errors="ignore").removeprefix("\ufeff")
+            beginning = beginning_of(head, options.skip_lines)
+            at_end = at_end and len(beginning) == len(head)
+            text = beginning.decode(errors="ignore").removeprefix("\ufeff")
         else:
             decoder = codecs.getincrementaldecoder(encoding.name)(UNDECODABLE)
             text = decoder.decode(head[encoding.bom_bytes :], at_end)

@@ -57,7 +57,7 @@ class RawFile:
         return content
 
     def finish(self) -> str:
-        """Return the SHA-256 of the whole file, which is hashed, after its last byte was read.
+        """Return the SHA-256 of the whole file after its last byte was read; only of a file that was opened hashed.
 
         Raises:
             SourceChangedError: the file is no longer what it was when it was opened.

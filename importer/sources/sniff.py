@@ -194,8 +194,8 @@ def check_utf8(head: bytes, *, at_end: bool) -> None:
 def beginning_of(head: bytes, skip_lines: int) -> bytes:
     """Return as much of the beginning of a file as its layout depends on: all of it where lines are long or blank."""
     first = head[:_FIRST_BYTES]
-    has_lines = first.count(b"\n") > skip_lines + _MANY_LINES and bool(first.strip())
-    return head[:_ENOUGH_BYTES] if has_lines else head
+    filled = sum(1 for line in first.split(b"\n") if line.strip())
+    return head[:_ENOUGH_BYTES] if filled > skip_lines + _MANY_LINES else head
 
 
 def likely_encoding(head: bytes) -> str:

@@ -29,6 +29,8 @@ ROWS_FILE: Final = "rows.arrow"
 VALID_FILE: Final = "valid.arrow"
 EXTRA_FILES: Final = "extra-*.arrow"
 _EXTRA_BATCH_ROWS: Final = 40_000
+_SETTLED_CHUNKS: Final = 4
+"""Chunks that are made durable together, while others are made: the disk would have all of it to do at the end."""
 
 
 class PackageWriter:
@@ -46,6 +48,7 @@ class PackageWriter:
         self._valid = FrameWriter(folder / VALID_FILE, lasting=lasting)
         self._thread = ThreadPoolExecutor(1, "package")
         self._writing: Future[None] | None = None
+        self._chunks = 0
 
     @property
     def seals(self) -> Mapping[str, Seal]:
@@ -61,9 +64,11 @@ class PackageWriter:
 
     def _write(self, rows: pl.DataFrame, valid: pl.DataFrame) -> None:
         for writer, frame in ((self._rows, rows), (self._valid, valid)):
-            if writer.height:
-                writer.settle()  # the chunk before: the disk would have all of it to do at the end
             writer.append(frame)
+        self._chunks += 1
+        if self._chunks % _SETTLED_CHUNKS == 0:
+            self._rows.settle()
+            self._valid.settle()
 
     def _wait(self) -> None:
         writing, self._writing = self._writing, None

@@ -34,7 +34,7 @@ from importer.reports.report_file import write_report
 from importer.state.ledger import SqliteLedger
 from importer.state.run_folder import RunFolder
 from importer.state.verified_file import read_verified
-from importer.wiring.grouping import read_members
+from importer.wiring.grouping import MOST_BESIDE, read_members
 from importer.wiring.month import allowance_now
 
 REPORT_FILES: Final = (
@@ -53,8 +53,6 @@ REPORT_FILES: Final = (
 
 _ALWAYS: Final = frozenset({"report.json", "report.html"})
 _REFUSALS: Final = frozenset({ExitCode.REFUSED, ExitCode.GUARD})
-_MOST_BESIDE: Final = 200_000
-"""Rows of groups that are written beside the outcomes: with more of them, both at once would be a run's most memory."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def finish(
     verified = read_verified(run.package)
 
     grouped = group_lines(index, groups)
-    many = grouped.height > _MOST_BESIDE
+    many = grouped.height > MOST_BESIDE
 
     def write_few() -> None:
         _write_groups(run, manifest, _placed(package, index, grouped), groups)

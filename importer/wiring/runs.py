@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from importer.core.cost import Cost, too_dear
@@ -132,7 +133,7 @@ def checked_run(
             sets=FilledSets(wire_traits(checks.plan), by_file=plans and request.options.via != Via.BULK, sized=plans),
         )
         members = beside.submit(write_members, folder.package, checked.decided.identity, checked.package)
-        if checked.decided.identity.links.height > MOST_BESIDE:
+        if np.count_nonzero(checked.decided.identity.fates.group >= 0) > MOST_BESIDE:
             wait([members])
         notes = beside.submit(sample.notes)
         write_findings(source, checked, sinks)

@@ -297,5 +297,9 @@ def test_a_file_is_judged_by_as_much_of_its_beginning_as_it_takes(write: Write) 
     assert described(write(blank + "a,b\n1,2\n")).columns == ("a", "b")
     title = ("x" * 1000 + "\n") * before
     assert described(write(title + "a,b\n1,2\n"), skip_lines=before).columns == ("a", "b")
+    hole = write("a,b\n" + "\n" * 1_200_000 + "1,2\n", "hole.csv")
+    assert sum(chunk.frame.height for chunk in chunks_of(hole)) == 1_200_001
+    named = write("sep=;\n" + "\n" * 1_200_000 + "a;b\n1;2\n")
+    assert described(named).columns == ("a", "b")
     far = b"a,b\n" + b"1,2\n" * 500_000 + b"Jos\xe9,1\n"
     assert "byte 2000007 (line 500002)" in refusal(write(far)).message
