@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from importer.sources.sniff import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from importer.ports import SourceChunk, SourceFile, SourceOptions
 
@@ -87,17 +86,13 @@ class CsvSource:
         """
         plans = self._planned()
         reading = CsvPass(plans, self._limits)
-        yield from read_ahead(lambda: self._assembled(plans, reading), on_stop=reading.stop)
-
-    def _assembled(self, plans: tuple[FilePlan, ...], reading: CsvPass) -> Generator[SourceChunk, None, None]:
         assemblers = [Assembler(index, plan, self._limits.max_field_bytes) for index, plan in enumerate(plans)]
-        with closing(reading.stretches()) as stretches:
-            for stretch in stretches:
-                if stretch.sha256 is not None:
-                    self._files[stretch.file_index] = replace(self._files[stretch.file_index], sha256=stretch.sha256)
-                chunk = assemblers[stretch.file_index].assemble(stretch)
-                if chunk is not None:
-                    yield chunk
+        for stretch in read_ahead(reading.stretches, on_stop=reading.stop):
+            if stretch.sha256 is not None:
+                self._files[stretch.file_index] = replace(self._files[stretch.file_index], sha256=stretch.sha256)
+            chunk = assemblers[stretch.file_index].assemble(stretch)
+            if chunk is not None:
+                yield chunk
 
     def fingerprint(self) -> str:
         """Return a hash over content and size of all files, from the last full pass where there was one.
