@@ -123,7 +123,7 @@ def finish(
         wait([few])
         return read_groups(run.path / GROUPS_NAME)
 
-    with ThreadPoolExecutor(2, "few-rows") as beside:
+    with ThreadPoolExecutor(1 if many else 2, "few-rows") as beside:
         few, issues = beside.submit(write_few), beside.submit(read_issues, run.path / PARQUET_NAME)
         shown_groups = beside.submit(read_shown_groups)
         if many:
