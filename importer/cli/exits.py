@@ -140,7 +140,7 @@ def show_error(error: ErrorReport) -> None:
     """Print cause and fix on standard error."""
     from rich.console import Console  # noqa: PLC0415 - start-up stays quick
 
-    from importer.reports.terminal import render_error  # noqa: PLC0415 - the same
+    from importer.reports.error_text import render_error  # noqa: PLC0415 - the same
 
     problems = error.problems if len(error.problems) > 1 else ()
     render_error(error.message, error.hint, Console(stderr=True), problems=problems)

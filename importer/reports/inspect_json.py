@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from importer.core.inspect import ColumnFinding, ColumnProfile, Guess, SourceProfile
-from importer.reports.plain_text import mask_expr
+from importer.reports.masks import mask_expr
 
 INSPECT_VERSION: Final = 1
 

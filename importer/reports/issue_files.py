@@ -12,8 +12,8 @@ from importer.core.compact import compact
 from importer.core.issues import ISSUES_SCHEMA, Severity
 from importer.files import WholeFile
 from importer.reports.csv_text import HUMAN_STYLE, Encoder, csv_header, csv_lines, harmless
+from importer.reports.masks import mask_expr
 from importer.reports.parquet_file import ParquetFile
-from importer.reports.plain_text import mask_expr
 from importer.reports.row_names import row_names
 
 PARQUET_NAME: Final = "issues.parquet"

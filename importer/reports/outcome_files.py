@@ -11,8 +11,8 @@ import polars as pl
 
 from importer.core.read_back import Verified
 from importer.core.report import FinalState, full_outcomes
+from importer.reports.masks import mask_expr
 from importer.reports.parquet_file import ParquetFile
-from importer.reports.plain_text import mask_expr
 from importer.reports.row_names import row_names
 
 OUTCOMES_NAME: Final = "outcomes.parquet"

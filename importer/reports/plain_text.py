@@ -1,11 +1,9 @@
-"""Text that came from outside, made fit to be shown: what nobody can see is written out, values are masked."""
+"""Text that came from outside, made fit to be shown: what nobody can see is written out."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
-
-import polars as pl
 
 _RANGES: Final = (
     (0x00, 0x1F),  # control characters; an escape sequence could rewrite the screen
@@ -30,8 +28,6 @@ UNPRINTABLE: Final = "[" + "".join(f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first
 
 _TABLE: Final = str.maketrans(ESCAPES)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_MASKED: Final = "•••"
-_TELLING_CHARS: Final = 5
 
 
 def printable(text: str, encoding: str = "utf-8") -> str:
@@ -48,20 +44,3 @@ def printable(text: str, encoding: str = "utf-8") -> str:
 def legible_name(name: str) -> str:
     """Return a file's name as text: it may hold bytes that are none, which files of text cannot take."""
     return name.encode("utf-8", "replace").decode()
-
-
-def mask_expr(value: pl.Expr) -> pl.Expr:
-    """Return what may be shown of cell values: the first letter or digit and the length. Null stays null.
-
-    The result depends on nothing else, so it cannot hold the value. Of a text of fewer than five characters the first
-    one would tell too much.
-    """
-    length = value.str.len_chars()
-    first = (
-        pl.when(length >= _TELLING_CHARS)
-        .then(value.str.extract(r"^([\p{L}\p{N}])").fill_null(""))
-        .otherwise(pl.lit(""))
-    )
-    unit = pl.when(length == 1).then(pl.lit(" char)")).otherwise(pl.lit(" chars)"))
-    masked = pl.concat_str([first, pl.lit(_MASKED + " ("), length.cast(pl.String), unit])
-    return pl.when(value.is_not_null()).then(masked)

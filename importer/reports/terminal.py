@@ -1,4 +1,4 @@
-"""What people see on a terminal: the summary of a run, an error, the explanation of an issue code.
+"""What people see on a terminal: the summary of a run, the explanation of an issue code.
 
 Text goes to rich as `Text`, never as markup: a file called ``[red]`` is a file called ``[red]``.
 """
@@ -14,6 +14,7 @@ from rich.text import Text
 from importer.core.issue_catalogue import CATALOGUE
 from importer.core.issues import IssueCode
 from importer.core.report import Report
+from importer.reports.error_text import render_error
 from importer.reports.plain_text import printable
 from importer.reports.summary import Line, summary_lines
 
@@ -51,19 +52,6 @@ def _text(line: Line, console: Console) -> Text:
         text.no_wrap = True
         text.overflow = "crop" if console.options.ascii_only else "ellipsis"  # an ellipsis is no ASCII character
     return text
-
-
-def render_error(message: str, hint: str, console: Console, *, problems: tuple[str, ...] = ()) -> None:
-    """Print an error: a line with the cause, the problems where there are several, a line with what to do."""
-    _print_labelled(console, "error: ", message, "bold red")
-    for problem in problems:
-        _print_labelled(console, "  - ", problem, "")
-    if hint:
-        _print_labelled(console, "to do: ", hint, "cyan")
-
-
-def _print_labelled(console: Console, label: str, message: str, style: str) -> None:
-    console.print(Text.assemble((label, style), printable(message, console.encoding)), soft_wrap=True)
 
 
 def describe_code(code: str) -> str | None:

@@ -19,7 +19,7 @@ from importer.pipeline.outcomes import Delivered
 from importer.pipeline.paced_reads import Pace
 from importer.pipeline.read_back import MOST_CANDIDATES, ReadBack, ReadingPorts, Sent, carriers, read_back
 from importer.pipeline.sent_again import history, places
-from importer.reports.plain_text import mask_expr
+from importer.reports.masks import mask_expr
 from importer.reports.wording import counted
 from importer.state.ledger import SqliteLedger
 from importer.state.verified_file import read_verified, write_verified

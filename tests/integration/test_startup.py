@@ -79,3 +79,26 @@ def test_numpy_starts_no_threads_unless_somebody_asks(asked: dict[str, str], thr
     found, said = ended.stdout.split()
     assert said == kept
     assert threads is None or int(found) == threads
+
+
+_INTERRUPTED = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+class Finder(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "polars.series":
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from importer.cli.main import main
+main()
+"""
+
+
+def test_ctrl_c_in_the_middle_of_an_import_is_told_in_a_line() -> None:
+    """What the import left behind is half a module: nothing that tells of the end may need it."""
+    arguments = ["validate", str(CUSTOMERS), "-m", str(CUSTOMERS_MAPPING), "--emulator"]
+    ended = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED, *arguments], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr.split()) == (130, ["error:", "stopped", "by", "Ctrl-C"])

@@ -11,9 +11,10 @@ from importer.core.issue_catalogue import CATALOGUE
 from importer.core.report import FinalState, Report
 from importer.core.report_hints import next_steps
 from importer.core.report_parts import ErrorReport, MergeGroups, Operations, RouteReport, Target
+from importer.reports.error_text import render_error
 from importer.reports.progress import LiveProgress, NoProgress, PlainProgress, ProgressSink, open_progress
 from importer.reports.summary import MAX_LINES, summary_lines
-from importer.reports.terminal import describe_code, list_codes, nearest_codes, render_error, render_summary
+from importer.reports.terminal import describe_code, list_codes, nearest_codes, render_summary
 
 
 def make_console(*, terminal: bool = False, width: int = 100) -> tuple[Console, io.StringIO]:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.reports.csv_text import CsvStyle, Encoder, csv_header, csv_lines, harmless
-from importer.reports.plain_text import ESCAPES, mask_expr, printable
+from importer.reports.masks import mask_expr
+from importer.reports.plain_text import ESCAPES, printable
 
 CELL = st.none() | st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('",;\r\n\t\ufeff'), max_size=8)
 STYLE = st.builds(
