@@ -32,6 +32,7 @@ from importer.reports.outcome_files import GROUP_FACTS, GROUPS_NAME, OutcomesSin
 from importer.reports.progress_file import drop_progress
 from importer.reports.report_file import write_report
 from importer.state.ledger import SqliteLedger
+from importer.state.memory import give_back
 from importer.state.run_folder import RunFolder
 from importer.state.verified_file import read_verified
 from importer.wiring.grouping import MOST_BESIDE, read_members
@@ -116,6 +117,8 @@ def finish(
 
     def write_few() -> None:
         _write_groups(run, manifest, _placed(package, index, grouped), groups)
+        if many:
+            give_back()
         unlike = unlike_lines(past.index, verified, MISMATCHES_CAP)
         _write_mismatches(run.path, manifest, _placed(package, index, unlike))
 
