@@ -38,9 +38,6 @@ from importer.ports import (
     StopSignal,
 )
 
-_CHECKED_AT_ONCE: Final = 2
-"""Much of a check is one thread's work: one alone would leave other cores idle."""
-
 MEASURES_SCHEMA: Final = pl.Schema({"row": pl.UInt32(), "set": pl.UInt32(), "size": pl.UInt32()})
 """``row``: position among the rows read. ``set``: filled set. ``size``: upper bound of the encoded size in bytes."""
 
@@ -138,14 +135,14 @@ def prepare(  # noqa: PLR0913 - what is read, where it goes, and three things a 
 
 
 def _checked_chunks(source: Source, checks: Checks) -> Iterator[tuple[SourceChunk, CheckedRows]]:
-    """Yield chunks with what became of their rows: two are checked while the next is read and the last is written."""
-    with ThreadPoolExecutor(_CHECKED_AT_ONCE, "check") as pool:
+    """Yield chunks with what became of their rows: one is checked while the next is read and the last is written."""
+    with ThreadPoolExecutor(1, "check") as pool:
         ahead: deque[tuple[SourceChunk, Future[CheckedRows]]] = deque()
         for chunk in source.chunks():
             checking = pool.submit(check_rows, checks, chunk.frame, chunk.row_number, chunk.blank, chunk.seen)
             ahead.append((chunk, checking))
             del chunk, checking
-            if len(ahead) > _CHECKED_AT_ONCE:
+            if len(ahead) > 1:
                 yield _first(ahead)
         while ahead:
             yield _first(ahead)

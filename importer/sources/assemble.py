@@ -22,6 +22,8 @@ from importer.sources.files import shown
 from importer.sources.lines import LineEnds, count_line_ends, first_lines, line_ends_in_cells, row_numbers, values_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from importer.sources.csv_pass import BadRow, FilePlan, Stretch
     from importer.sources.lines import Ints
 
@@ -76,7 +78,7 @@ class Assembler:
         if stretch.end == stretch.first:
             self._refuse_open_end(stretch)
             return None
-        columns = _columns(stretch, self._plan.layout.field_count)
+        columns = stretch.columns or (pa.array([], pa.binary()),) * self._plan.layout.field_count
         count = len(columns[0])
         bad_numbers = np.array([row.number for row in stretch.bad], np.int64)
         numbers = row_numbers(stretch.first, count, bad_numbers)
@@ -86,7 +88,7 @@ class Assembler:
         frame = _frame(columns, self._plan.layout.columns)
         faults = find_faults(self._plan.layout, frame, columns, stretch.seen, ends)
         self._refuse_long(faults, lines, numbers, stretch, ends)
-        if sum(batch.nbytes for batch in stretch.batches) > self._max_field_bytes:
+        if sum(column.nbytes for column in columns) > self._max_field_bytes:
             self._refuse_big_fields(columns, lines[numbers - stretch.first])
         self._next_line = next_line
         seen = {name: _seen(column) for name, column in zip(frame.columns, columns, strict=False)}
@@ -103,7 +105,7 @@ class Assembler:
     def _lost(self, line: int, what: str, fix: str = _QUOTE_FIX) -> SourceError:
         return SourceError(f"{shown(self._plan.file.name)}: line {line}: {what}", hint=fix)
 
-    def _refuse_lost_structure(self, stretch: Stretch, columns: list[pa.Array], lines: Ints) -> None:
+    def _refuse_lost_structure(self, stretch: Stretch, columns: Sequence[pa.Array], lines: Ints) -> None:
         """Refuse a quote that swallows the rest of the file, or a good part of it."""
         for row in stretch.bad:
             line = int(lines[row.number - stretch.first])
@@ -129,7 +131,7 @@ class Assembler:
                 line = int(lines[int(numbers[fault.row]) - stretch.first])
                 raise self._lost(line, f"a quote opened here closes at line {line + span} and swallows rows")
 
-    def _refuse_big_fields(self, columns: list[pa.Array], lines: Ints) -> None:
+    def _refuse_big_fields(self, columns: Sequence[pa.Array], lines: Ints) -> None:
         for column in columns:
             offsets, values = values_of(column)
             if values.size <= self._max_field_bytes:
@@ -177,20 +179,13 @@ class Assembler:
         )
 
 
-def _columns(stretch: Stretch, field_count: int) -> list[pa.Array]:
-    if not stretch.batches:
-        return [pa.array([], pa.binary())] * field_count
-    batch = pa.concat_batches(stretch.batches) if len(stretch.batches) > 1 else stretch.batches[0]
-    return list(batch.columns)
-
-
 def _seen(column: pa.Array) -> TextBytes:
     """Look at the bytes of a binary column, while they stand one behind the other."""
     offsets, data = values_of(column)
     return bytes_held(data, offsets)
 
 
-def _frame(columns: list[pa.Array], names: tuple[str, ...]) -> pl.DataFrame:
+def _frame(columns: Sequence[pa.Array], names: tuple[str, ...]) -> pl.DataFrame:
     """Show binary columns as text without a copy of it: the stream below let only valid UTF-8 through.
 
     The views are made by Arrow: polars wakes its threads for it and takes twice the processor time.

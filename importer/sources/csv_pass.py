@@ -57,8 +57,8 @@ class ReadLimits:
     block_bytes: int = 4 * 1024 * 1024
     max_field_bytes: int = 16 * 1024 * 1024
     max_decompressed_bytes: int = 4 * 1024**3
-    chunk_rows: int = 40_000
-    chunk_bytes: int = 12 * 1024 * 1024
+    chunk_rows: int = 80_000
+    chunk_bytes: int = 24 * 1024 * 1024
     chunk_cells: int = 2_000_000
 
     @property
@@ -88,13 +88,13 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Consecutive rows of one file, `first` to `end` - 1: good ones in batches, and the bad ones between them.
+    """Consecutive rows of one file, `first` to `end` - 1: good ones in columns, and the bad ones between them.
 
     Attributes:
         file_index: Position of the file.
         first: Number of the first row.
         end: One past the last row.
-        batches: Good rows, binary columns.
+        columns: Good rows, binary; none if there are none.
         bad: Rows with a wrong number of fields, ascending.
         seen: What has passed in this file so far, or a little further.
         tail: The file's last bytes, when this is its last stretch.
@@ -105,7 +105,7 @@ class Stretch:
     file_index: int
     first: int
     end: int
-    batches: tuple[pa.RecordBatch, ...]
+    columns: tuple[pa.Array, ...]
     bad: tuple[BadRow, ...]
     seen: Seen
     tail: bytes | None = None
@@ -143,8 +143,9 @@ class CsvPass:
             block_bytes, _ = self._limits.of_fields(plan.layout.field_count)
             try:
                 for stretch in self._read_file(index, plan, block_bytes, done):
-                    yield stretch
                     done = stretch.end - 1
+                    yield stretch
+                    del stretch  # the rows of the next would be held beside its own
             except _RowTooLong:
                 yield from self._read_again(index, plan, done)
 
@@ -152,8 +153,9 @@ class CsvPass:
         """Go on behind row `done` with the widest block: from the file's start, as the engine cannot seek."""
         try:
             for stretch in self._read_file(index, plan, self._limits.widest_block_bytes, done):
-                yield stretch
                 done = stretch.end - 1
+                yield stretch
+                del stretch
         except _RowTooLong:
             yield Stretch(index, done + 1, done + 1, (), (), Seen(), lost=True)
 
@@ -232,17 +234,25 @@ class _Rows:
             self._file_index,
             first,
             end,
-            tuple(self._batches),
+            self._columns(),
             bad,
             self._feed.seen(),
             tail=tail,
             sha256=sha256,
         )
         self._bad = [row for row in self._bad if row.number >= self._end]
-        self._batches, self._first = [], self._end
+        self._first = self._end
         self.row_count = self.size_bytes = 0
         if end > first or tail is not None:
             yield stretch
+
+
+    def _columns(self) -> tuple[pa.Array, ...]:
+        """Put what was gathered together and let go of it: whoever holds the stretch holds these rows once."""
+        gathered, self._batches = self._batches, []
+        if not gathered:
+            return ()
+        return tuple(pa.concat_batches(gathered).columns if len(gathered) > 1 else gathered[0].columns)
 
 
 def _batches(plan: FilePlan, feed: Feed, block_bytes: int, rows: _Rows) -> Generator[pa.RecordBatch, None, None]:

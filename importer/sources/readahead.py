@@ -59,7 +59,7 @@ class _Ahead(Generic[T]):
 
 
 def read_ahead(
-    produce: Callable[[], Generator[T, None, None]], *, depth: int = 2, on_stop: Callable[[], None] | None = None
+    produce: Callable[[], Generator[T, None, None]], *, depth: int = 1, on_stop: Callable[[], None] | None = None
 ) -> Iterator[T]:
     """Run a generator in a background thread, at most `depth` values ahead of the consumer.
 
@@ -82,6 +82,7 @@ def read_ahead(
             for value in values:
                 if not ahead.put(value):
                     break
+                del value  # what is made next would be held beside it
         except BaseException as exc:  # noqa: BLE001 - handed to the consumer, which raises it
             failure = exc
         finally:
