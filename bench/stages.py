@@ -8,6 +8,10 @@ are read before the clock starts; what a stage needs of earlier stages is made b
 
 from __future__ import annotations
 
+from importer.cli import startup
+
+startup.begin()  # before anything that allocates is imported, as in the commands; it ends when the work begins
+
 import json
 import sys
 import tempfile
@@ -22,7 +26,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from importer.cli import startup
 from importer.core.mapping_seed import seed_for
 from importer.core.phones import normalise_phones
 from importer.pipeline.prepare import Sinks, prepare
@@ -169,7 +172,6 @@ def save_needed_schema(path: Path) -> None:
 
 def main() -> None:
     """Prepare the stage, time it, print what it took and how much it worked on."""
-    startup.begin()  # and ends when the work begins, as in the commands
     stage, source, schema = sys.argv[1:]
     if stage == "schema":
         save_needed_schema(Path(schema))

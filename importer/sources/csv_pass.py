@@ -246,7 +246,6 @@ class _Rows:
         if end > first or tail is not None:
             yield stretch
 
-
     def _columns(self) -> tuple[pa.Array, ...]:
         """Put what was gathered together and let go of it: whoever holds the stretch holds these rows once."""
         gathered, self._batches = self._batches, []

@@ -9,9 +9,10 @@ from importer.core.stored_lookup import StoredLookup
 from importer.pipeline.prepare import Prepared
 from importer.ports import PackageAccess
 from importer.state.decisions import Decisions
+from importer.state.memory import give_back
 from importer.state.run_folder import RunFolder
 from importer.wiring.clock import SystemClock
-from importer.wiring.grouping import Recalling, recall
+from importer.wiring.grouping import MOST_BESIDE, Recalling, recall
 from importer.wiring.looking_up import Lookup, look_up_rows, told
 from importer.wiring.opening import Opened
 from importer.wiring.requests import Hooks, RunRequest
@@ -54,6 +55,8 @@ class Revision:
         decisions = Decisions(Path(self._request.settings.runs_dir), self._inputs.target)
         recalling = Recalling(self._inputs.plan, decisions, self._keeps)
         identity, remembered = recall(identity, prepared, package, recalling)
+        if len(identity.fates.row) > MOST_BESIDE:
+            give_back()  # the texts of so many groups; the index of all rows is made next
         # A sync knows what it delivered itself.
         self.notes = (*remembered, *(told(self.stored) if earlier is None else ()))
         return identity
