@@ -21,7 +21,7 @@ _FRAME_BATCH_ROWS: Final = 500_000
 _Columns = tuple[str, ...] | None
 """Which columns are read; None for all."""
 
-_CACHED_BATCHES: Final = 4
+_CACHED_BATCHES: Final = 2
 _MOST_BYTES: Final = 2**31 - 1
 """What offsets of 32 bits reach."""
 

@@ -21,12 +21,14 @@ from importer.pipeline.decide import read_values
 from importer.pipeline.prepare import Prepared
 from importer.ports import PackageAccess
 from importer.state.decisions import Decision, Decisions
-from importer.state.frames import read_frame, write_frame
+from importer.state.frames import FrameWriter, read_frame
 
 GROUPS_FILE: Final = "groups.arrow"
 MEMBERS_FILE: Final = "group-rows.arrow"
 MOST_BESIDE: Final = 200_000
 """Rows of groups that are written beside other rows: with more of them, both at once would be a run's most memory."""
+
+_MEMBERS_AT_ONCE: Final = 100_000
 
 MEMBERS_FRAME: Final = pl.Schema(
     {
@@ -56,14 +58,27 @@ def read_groups(package: Path) -> pl.DataFrame:
 def write_members(folder: Path, identity: IdentityResult, package: PackageAccess) -> None:
     """Keep which rows are in groups, and by which values; nothing where there are none."""
     fates = identity.fates
-    listed = fates.group >= 0
-    rows = fates.row[listed]
-    if not rows.size:
+    listed = np.flatnonzero(fates.group >= 0)
+    if not listed.size:
         return
+    writer = FrameWriter(folder / MEMBERS_FILE)
+    try:
+        # A stretch at a time: the texts of all of them at once would be a large run's peak of memory.
+        for start in range(0, listed.size, _MEMBERS_AT_ONCE):
+            here = listed[start : start + _MEMBERS_AT_ONCE]
+            writer.append(_members(fates.row[here], fates.profile[here], identity.links, package))
+        writer.close()
+    finally:
+        writer.abort()
+
+
+def _members(rows: Positions, profile: Positions, links: pl.DataFrame, package: PackageAccess) -> pl.DataFrame:
+    """Return `MEMBERS_FRAME` of some rows, which ascend."""
     read = read_values(package)
     pieces = [pl.DataFrame(schema={"row": pl.Int64, "id_type": pl.String, "value": pl.String})]
-    for (column,), links in identity.links.group_by("column", maintain_order=True):
-        ordered = links.sort("row")
+    here = links.filter(pl.col("row").is_between(rows[0], rows[-1]))
+    for (column,), found in here.group_by("column", maintain_order=True):
+        ordered = found.sort("row")
         texts = read(str(column), ordered["row"].to_numpy()).cast(pl.String)
         pieces.append(ordered.select("row", "id_type", value=texts))
     linked = (
@@ -73,14 +88,14 @@ def write_members(folder: Path, identity: IdentityResult, package: PackageAccess
         .agg(linked_by="id_type", linking_value="value")
     )
     members = (
-        pl.DataFrame({"line": rows, "profile": fates.profile[listed]})
+        pl.DataFrame({"line": rows, "profile": profile})
         .join(linked, left_on="line", right_on="row", how="left", maintain_order="left")
         .with_columns(
             pl.when(pl.col("profile") >= 0).then("profile").alias("profile"),
             pl.col("linked_by", "linking_value").fill_null(pl.lit([], dtype=pl.List(pl.String))),
         )
     )
-    write_frame(folder / MEMBERS_FILE, members.select(pl.col(name).cast(to) for name, to in MEMBERS_FRAME.items()))
+    return members.select(pl.col(name).cast(to) for name, to in MEMBERS_FRAME.items())
 
 
 def read_members(package: Path) -> pl.DataFrame:
