@@ -48,6 +48,7 @@ class _Ahead(Generic[T]):
                 value = self.ready.popleft()
                 self.turn.notify_all()
             yield value
+            del value
         if self.failure is not None:
             raise self.failure
 

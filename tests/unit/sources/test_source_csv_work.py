@@ -42,3 +42,13 @@ def test_a_chunk_is_made_without_a_query(write: Write) -> None:
     calls, queries = work_of(path)
     assert queries == 0
     assert calls <= MOST_CALLS
+
+
+def test_rows_come_in_few_chunks(write: Write) -> None:
+    """A chunk has a price of its own, whatever its rows: all but the first and the last have 80,000 at least."""
+    row = "{n}," + ",".join(["some text of a customer"] * 5) + "\n"
+    path = write("id,a,b,c,d,e\n" + "".join(row.replace("{n}", str(number)) for number in range(300_000)))
+    heights = [chunk.frame.height for chunk in source_of(path).chunks()]
+    assert sum(heights) == 300_000
+    assert len(heights) >= 4
+    assert min(heights[1:-1]) >= 80_000

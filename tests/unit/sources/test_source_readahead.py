@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Generator
 from pathlib import Path
 
@@ -28,6 +29,30 @@ def test_values_come_in_order_and_not_far_ahead() -> None:
         taken += 1
         assert len(made) <= taken + 3
     assert taken == 50
+
+
+class _Value:
+    """Something that can be looked after without being held."""
+
+
+def test_a_value_that_was_taken_is_not_held_while_the_next_is_made() -> None:
+    """A stretch of rows is tens of megabytes."""
+    let_go = threading.Semaphore(0)
+    held: list[bool] = []
+
+    def produce() -> Generator[_Value, None, None]:
+        for _ in range(3):
+            value = _Value()
+            made = weakref.ref(value)
+            yield value
+            del value
+            let_go.acquire(timeout=10)
+            held.append(made() is not None)
+
+    for value in read_ahead(produce):
+        del value
+        let_go.release()
+    assert held == [False] * 3
 
 
 def test_a_failure_comes_after_the_values_before_it() -> None:
