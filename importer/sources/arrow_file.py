@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from importer.ports import SourceChunk, SourceFile, SourceOptions
 
 ARROW_MARK: Final = b"ARROW1\0\0"
-_BATCH_ROWS: Final = 40_000
+_BATCH_ROWS: Final = 80_000
 
 
 class ArrowSource:

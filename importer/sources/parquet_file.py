@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from importer.ports import SourceChunk, SourceFile, SourceOptions
 
-_BATCH_ROWS = 40_000
+_BATCH_ROWS = 80_000
 _BATCH_CELLS = 1_000_000
 _FEWEST_ROWS = 64
 _RATIO_CAP = 200
