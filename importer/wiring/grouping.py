@@ -55,17 +55,25 @@ def read_groups(package: Path) -> pl.DataFrame:
     )
 
 
-def write_members(folder: Path, identity: IdentityResult, package: PackageAccess) -> None:
-    """Keep which rows are in groups, and by which values; nothing where there are none."""
+def write_members(
+    folder: Path, identity: IdentityResult, package: PackageAccess, at_once: int = _MEMBERS_AT_ONCE
+) -> None:
+    """Keep which rows are in groups, and by which values; nothing where there are none.
+
+    Args:
+        folder: Of the package.
+        identity: What was decided.
+        package: Read for the texts of the groups' rows.
+        at_once: Rows whose texts are held together: those of all would be a large run's peak of memory.
+    """
     fates = identity.fates
     listed = np.flatnonzero(fates.group >= 0)
     if not listed.size:
         return
     writer = FrameWriter(folder / MEMBERS_FILE)
     try:
-        # A stretch at a time: the texts of all of them at once would be a large run's peak of memory.
-        for start in range(0, listed.size, _MEMBERS_AT_ONCE):
-            here = listed[start : start + _MEMBERS_AT_ONCE]
+        for start in range(0, listed.size, at_once):
+            here = listed[start : start + at_once]
             writer.append(_members(fates.row[here], fates.profile[here], identity.links, package))
         writer.close()
     finally:
