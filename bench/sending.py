@@ -8,6 +8,10 @@ the clock starts: imports, client, the opened package, and for `loop` the bodies
 
 from __future__ import annotations
 
+from importer.cli import startup
+
+startup.begin()  # before anything that allocates is imported, as in the commands; it ends when the work begins
+
 import json
 import shutil
 import subprocess
@@ -171,6 +175,7 @@ COUNTED = ("deliver", "loop")
 
 def main() -> None:
     """Prepare a way, time it, print what it took and how much went."""
+    startup.end()
     way, place, *more = sys.argv[1:]
     if way == "plan":
         save_plan(Path(place), *more)

@@ -13,7 +13,7 @@ from importer.sources.csv_file import column_difference
 from importer.sources.files import check_unchanged, fingerprint_of, shown
 from importer.sources.readahead import read_ahead
 from importer.sources.sniff import Doubt
-from importer.sources.typed_columns import TypedColumns, UnreadableColumnError, typed_chunk
+from importer.sources.typed_columns import TypedColumns, UnreadableColumnError, chunk_rows, typed_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from importer.ports import SourceChunk, SourceFile, SourceOptions
 
 ARROW_MARK: Final = b"ARROW1\0\0"
-_BATCH_ROWS: Final = 80_000
 
 
 class ArrowSource:
@@ -105,10 +104,11 @@ class ArrowSource:
             first = 1
             with _opened(file) as reader:
                 columns = _columns(file, reader.schema, self._options)
+                at_once = chunk_rows(len(columns.names))
                 for number in range(reader.num_record_batches):
                     batch = _batch(file, reader, number)
-                    for start in range(0, batch.num_rows, _BATCH_ROWS):
-                        piece = batch.slice(start, _BATCH_ROWS)
+                    for start in range(0, batch.num_rows, at_once):
+                        piece = batch.slice(start, at_once)
                         try:
                             frame = columns.frame(piece, self._options)
                         except UnreadableColumnError as error:

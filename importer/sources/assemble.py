@@ -88,8 +88,7 @@ class Assembler:
         frame = _frame(columns, self._plan.layout.columns)
         faults = find_faults(self._plan.layout, frame, columns, stretch.seen, ends)
         self._refuse_long(faults, lines, numbers, stretch, ends)
-        if sum(column.nbytes for column in columns) > self._max_field_bytes:
-            self._refuse_big_fields(columns, lines[numbers - stretch.first])
+        self._refuse_big_fields(columns, lines[numbers - stretch.first])
         self._next_line = next_line
         seen = {name: _seen(column) for name, column in zip(frame.columns, columns, strict=False)}
         return replace(self._chunk(stretch, frame, numbers, lines, faults), seen=seen)
@@ -133,10 +132,9 @@ class Assembler:
 
     def _refuse_big_fields(self, columns: Sequence[pa.Array], lines: Ints) -> None:
         for column in columns:
-            offsets, values = values_of(column)
-            if values.size <= self._max_field_bytes:
+            if column.nbytes <= self._max_field_bytes:
                 continue
-            sizes = np.diff(offsets)
+            sizes = np.diff(values_of(column)[0])
             if sizes.max() > self._max_field_bytes:
                 line = int(lines[int(sizes.argmax())])
                 size = f"{self._max_field_bytes / 1024 / 1024:.4g} MiB"

@@ -91,8 +91,10 @@ class CsvSource:
             if stretch.sha256 is not None:
                 self._files[stretch.file_index] = replace(self._files[stretch.file_index], sha256=stretch.sha256)
             chunk = assemblers[stretch.file_index].assemble(stretch)
+            del stretch  # what is read next would be held beside it, as beside the chunk
             if chunk is not None:
                 yield chunk
+            del chunk
 
     def fingerprint(self) -> str:
         """Return a hash over content and size of all files, from the last full pass where there was one.

@@ -170,6 +170,7 @@ class CsvPass:
             with closing(_batches(plan, feed, block_bytes, rows)) as batches:
                 for batch in batches:
                     rows.add(batch)
+                    del batch
                     if rows.row_count >= wanted or rows.size_bytes >= self._limits.chunk_bytes:
                         yield from rows.cut()
                         wanted = most_rows
@@ -275,6 +276,7 @@ def _batches(plan: FilePlan, feed: Feed, block_bytes: int, rows: _Rows) -> Gener
             except GeneratorExit:
                 _run_dry(feed, reader)
                 raise
+            del batch
     except pa.ArrowException as exc:
         if feed.failure is not None:
             raise feed.failure from None

@@ -20,16 +20,13 @@ from importer.sources.parquet_size import pieces_of, reason_too_dense, swollen_c
 from importer.sources.readahead import read_ahead
 from importer.sources.render import is_list, is_naive_timestamp, reason_unsupported, render_column
 from importer.sources.sniff import Doubt
-from importer.sources.typed_columns import notes_of, typed_chunk
+from importer.sources.typed_columns import CHUNK_ROWS, chunk_rows, notes_of, typed_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from importer.ports import SourceChunk, SourceFile, SourceOptions
 
-_BATCH_ROWS = 80_000
-_BATCH_CELLS = 1_000_000
-_FEWEST_ROWS = 64
 _RATIO_CAP = 200
 _BUFFER_BYTES = 1024 * 1024
 
@@ -58,7 +55,7 @@ class ParquetSource:
         batch_rows: Rows of a chunk at most; fewer where there are many columns.
     """
 
-    def __init__(self, files: Sequence[SourceFile], options: SourceOptions, batch_rows: int = _BATCH_ROWS) -> None:
+    def __init__(self, files: Sequence[SourceFile], options: SourceOptions, batch_rows: int = CHUNK_ROWS) -> None:
         self._files = list(files)
         self._options = options
         self._batch_rows = batch_rows
@@ -125,7 +122,7 @@ class ParquetSource:
             )
 
     def _frames(self, file: SourceFile, shape: _Shape, unpacked: int) -> Generator[pl.DataFrame, None, None]:
-        batch_rows = min(self._batch_rows, max(_FEWEST_ROWS, _BATCH_CELLS // len(shape.kept)))
+        batch_rows = chunk_rows(len(shape.kept), self._batch_rows)
         # A dot in a name means a path to the engine, which would then pick other columns: such a file is read whole.
         dotted = any("." in name for name in shape.names)
         wanted = None if dotted else [shape.names[position] for position in shape.positions]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,21 @@ if TYPE_CHECKING:
     from typing import Self
 
     from importer.ports import SourceOptions
+
+
+CHUNK_ROWS: Final = 80_000
+_CHUNK_CELLS: Final = 1_000_000
+_FEWEST_ROWS: Final = 64
+
+
+def chunk_rows(column_count: int, most: int = CHUNK_ROWS) -> int:
+    """Return how many rows of so many columns are read at once: a cell takes 16 bytes, even an empty one.
+
+    Args:
+        column_count: Columns that are read.
+        most: Rows of narrow tables.
+    """
+    return min(most, max(_FEWEST_ROWS, _CHUNK_CELLS // column_count))
 
 
 class UnreadableColumnError(Exception):

@@ -22,6 +22,8 @@ _Columns = tuple[str, ...] | None
 """Which columns are read; None for all."""
 
 _CACHED_BATCHES: Final = 2
+"""Rows that are wanted one after the other lie in one batch, or at the edge of two; a batch is tens of megabytes."""
+
 _MOST_BYTES: Final = 2**31 - 1
 """What offsets of 32 bits reach."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,29 +73,35 @@ def write_members(
         return
     writer = FrameWriter(folder / MEMBERS_FILE)
     try:
+        columns = identity.links["column"].unique(maintain_order=True).to_list()
         for start in range(0, listed.size, at_once):
             here = listed[start : start + at_once]
-            writer.append(_members(fates.row[here], fates.profile[here], identity.links, package))
+            linked = _linked(fates.row[here], columns, identity.links, package)
+            writer.append(_members(fates.row[here], fates.profile[here], linked))
         writer.close()
     finally:
         writer.abort()
 
 
-def _members(rows: Positions, profile: Positions, links: pl.DataFrame, package: PackageAccess) -> pl.DataFrame:
-    """Return `MEMBERS_FRAME` of some rows, which ascend."""
+def _linked(rows: Positions, columns: Sequence[str], links: pl.DataFrame, package: PackageAccess) -> pl.DataFrame:
+    """Return ``row``, ``linked_by``, ``linking_value`` of the linked ones of some rows, columns in order."""
     read = read_values(package)
     pieces = [pl.DataFrame(schema={"row": pl.Int64, "id_type": pl.String, "value": pl.String})]
     here = links.filter(pl.col("row").is_between(rows[0], rows[-1]))
-    for (column,), found in here.group_by("column", maintain_order=True):
-        ordered = found.sort("row")
-        texts = read(str(column), ordered["row"].to_numpy()).cast(pl.String)
+    for column in columns:
+        ordered = here.filter(pl.col("column") == column).sort("row")
+        texts = read(column, ordered["row"].to_numpy()).cast(pl.String)
         pieces.append(ordered.select("row", "id_type", value=texts))
-    linked = (
+    return (
         pl.concat(pieces)
         .filter(pl.col("value").is_not_null())
         .group_by("row")
         .agg(linked_by="id_type", linking_value="value")
     )
+
+
+def _members(rows: Positions, profile: Positions, linked: pl.DataFrame) -> pl.DataFrame:
+    """Return `MEMBERS_FRAME` of some rows."""
     members = (
         pl.DataFrame({"line": rows, "profile": profile})
         .join(linked, left_on="line", right_on="row", how="left", maintain_order="left")

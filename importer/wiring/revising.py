@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from importer.core.identity import IdentityResult
 from importer.core.stored_lookup import StoredLookup
 from importer.pipeline.prepare import Prepared
@@ -55,7 +57,7 @@ class Revision:
         decisions = Decisions(Path(self._request.settings.runs_dir), self._inputs.target)
         recalling = Recalling(self._inputs.plan, decisions, self._keeps)
         identity, remembered = recall(identity, prepared, package, recalling)
-        if len(identity.fates.row) > MOST_BESIDE:
+        if np.count_nonzero(identity.fates.group >= 0) > MOST_BESIDE:
             give_back()  # the texts of so many groups; the index of all rows is made next
         # A sync knows what it delivered itself.
         self.notes = (*remembered, *(told(self.stored) if earlier is None else ()))

@@ -126,6 +126,12 @@ class TestArrow:
         assert chunks[0].row_number[0] == 1
         assert chunks[-1].row_number[-1] == 100_000
 
+    def test_wide_rows_come_in_smaller_chunks(self, tmp_path: Path) -> None:
+        """Each cell has a price, even an empty one."""
+        path = tmp_path / "a.feather"
+        pl.DataFrame({f"c{number}": [0] * 2_500 for number in range(1_000)}).write_ipc(path)
+        assert [chunk.frame.height for chunk in opened(path).chunks()] == [1_000, 1_000, 500]
+
     @pytest.mark.parametrize("cut", [20, 200, -30])
     def test_a_damaged_file_is_refused(self, tmp_path: Path, cut: int) -> None:
         """In one line that quotes nothing."""

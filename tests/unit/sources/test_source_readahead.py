@@ -37,21 +37,19 @@ class _Value:
 
 def test_a_value_that_was_taken_is_not_held_while_the_next_is_made() -> None:
     """A stretch of rows is tens of megabytes."""
-    let_go = threading.Semaphore(0)
     held: list[bool] = []
 
     def produce() -> Generator[_Value, None, None]:
         for _ in range(3):
             value = _Value()
-            made = weakref.ref(value)
+            gone = threading.Event()
+            weakref.finalize(value, gone.set)
             yield value
             del value
-            let_go.acquire(timeout=10)
-            held.append(made() is not None)
+            held.append(not gone.wait(timeout=3))
 
     for value in read_ahead(produce):
         del value
-        let_go.release()
     assert held == [False] * 3
 
 
