@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core import limits
-from importer.core.characters import CONTROL, CONTROL_MESSAGE, bytes_of, edges, rows_at, utf16_units
+from importer.core.characters import CONTROL, CONTROL_MESSAGE, Offsets, bytes_of, edges, rows_at, utf16_units
 from importer.core.findings import Cell, kept, marked, no_rows, nulls
 from importer.core.json_text import (
     ARRAY_OF_BOOLEANS,
@@ -130,7 +130,7 @@ def _odd_lists(text: pl.Series, separator: str, max_bytes: int | None) -> pl.Ser
     return text.to_frame("text").select(odd.arg_true()).to_series()
 
 
-def _perhaps_odd_lists(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], separator: int) -> pl.Series:
+def _perhaps_odd_lists(data: npt.NDArray[np.uint8], offsets: Offsets, separator: int) -> pl.Series:
     """Return the rows that may hold an odd list, as far as single bytes tell: all others are plain."""
     if not data.size:
         return no_rows()

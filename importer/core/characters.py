@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ _IN_TEXT: Final = np.frombuffer(b"\t\n\r", dtype=np.uint8)
 _IS_IN_TEXT: Final = np.isin(np.arange(256), _IN_TEXT)
 _DELETE: Final = 0x7F
 _SPACE: Final = 0x20
+_CARRIAGE_RETURN: Final = 0x0D
 _WIDE_SPACES: Final = np.array(
     [int.from_bytes(space.encode()) for space in "\x85\u00a0\u1680\u2028\u2029\u202f\u205f\u3000"]
     + [int.from_bytes(chr(code).encode()) for code in range(0x2000, 0x200B)],
@@ -45,6 +46,9 @@ _EACH_BYTE: Final = np.uint64(0x0101010101010101)
 _HIGH_BITS: Final = np.uint64(0x8080808080808080)
 _TWO_UNITS: Final = "[\U00010000-\U0010ffff]"
 
+Offsets = npt.NDArray[np.signedinteger[Any]]
+"""Where each text of a column begins, and where the last one ends, in 32 or 64 bits."""
+
 _BEYOND_ASCII: Final = (pl.col("text").str.len_bytes() != pl.col("text").str.len_chars()).arg_true()
 
 
@@ -56,11 +60,17 @@ class TextBytes:
         control: Some value may match `CONTROL`.
         spaced: Some value may begin or end with white space.
         international: Some value has a character beyond ASCII.
+        broken: Some value may hold a line end.
+        shortest: Bytes of the shortest value; None where there is none.
+        longest: Bytes of the longest one.
     """
 
     control: bool
     spaced: bool
     international: bool
+    broken: bool
+    shortest: int | None
+    longest: int
 
 
 def text_bytes(text: pl.Series) -> TextBytes:
@@ -68,12 +78,12 @@ def text_bytes(text: pl.Series) -> TextBytes:
 
     Example:
         >>> text_bytes(pl.Series(["plain", None, " spaced"]))
-        TextBytes(control=False, spaced=True, international=False)
+        TextBytes(control=False, spaced=True, international=False, broken=False, shortest=5, longest=7)
     """
-    return bytes_held(*bytes_of(text))
+    return bytes_held(*bytes_of(text), text.null_count())
 
 
-def bytes_of(text: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def bytes_of(text: pl.Series) -> tuple[npt.NDArray[np.uint8], Offsets]:
     """Return the bytes of all texts of a column, one behind the other, and where each begins and the last one ends."""
     _, offsets_buffer, data_buffer = text.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
     offsets = np.frombuffer(offsets_buffer, dtype=np.int64, count=len(text) + 1) if len(text) else np.zeros(1, np.int64)
@@ -144,22 +154,40 @@ def short_in_case(text: pl.Series, case: LetterCase) -> pl.Series | None:
     return text_of(changed.view(VIEW), present, np.empty(0, dtype=np.uint8))
 
 
-def bytes_held(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> TextBytes:
+def bytes_held(data: npt.NDArray[np.uint8], offsets: Offsets, null_count: int) -> TextBytes:
     """Look at the bytes of texts that stand one behind the other.
 
     Args:
         data: u8, of all texts.
         offsets: Where each text begins in it, and where the last one ends: one more than texts.
+        null_count: How many are null; they have no bytes.
     """
+    sizes = np.diff(offsets)
+    shortest, longest = _shortest(sizes, null_count), int(sizes.max(initial=0))
     if not data.size:
-        return TextBytes(control=False, spaced=False, international=False)
+        return TextBytes(
+            control=False, spaced=False, international=False, broken=False, shortest=shortest, longest=longest
+        )
     lowest, highest = int(data.min()), int(data.max())
     international = highest > _DELETE
     return TextBytes(
         control=(lowest < _SPACE and _has_control(data)) or (highest >= _DELETE and bool((data == _DELETE).any())),
         spaced=(lowest <= _SPACE or international) and _spaced_edges(data, offsets),
         international=international,
+        broken=lowest <= _CARRIAGE_RETURN,
+        shortest=shortest,
+        longest=longest,
     )
+
+
+def _shortest(sizes: Offsets, null_count: int) -> int | None:
+    """Return the least size of texts that are not null; a null has no bytes, as an empty text."""
+    if null_count == len(sizes):
+        return None
+    if len(sizes) - np.count_nonzero(sizes) > null_count:
+        return 0
+    # One less than nothing is the greatest number without a sign: nulls do not count.
+    return int((sizes - 1).view(f"u{sizes.itemsize}").min()) + 1
 
 
 def _has_control(data: npt.NDArray[np.uint8]) -> bool:
@@ -167,7 +195,7 @@ def _has_control(data: npt.NDArray[np.uint8]) -> bool:
     return bool(np.count_nonzero(data < _SPACE) > in_text)
 
 
-def _spaced_edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> bool:
+def _spaced_edges(data: npt.NDArray[np.uint8], offsets: Offsets) -> bool:
     firsts, lasts = edges(offsets)
     for places, before in ((firsts, (0, 0)), (lasts, (1, 2))):
         found = data[places]
@@ -179,7 +207,7 @@ def _spaced_edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -
     return False
 
 
-def _wide_spaces(data: npt.NDArray[np.uint8], twos: npt.NDArray[np.int64], threes: npt.NDArray[np.int64]) -> bool:
+def _wide_spaces(data: npt.NDArray[np.uint8], twos: Offsets, threes: Offsets) -> bool:
     """Tell whether white space of two bytes, or of three, begins at one of these places."""
     pairs = data[twos].astype(np.uint32) << 8 | data.take(twos + 1, mode="clip")
     if np.isin(pairs, _WIDE_SPACES).any():
@@ -189,12 +217,12 @@ def _wide_spaces(data: npt.NDArray[np.uint8], twos: npt.NDArray[np.int64], three
     return bool(np.isin(leads | rest, _WIDE_SPACES).any())
 
 
-def edges(offsets: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def edges(offsets: Offsets) -> tuple[Offsets, Offsets]:
     """Return the places of the first and of the last byte of each text; those of an empty one are of its neighbours."""
     return np.minimum(offsets[:-1], offsets[-1] - 1), offsets[1:] - 1
 
 
-def rows_at(places: npt.NDArray[np.intp], offsets: npt.NDArray[np.int64]) -> pl.Series:
+def rows_at(places: npt.NDArray[np.intp], offsets: Offsets) -> pl.Series:
     """Return the rows in whose texts these bytes stand."""
     return pl.Series(np.unique(np.searchsorted(offsets, places, side="right") - 1).astype(np.uint32))
 

@@ -63,7 +63,7 @@ class SourceRecord(_Frozen):
     Attributes:
         stamps: Size, time of change and inode of each file, to tell whether it is still the same.
         options: How it was read, by field name of `SourceOptions`.
-        fingerprint: Hash over its content; empty until it was read.
+        fingerprint: Hash over its content; empty until it was read, and of a run that sends nothing.
     """
 
     spec: tuple[str, ...]

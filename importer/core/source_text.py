@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -71,15 +71,26 @@ def read_text(checks: Checks, frame: pl.DataFrame, known: Mapping[str, TextBytes
     if spaced:
         text = text.with_columns(pl.col(spaced).str.strip_chars())
     text, changed = _fix(checks, text, seen)
-    sizes = {column.name: column for column in text.select(pl.col(pl.String).str.len_bytes())}
+    shortest, longest = _sizes(text, seen, {*spaced, *checks.fixes})
     longest_token = max(len(token.encode()) for token in checks.null_tokens)
-    shortest = {name: cast("int | None", column.min()) for name, column in sizes.items()}
     short = [name for name, size in shortest.items() if size is not None and size <= longest_token]
     if short:
         missing = {name: is_one_of(text[name], checks.null_tokens) for name in short}
         text = text.with_columns(kept(text[name], pl.Series(~mask)) for name, mask in missing.items() if mask.any())
-    longest = {name: cast("int | None", column.max()) or 0 for name, column in sizes.items()}
     return SourceText(text, seen, longest, changed)
+
+
+def _sizes(
+    text: pl.DataFrame, seen: Mapping[str, TextBytes], changed: Set[str]
+) -> tuple[dict[str, int | None], dict[str, int]]:
+    """Return the bytes of the shortest and of the longest text of each column."""
+    shortest = {name: bytes_.shortest for name, bytes_ in seen.items()}
+    longest = {name: bytes_.longest for name, bytes_ in seen.items()}
+    for name in changed & seen.keys():
+        sizes = text[name].str.len_bytes()
+        shortest[name] = cast("int | None", sizes.min())
+        longest[name] = cast("int | None", sizes.max()) or 0
+    return shortest, longest
 
 
 def _fix(checks: Checks, text: pl.DataFrame, seen: Mapping[str, TextBytes]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -82,15 +82,16 @@ class Assembler:
         count = len(columns[0])
         bad_numbers = np.array([row.number for row in stretch.bad], np.int64)
         numbers = row_numbers(stretch.first, count, bad_numbers)
-        ends = line_ends_in_cells(columns, count, lone_cr=stretch.seen.cr) if stretch.seen.quote else None
+        held = [bytes_held(*values_of(column), column.null_count) for column in columns]
+        ends = line_ends_in_cells(columns, held, count, lone_cr=stretch.seen.cr) if stretch.seen.quote else None
         lines, next_line = self._lines(stretch, numbers, ends)
         self._refuse_lost_structure(stretch, columns, lines)
         frame = _frame(columns, self._plan.layout.columns)
         faults = find_faults(self._plan.layout, frame, columns, stretch.seen, ends)
         self._refuse_long(faults, lines, numbers, stretch, ends)
-        self._refuse_big_fields(columns, lines[numbers - stretch.first])
+        self._refuse_big_fields(columns, held, lines[numbers - stretch.first])
         self._next_line = next_line
-        seen = {name: _seen(column) for name, column in zip(frame.columns, columns, strict=False)}
+        seen = dict(zip(frame.columns, held, strict=False))
         return replace(self._chunk(stretch, frame, numbers, lines, faults), seen=seen)
 
     def _lines(self, stretch: Stretch, numbers: Ints, ends: LineEnds | None) -> tuple[Ints, int]:
@@ -130,13 +131,10 @@ class Assembler:
                 line = int(lines[int(numbers[fault.row]) - stretch.first])
                 raise self._lost(line, f"a quote opened here closes at line {line + span} and swallows rows")
 
-    def _refuse_big_fields(self, columns: Sequence[pa.Array], lines: Ints) -> None:
-        for column in columns:
-            if column.nbytes <= self._max_field_bytes:
-                continue
-            sizes = np.diff(values_of(column)[0])
-            if sizes.max() > self._max_field_bytes:
-                line = int(lines[int(sizes.argmax())])
+    def _refuse_big_fields(self, columns: Sequence[pa.Array], held: Sequence[TextBytes], lines: Ints) -> None:
+        for column, bytes_ in zip(columns, held, strict=True):
+            if bytes_.longest > self._max_field_bytes:
+                line = int(lines[int(np.diff(values_of(column)[1]).argmax())])
                 size = f"{self._max_field_bytes / 1024 / 1024:.4g} MiB"
                 raise self._lost(line, f"a field is larger than {size}", _SIZE_FIX)
 
@@ -177,22 +175,19 @@ class Assembler:
         )
 
 
-def _seen(column: pa.Array) -> TextBytes:
-    """Look at the bytes of a binary column, while they stand one behind the other."""
-    offsets, data = values_of(column)
-    return bytes_held(data, offsets)
-
-
 def _frame(columns: Sequence[pa.Array], names: tuple[str, ...]) -> pl.DataFrame:
     """Show binary columns as text without a copy of it: the stream below let only valid UTF-8 through.
 
-    The views are made by Arrow: polars wakes its threads for it and takes twice the processor time.
+    The views are made by Arrow: polars wakes its threads for it and takes twice the processor time. One call casts all
+    columns, so that the interpreter is given back and taken again once.
     """
     texts = [
-        pa.Array.from_buffers(pa.utf8(), len(column), column.buffers(), offset=column.offset).cast(pa.string_view())
+        pa.Array.from_buffers(pa.utf8(), len(column), column.buffers(), offset=column.offset)
         for column in columns[: len(names)]
     ]
-    frame = pl.from_arrow(pa.Table.from_arrays(texts, names=list(names)), rechunk=False)
+    views = pa.struct([(name, pa.string_view()) for name in names])
+    rows = pa.StructArray.from_arrays(texts, names=list(names)).cast(views)
+    frame = pl.from_arrow(pa.RecordBatch.from_struct_array(rows), rechunk=False)
     return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
 
 

@@ -38,6 +38,7 @@ class CsvSource:
         files: Each with its compression, None for plain text.
         options: What the user asked for.
         limits: Sizes of a pass; from `options` when left out.
+        hashed: Hash the files while they are read, for a fingerprint that takes no reading of its own.
     """
 
     def __init__(
@@ -45,7 +46,10 @@ class CsvSource:
         files: Sequence[tuple[SourceFile, str | None]],
         options: SourceOptions,
         limits: ReadLimits | None = None,
+        *,
+        hashed: bool = False,
     ) -> None:
+        self._is_hashed = hashed
         self._files = [file for file, _ in files]
         self._compressions = [compression for _, compression in files]
         self._options = options
@@ -85,7 +89,8 @@ class CsvSource:
             SourceChangedError: a file changed since it was opened.
         """
         plans = self._planned()
-        reading = CsvPass(plans, self._limits)
+        hashed = self._is_hashed and any(file.sha256 is None for file in self._files)
+        reading = CsvPass(plans, self._limits, hashed=hashed)
         assemblers = [Assembler(index, plan, self._limits.max_field_bytes) for index, plan in enumerate(plans)]
         for stretch in read_ahead(reading.stretches, on_stop=reading.stop):
             if stretch.sha256 is not None:

@@ -98,7 +98,7 @@ class Stretch:
         bad: Rows with a wrong number of fields, ascending.
         seen: What has passed in this file so far, or a little further.
         tail: The file's last bytes, when this is its last stretch.
-        sha256: Of the whole file, when this is its last stretch.
+        sha256: Of the whole file, when this is its last stretch and somebody wants it.
         lost: Row `end` does not end: an open quote or a field beyond the limit; nothing follows.
     """
 
@@ -120,9 +120,10 @@ class _RowTooLong(Exception):  # noqa: N818 - a signal inside this module
 class CsvPass:
     """Reads files in order; `stretches` runs in the background thread, `stop` is called from the other one."""
 
-    def __init__(self, plans: tuple[FilePlan, ...], limits: ReadLimits) -> None:
+    def __init__(self, plans: tuple[FilePlan, ...], limits: ReadLimits, *, hashed: bool = False) -> None:
         self._plans = plans
         self._limits = limits
+        self._is_hashed = hashed
         self._feed: Feed | None = None
         self._stopped = False
 
@@ -160,7 +161,8 @@ class CsvPass:
             yield Stretch(index, done + 1, done + 1, (), (), Seen(), lost=True)
 
     def _read_file(self, index: int, plan: FilePlan, block_bytes: int, done: int) -> Generator[Stretch, None, None]:
-        raw, stream = open_bytes(plan.file, plan.compression, self._limits.max_decompressed_bytes, hashed=True)
+        most_bytes = self._limits.max_decompressed_bytes
+        raw, stream = open_bytes(plan.file, plan.compression, most_bytes, hashed=self._is_hashed)
         feed = self._feed = Feed(utf8_stream(stream, plan.encoding), plan.skip_bytes)
         rows = _Rows(index, feed, done)
         _, most_rows = self._limits.of_fields(plan.layout.field_count)

@@ -84,7 +84,7 @@ def _rows_where(frame: pl.DataFrame, condition: pl.Expr) -> list[int]:
 def _headers_again(frame: pl.DataFrame, columns: Sequence[pa.Array]) -> list[int]:
     """Find rows of which every cell is its column's name; of a single column that may be a value."""
     first = frame.to_series(0)
-    if frame.width < _FEWEST_OF_HEADER or first.name.encode() not in values_of(columns[0])[1].tobytes():
+    if frame.width < _FEWEST_OF_HEADER or first.name.encode() not in values_of(columns[0])[0].tobytes():
         return []
     found = first.str.contains(first.name, literal=True).arg_true()
     alike = [_like_name(column) for column in frame[found]]

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from importer.core.characters import Offsets
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
+
+    from importer.core.characters import TextBytes
 
 Ints = npt.NDArray[np.int64]
 _LF, _CR = 10, 13
@@ -28,15 +32,15 @@ def count_line_ends(text: str) -> int:
     return len(_LINE_END.findall(text))
 
 
-def values_of(column: pa.Array) -> tuple[Ints, npt.NDArray[np.uint8]]:
-    """Return offsets (rows + 1, from 0) and bytes of a 32-bit binary or string column, without copying the bytes."""
+def values_of(column: pa.Array) -> tuple[npt.NDArray[np.uint8], Offsets]:
+    """Return bytes and offsets (rows + 1, from 0, 32 bits) of a binary or string column, without copying the bytes."""
     _, offset_buffer, value_buffer = column.buffers()
     offsets = np.frombuffer(offset_buffer, np.int32, count=len(column) + 1, offset=4 * column.offset)
     first, last = int(offsets[0]), int(offsets[-1])
     if value_buffer is None or first == last:
-        return np.zeros(len(column) + 1, np.int64), np.empty(0, np.uint8)
+        return np.empty(0, np.uint8), np.zeros(len(column) + 1, np.int32)
     values = np.frombuffer(value_buffer, np.uint8, count=last - first, offset=first)
-    return offsets.astype(np.int64) - first, values
+    return values, offsets - first if first else offsets
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +56,23 @@ class LineEnds:
     cells: tuple[tuple[int, Ints, Ints], ...]
 
 
-def line_ends_in_cells(columns: Sequence[pa.Array], row_count: int, *, lone_cr: bool) -> LineEnds:
+def line_ends_in_cells(
+    columns: Sequence[pa.Array], held: Sequence[TextBytes], row_count: int, *, lone_cr: bool
+) -> LineEnds:
     """Find the line ends inside cells.
 
     Args:
         columns: Binary columns of one length.
-        row_count: That length.
+        held: What the bytes of each column allow for.
+        row_count: The length of the columns.
         lone_cr: Whether the file has any carriage return; without one the search for them is saved.
     """
     per_row = np.zeros(row_count, np.int64)
     cells: list[tuple[int, Ints, Ints]] = []
     for position, column in enumerate(columns):
-        offsets, values = values_of(column)
-        if not values.size or values.min() > _CR:
+        if not held[position].broken:
             continue
+        values, offsets = values_of(column)
         rows = _rows_of(offsets, np.flatnonzero(values == _LF))
         if lone_cr:
             rows = np.concatenate([rows, _rows_of_lone_cr(offsets, values)])
@@ -78,13 +85,13 @@ def line_ends_in_cells(columns: Sequence[pa.Array], row_count: int, *, lone_cr: 
     return LineEnds(per_row, tuple(cells))
 
 
-def _rows_of(offsets: Ints, places: npt.NDArray[np.intp]) -> Ints:
+def _rows_of(offsets: Offsets, places: npt.NDArray[np.intp]) -> Ints:
     # Empty cells share their offset with the next one; the last of equals is the cell that holds the byte.
     after: Ints = np.searchsorted(offsets, places, side="right").astype(np.int64)
     return after - 1
 
 
-def _rows_of_lone_cr(offsets: Ints, values: npt.NDArray[np.uint8]) -> Ints:
+def _rows_of_lone_cr(offsets: Offsets, values: npt.NDArray[np.uint8]) -> Ints:
     places = np.flatnonzero(values == _CR)
     if not places.size:
         return np.empty(0, np.int64)

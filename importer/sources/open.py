@@ -40,7 +40,7 @@ def is_path(spec: str) -> bool:
     return spec != STDIN and not is_database(spec) and "://" not in spec
 
 
-def open_source(spec: str | Sequence[str], options: SourceOptions) -> Source:
+def open_source(spec: str | Sequence[str], options: SourceOptions, *, hashed: bool = False) -> Source:
     """Open files, objects or a database as one source, by their content where it tells.
 
     Args:
@@ -48,6 +48,7 @@ def open_source(spec: str | Sequence[str], options: SourceOptions) -> Source:
             keys, or ``-`` for standard input; or several of them. Objects and standard input are spooled to private
             temporary files. With a query: one database.
         options: How to read.
+        hashed: The fingerprint will be asked for: what can be hashed while it is read, is.
 
     Raises:
         SourceError: a file is missing, not readable, or holds no table.
@@ -60,11 +61,11 @@ def open_source(spec: str | Sequence[str], options: SourceOptions) -> Source:
     if any(is_database(name) for name in names):
         raise SourceError("a database has no rows of its own", hint="say which to read with --query")
     if names == [STDIN]:
-        return _open_stdin(options)
+        return _open_stdin(options, hashed=hashed)
     if any(name.startswith(S3) for name in names):
-        return _open_objects(names, options)
+        return _open_objects(names, options, hashed=hashed)
     files = [inspect_file(name, os.path.abspath(name)) for name in expand(spec)]  # noqa: PTH100 - links are kept
-    return _open_files(files, options)
+    return _open_files(files, options, hashed=hashed)
 
 
 def _open_database(names: Sequence[str], options: SourceOptions) -> Source:
@@ -73,14 +74,14 @@ def _open_database(names: Sequence[str], options: SourceOptions) -> Source:
     return DatabaseSource(database_place(names[0], options, os.environ), options)
 
 
-def _open_objects(names: Sequence[str], options: SourceOptions) -> Source:
+def _open_objects(names: Sequence[str], options: SourceOptions, *, hashed: bool) -> Source:
     if not all(name.startswith(S3) for name in names):
         raise SourceError("objects of a store and files are different sources", hint="import them apart")
     files: list[SourceFile] = []
     try:
         for name in names:
             files += fetch(name, os.environ)
-        source = _open_files(files, options)
+        source = _open_files(files, options, hashed=hashed)
     except BaseException:
         drop(files)
         raise
@@ -88,7 +89,7 @@ def _open_objects(names: Sequence[str], options: SourceOptions) -> Source:
     return source
 
 
-def _open_files(files: Sequence[SourceFile], options: SourceOptions) -> Source:
+def _open_files(files: Sequence[SourceFile], options: SourceOptions, *, hashed: bool) -> Source:
     kinds = [_kind(file) for file in files]
     families = [family for family, _ in kinds]
     odd = next((index for index, family in enumerate(families) if family != families[0]), None)
@@ -108,7 +109,7 @@ def _open_files(files: Sequence[SourceFile], options: SourceOptions) -> Source:
         case "JSON lines":
             return NdjsonSource(packed, options)
         case _:
-            return CsvSource(packed, options)
+            return CsvSource(packed, options, hashed=hashed)
 
 
 def _kind(file: SourceFile) -> tuple[str, str | None]:
@@ -135,14 +136,14 @@ def _kind(file: SourceFile) -> tuple[str, str | None]:
     return (_NDJSON if plain.endswith(_NDJSON_SUFFIXES) else _TEXT), packing
 
 
-def _open_stdin(options: SourceOptions) -> Source:
+def _open_stdin(options: SourceOptions, *, hashed: bool) -> Source:
     """Spool standard input, because a source is read more than once; the copy goes with the source."""
     handle, path = tempfile.mkstemp(prefix="memory-importer-")  # made with mode 0600
     try:
         with os.fdopen(handle, "wb") as spool:
             os.fchmod(handle, 0o600)  # a umask can take the owner's own bits away
             shutil.copyfileobj(sys.stdin.buffer, spool, 1024 * 1024)
-        source = _open_files([inspect_file(STDIN, path)], options)
+        source = _open_files([inspect_file(STDIN, path)], options, hashed=hashed)
     except OSError as exc:
         Path(path).unlink(missing_ok=True)
         raise SourceError(

@@ -56,8 +56,8 @@ class RawFile:
             self._hashed = self._hashing.submit(self._digest.update, content)
         return content
 
-    def finish(self) -> str:
-        """Return the SHA-256 of the whole file after its last byte was read; only of a file that was opened hashed.
+    def finish(self) -> str | None:
+        """Return the SHA-256 of the whole file after its last byte was read; None where nobody wanted it.
 
         Raises:
             SourceChangedError: the file is no longer what it was when it was opened.
@@ -66,7 +66,7 @@ class RawFile:
             pass
         check_unchanged(self._file)
         self._wait_for_hash()
-        return self._digest.hexdigest()
+        return self._digest.hexdigest() if self._is_hashed else None
 
     def close(self) -> None:
         """Close the file."""

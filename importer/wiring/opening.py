@@ -96,12 +96,13 @@ def mapping_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def opened(request: RunRequest, wait: Wait = PATIENCE) -> Iterator[Opened]:
+def opened(request: RunRequest, wait: Wait = PATIENCE, *, hashed: bool = True) -> Iterator[Opened]:
     """Open everything, cheapest refusal first: mapping, source, store, then whether they fit each other.
 
     Args:
         request: What is asked for.
         wait: How to wait for a service that is busy.
+        hashed: See `open_source`; a run that sends nothing has no use for it.
 
     Raises:
         ConfigError: options, mapping or source are refused.
@@ -109,7 +110,7 @@ def opened(request: RunRequest, wait: Wait = PATIENCE) -> Iterator[Opened]:
     """
     mapping = read_mapping(request.mapping_path)
     options = merged_source_options(mapping, request.source_options)
-    source = open_source(request.sources, options)
+    source = open_source(request.sources, options, hashed=hashed)
     description = source.describe()
     with _target(request, mapping, wait) as (schema, target, store):
         plan = resolve_mapping(

@@ -65,7 +65,7 @@ def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
         RunInterrupted: somebody asked to stop.
     """
     hooks = hooks or Hooks()
-    with opened(request, hooks.stop.wait) as inputs:
+    with opened(request, hooks.stop.wait, hashed=False) as inputs:
         with _new_folder(request) as folder:
             run, checked = checked_run(
                 request, at_work(hooks, folder), inputs, folder, "validate", keep=_identifiers_only(inputs)
@@ -143,7 +143,7 @@ def checked_run(
     manifest = manifest.model_copy(
         update={
             "counts": counts_of(checked.prepared, inputs, issues),
-            "source": inputs.source_record(request.sources, inputs.source.fingerprint()),
+            "source": inputs.source_record(request.sources, inputs.source.fingerprint() if plans else ""),
             "notes": (*notes.result(), *manifest.notes, *doubts, *checked.decided.identity.notes, *revision.notes),
             "stored": revision.stored,
         }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from pathlib import Path
 
 import pytest
 
 from importer.errors import SourceChangedError
+from importer.ports import SourceOptions
+from importer.sources.open import open_source
 from tests.support.texts import Write, chunks_of, refusal, source_of, writer
 
 
@@ -45,9 +48,19 @@ def test_the_fingerprint_is_of_content(write: Write) -> None:
     one, other = source_of(write("a,b\n1,2\n", "x1.csv")), source_of(write("a,b\n1,2\n", "x2.csv"))
     before = one.fingerprint()
     list(other.chunks())
-    assert other.describe().files[0].sha256
     assert before == other.fingerprint()
     assert before != source_of(write("a,b\n1,3\n", "x3.csv")).fingerprint()
+
+
+def test_a_file_is_hashed_while_it_is_read_where_that_is_wanted(write: Write) -> None:
+    """A pass gives the same hash as reading the file for it, and none where nobody asked."""
+    path = write("a,b\n1,2\n")
+    hashed, plain = open_source(str(path), SourceOptions(), hashed=True), open_source(str(path), SourceOptions())
+    list(hashed.chunks())
+    list(plain.chunks())
+    assert hashed.describe().files[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert plain.describe().files[0].sha256 is None
+    assert plain.fingerprint() == hashed.fingerprint()
 
 
 def test_a_consumer_may_leave_early(write: Write) -> None:

@@ -1,0 +1,24 @@
+"""A dry run does nothing that only sending has a use for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from importer.ports import SourceOptions
+from importer.sources.open import open_source
+from importer.wiring.runs import plan, validate
+from tests.support.runs import folder_of, workbench
+
+MAPPING = {"version": 1, "source": {"key": ["id"]}, "columns": {"email": "Contact.email"}}
+
+
+def test_the_source_is_hashed_for_runs_that_send_alone(tmp_path: Path) -> None:
+    """Whether a source was delivered before is asked with its hash; of what was only checked nobody asks."""
+    source = tmp_path / "source.csv"
+    source.write_text("id,email\n1,ann@example.com\n")
+    with workbench(tmp_path, MAPPING) as bench:
+        checked, planned = (
+            folder_of(command(bench.request(source))).read_manifest().source.fingerprint for command in (validate, plan)
+        )
+    assert checked == ""
+    assert planned == open_source(str(source), SourceOptions()).fingerprint()
