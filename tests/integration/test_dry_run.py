@@ -9,13 +9,13 @@ from importer.sources.open import open_source
 from importer.wiring.runs import plan, validate
 from tests.support.runs import folder_of, workbench
 
-MAPPING = {"version": 1, "source": {"key": ["id"]}, "columns": {"email": "Contact.email"}}
+MAPPING = {"version": 1, "source": {"key": ["id"]}, "columns": {"email": "Contact.email", "name": "Contact.firstName"}}
 
 
 def test_the_source_is_hashed_for_runs_that_send_alone(tmp_path: Path) -> None:
     """Whether a source was delivered before is asked with its hash; of what was only checked nobody asks."""
     source = tmp_path / "source.csv"
-    source.write_text("id,email\n1,ann@example.com\n")
+    source.write_text("id,email,name\n1,ann@example.com,Ann\n")
     with workbench(tmp_path, MAPPING) as bench:
         checked, planned = (
             folder_of(command(bench.request(source))).read_manifest().source.fingerprint for command in (validate, plan)
