@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from importer.core.text_views import not_null
 from importer.core.wire import WireTrait, csv_carried, removal_column
 
 _FLAGS_AT_ONCE: Final = 12
@@ -126,7 +127,7 @@ def _flagged(column: pl.Series) -> npt.NDArray[np.bool_] | bool:
         return (column & column.is_not_null()).to_numpy()
     if column.null_count() in {0, len(column)}:
         return column.null_count() == 0
-    return column.is_not_null().to_numpy()
+    return not_null(column)
 
 
 def _numbered(numbers: npt.NDArray[np.intp], end: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from importer.core.characters import TextBytes
+from importer.core.characters import TextBytes, is_one_of
 from importer.core.check import CheckedRows
 from importer.core.entries import as_text
 from importer.core.filled import FilledSets
+from importer.core.findings import kept, nulls
 from importer.core.issues import Severity
 from importer.core.transform import TransformPlan
 from importer.core.wire import body_bytes_bound_expr, removal_column
@@ -30,6 +31,7 @@ ROWS_SCHEMA: Final = pl.Schema(
 """Every row read, in source order; the key columns follow. `state` is null where the row was packaged."""
 
 _KEY_SEPARATOR: Final = "\x1f"
+_MALFORMED: Final = "malformed-row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,7 @@ def pack_chunk(
     if not chunk.malformed.is_empty():
         between = np.bincount(np.searchsorted(_numbers(rows), _numbers(chunk.malformed)), minlength=rows.height + 1)
         place += between.cumsum()[typed.to_numpy()].astype(np.uint64)
-        rows = pl.concat([rows, _malformed_rows(chunk)], how="diagonal", rechunk=True)
-        rows = rows[np.argsort(_numbers(rows), kind="stable")]
+        rows = _in_order(rows, _malformed_rows(chunk))
     return PackedChunk(rows, _valid(pl.Series("row", place), _key_text(keys, typed, plan), checked, sets))
 
 
@@ -101,13 +102,35 @@ def _numbers(rows: pl.DataFrame) -> npt.NDArray[np.uint64]:
     return rows["row_number"].to_numpy()
 
 
-def _malformed_rows(chunk: ChunkRows) -> pl.DataFrame:
-    return chunk.malformed.select(
-        pl.lit(chunk.file_index, dtype=pl.UInt16).alias("file"),
-        "row_number",
-        "line",
-        state=pl.lit("rejected"),
-        code=pl.lit("malformed-row"),
+def _malformed_rows(chunk: ChunkRows) -> dict[str, pl.Series]:
+    count = chunk.malformed.height
+    return {
+        "file": pl.Series(np.full(count, chunk.file_index, dtype=np.uint16)),
+        "row_number": chunk.malformed["row_number"],
+        "line": chunk.malformed["line"],
+        "state": _repeated("rejected", count),
+        "code": _repeated(_MALFORMED, count),
+    }
+
+
+def _repeated(text: str, count: int) -> pl.Series:
+    return pl.Series([text]).new_from_index(0, count)
+
+
+def _in_order(frame: pl.DataFrame, more: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """Put more rows among those of a frame, all by their numbers; a column that they have not is null there.
+
+    A column at a time: a query, or rows gathered of a whole frame, would wait for polars' threads.
+    """
+    numbers = more["row_number"]
+    order = pl.Series(
+        np.argsort(np.concatenate([_numbers(frame), numbers.to_numpy()]), kind="stable").astype(np.uint32)
+    )
+    return pl.DataFrame(
+        [
+            pl.concat([column, more.get(column.name, nulls(column.dtype, len(numbers)))])[order]
+            for column in frame
+        ]
     )
 
 
@@ -119,15 +142,18 @@ def key_text_expr(names: Sequence[str]) -> pl.Expr:
 def _key_text(keys: Sequence[pl.Series], rows: pl.Series, plan: TransformPlan) -> pl.Series:
     if not keys:
         return pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
-    return joined_key([key.gather(rows) for key in keys], plan.null_tokens)
+    return joined_key([key[rows] for key in keys], plan.null_tokens)
 
 
 def joined_key(parts: Sequence[pl.Series], null_tokens: Collection[str]) -> pl.Series:
     """Join key columns as the source has them to one text a row; null where one of them is no value."""
     # A null token must not become a key: it would make one person of all rows that have it.
-    missing = pl.Series(sorted({*null_tokens, ""}), dtype=pl.String).implode()
-    values = [pl.when(~pl.col(part.name).is_in(missing)).then(part.name) for part in parts]
-    return pl.DataFrame(parts).select(pl.concat_str(values, separator=_KEY_SEPARATOR)).to_series()
+    tokens = {*null_tokens, ""}
+    missing = [is_one_of(part, tokens) for part in parts]
+    values = [kept(part, pl.Series(~mask)) if mask.any() else part for part, mask in zip(parts, missing, strict=True)]
+    if len(values) == 1:
+        return values[0]
+    return pl.DataFrame(values).select(key_text_expr([part.name for part in parts])).to_series()
 
 
 def _valid(row: pl.Series, key_text: pl.Series, checked: CheckedRows, sets: FilledSets) -> pl.DataFrame:
@@ -142,12 +168,21 @@ def issue_lines(packed: PackedChunk, chunk: ChunkRows, issues: pl.DataFrame) -> 
         ``file``, ``line`` and ``key:`` columns in front of `ISSUES_SCHEMA`, sorted by row number.
     """
     if not chunk.malformed.is_empty():
-        kind = {"code": pl.lit("malformed-row"), "severity": pl.lit(Severity.ERROR.value)}
-        malformed = chunk.malformed.select("row_number", "message", **kind)
-        issues = pl.concat([issues, malformed], how="diagonal", rechunk=True)
-        issues = issues[np.argsort(_numbers(issues), kind="stable")]
+        malformed = {
+            "row_number": chunk.malformed["row_number"],
+            "code": _repeated(_MALFORMED, chunk.malformed.height),
+            "severity": _repeated(Severity.ERROR.value, chunk.malformed.height),
+            "message": chunk.malformed["message"],
+        }
+        issues = _in_order(issues, malformed)
+    at = _places(packed.rows["row_number"], issues["row_number"])
     names = [name for name in packed.rows.columns if name not in {"row_number", "state", "code"}]
-    return packed.rows[names][np.searchsorted(_numbers(packed.rows), _numbers(issues))].hstack(issues)
+    return pl.DataFrame([*(packed.rows[name][at] for name in names), *issues])
+
+
+def _places(row_numbers: pl.Series, wanted: pl.Series) -> pl.Series:
+    """Return where some row numbers stand among all, which ascend."""
+    return pl.Series(np.searchsorted(row_numbers.to_numpy(), wanted.to_numpy()).astype(np.uint32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +204,15 @@ class RejectedRows:
 
 def rejected_rows(chunk: ChunkRows, checked: CheckedRows) -> RejectedRows:
     """Return a chunk's rejected rows (malformed ones are kept apart, as raw text)."""
-    errors = checked.issues[["row_number", "code"]][(checked.issues["severity"] == Severity.ERROR.value).arg_true()]
+    severe = checked.issues["severity"] == Severity.ERROR.value
+    errors = pl.DataFrame([checked.issues[name].filter(severe) for name in ("row_number", "code")])
     if len(errors) != len(np.unique(_numbers(errors))):
         errors = errors.group_by("row_number", maintain_order=True).agg(
             pl.col("code").unique(maintain_order=True).str.join(";")
         )
-    at = np.searchsorted(chunk.row_number.to_numpy(), _numbers(errors))
-    return RejectedRows(chunk.frame[at], errors["row_number"], _line(chunk)[at], errors["code"])
+    at = _places(chunk.row_number, errors["row_number"])
+    frame = pl.DataFrame([column[at] for column in chunk.frame])
+    return RejectedRows(frame, errors["row_number"], _line(chunk)[at], errors["code"])
 
 
 def _line(chunk: ChunkRows) -> pl.Series:
@@ -186,14 +223,19 @@ def _line(chunk: ChunkRows) -> pl.Series:
 
 def with_measures(valid: pl.DataFrame, sets: FilledSets) -> pl.DataFrame:
     """Add ``set`` and ``size`` to packaged rows and put the columns in the package's order."""
-    size = body_bytes_bound_expr(sets.traits, valid.columns) if sets.sized else pl.repeat(0, pl.len())
     refs = [trait.ref for trait in sets.traits]
     flags = [removal_column(trait.ref) for trait in sets.traits if trait.removable]
     return pl.DataFrame(
         [
             *valid[["row", KEY_TEXT]],
             sets.intern(valid).alias("set"),
-            valid.select(size.cast(pl.UInt64)).to_series().alias("size"),
+            _sizes(valid, sets).alias("size"),
             *valid[refs + flags],
         ]
     )
+
+
+def _sizes(valid: pl.DataFrame, sets: FilledSets) -> pl.Series:
+    if not sets.sized:
+        return pl.Series(np.zeros(valid.height, dtype=np.uint64))
+    return valid.select(body_bytes_bound_expr(sets.traits, valid.columns).cast(pl.UInt64)).to_series()

@@ -22,12 +22,12 @@ Views = npt.NDArray[np.uint32]
 BoolArray = npt.NDArray[np.bool_]
 
 
-def not_null(text: pl.Series) -> BoolArray:
+def not_null(column: pl.Series) -> BoolArray:
     """Return which values of a column are not null."""
-    array = text.to_arrow(compat_level=pl.CompatLevel.newest())
-    bitmap, end = array.buffers()[0], array.offset + len(text)
-    if bitmap is None:
-        return np.ones(len(text), dtype=np.bool_)
+    if not column.null_count():
+        return np.ones(len(column), dtype=np.bool_)
+    array = column.to_arrow(compat_level=pl.CompatLevel.newest())
+    bitmap, end = array.buffers()[0], array.offset + len(column)
     bits = np.unpackbits(np.frombuffer(bitmap, dtype=np.uint8), count=end, bitorder="little")
     return bits[array.offset :].view(np.bool_)
 

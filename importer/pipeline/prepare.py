@@ -190,9 +190,9 @@ class _Growing:
         """Take in one chunk."""
         self.rows_read += packed.rows.height
         check_row_count(self.rows_read)
-        ended = packed.rows["state"].is_not_null().arg_true()
-        early = packed.rows[["state", "code"]][ended].group_by("state", "code").len()
-        for state, code, count in early.iter_rows():
+        ended = packed.rows["state"].is_not_null()
+        early = pl.DataFrame([packed.rows[name].filter(ended) for name in ("state", "code")])
+        for state, code, count in early.group_by("state", "code").len().iter_rows():
             self._early[(state, code or "")] += count
         self._repairs.update(repairs)
         for trait in self.sets.traits:
@@ -200,7 +200,7 @@ class _Growing:
                 self._cleared[trait.ref] += int((packed.valid[trait.ref] == "").sum())
         valid = packed.valid
         self._cleared_traits.add(valid)
-        self._measures.append(valid.select(MEASURES_SCHEMA.names()).cast(MEASURES_SCHEMA))
+        self._measures.append(pl.DataFrame([valid[name].cast(dtype) for name, dtype in MEASURES_SCHEMA.items()]))
         for ref in self._identifiers:
             self._spill.append(ref, identifier_hash(valid[ref]))
         if self._keyed:

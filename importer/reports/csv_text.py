@@ -28,7 +28,8 @@ def csv_lines(frame: pl.DataFrame, style: CsvStyle) -> pl.Series:
 
     Frame in: any columns, at least one.
     """
-    texts = frame.select(as_text(name, dtype).alias(name) for name, dtype in frame.schema.items())
+    others = [as_text(name, dtype).alias(name) for name, dtype in frame.schema.items() if dtype != pl.String]
+    texts = frame.with_columns(others) if others else frame
     # A mark U+FEFF at the start of an unquoted first field would be read as a byte order mark.
     special = _char_class(style.delimiter + style.quote + "\r\n\ufeff")
     # Most columns have nothing to quote: one look at all of them spares each its own.

@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from importer.core.findings import nulls
 from importer.files import WholeFile
 from importer.ports import Dialect
 from importer.reports.csv_text import CsvStyle, Encoder, csv_header, csv_lines
@@ -82,10 +83,12 @@ class RejectedSink:
         if frame.is_empty():
             return
         joined = codes.list.join(";") if codes.dtype == pl.List else codes
-        file_name = pl.lit(self._file_name(file_index), dtype=pl.String)
-        added = [row_number, pl.lit(None, dtype=pl.UInt64) if line is None else line, joined, file_name]
-        rows = frame.select(self._columns).with_columns(
-            values.alias(name) for name, values in zip(self._added, added, strict=False)
+        lines = nulls(pl.UInt64, frame.height) if line is None else line
+        file_name = pl.Series([self._file_name(file_index)], dtype=pl.String).new_from_index(0, frame.height)
+        added = [row_number, lines, joined, file_name]
+        rows = pl.DataFrame(
+            [frame[name] for name in self._columns]
+            + [values.alias(name) for name, values in zip(self._added, added, strict=False)]
         )
         if self._csv is None:
             self._csv = WholeFile(self._folder / CSV_NAME)

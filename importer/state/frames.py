@@ -240,7 +240,7 @@ def _rows(batch: pa.RecordBatch, rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
 
 def _frame(arrow: pa.RecordBatch | pa.Table, columns: Sequence[str] | None) -> pl.DataFrame:
     frame = cast("pl.DataFrame", pl.from_arrow(arrow))
-    return frame if columns is None else frame.select(columns)
+    return frame if columns is None else frame[list(columns)]
 
 
 def write_frame(path: Path, frame: pl.DataFrame, batch_rows: int = _FRAME_BATCH_ROWS) -> Seal | None:

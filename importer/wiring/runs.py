@@ -86,7 +86,7 @@ def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
 def _identifiers_only(inputs: Opened) -> Callable[[pl.DataFrame], pl.DataFrame]:
     """A dry run spills no more than identity needs."""
     names = [KEY_TEXT, *(trait.ref for trait in inputs.plan.identifiers)]
-    return lambda valid: valid.select(names)
+    return lambda valid: valid[names]
 
 
 @contextmanager
