@@ -103,7 +103,7 @@ def check_rows(
     errors = issues["severity"] == Severity.ERROR.value
     if errors.any():
         rows, codes = _first_of_each(issues["at"].filter(errors), issues["code"].filter(errors))
-        early = _withrejected_rows(early, positions[rows], codes)
+        early = _with_rejected(early, positions[rows], codes)
         going_on = ~marked(rows, source.height)
         typed = pl.DataFrame([column.filter(going_on) for column in typed])
     at, *rest = issues.get_columns()
@@ -251,7 +251,7 @@ def _rule_entries(checks: Checks, casts: Sequence[_CastTrait], text: SourceText)
     return entries
 
 
-def _withrejected_rows(early: pl.DataFrame, rows: pl.Series, codes: pl.Series) -> pl.DataFrame:
+def _with_rejected(early: pl.DataFrame, rows: pl.Series, codes: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"state": early["state"].scatter(rows, "rejected"), "code": early["code"].scatter(rows, codes)})
 
 

@@ -127,10 +127,7 @@ def _in_order(frame: pl.DataFrame, more: Mapping[str, pl.Series]) -> pl.DataFram
         np.argsort(np.concatenate([_numbers(frame), numbers.to_numpy()]), kind="stable").astype(np.uint32)
     )
     return pl.DataFrame(
-        [
-            pl.concat([column, more.get(column.name, nulls(column.dtype, len(numbers)))])[order]
-            for column in frame
-        ]
+        [pl.concat([column, more.get(column.name, nulls(column.dtype, len(numbers)))])[order] for column in frame]
     )
 
 

@@ -147,7 +147,7 @@ def delivery_report(run: Run, hooks: Hooks, occasion: Occasion, delivery: Delive
     hooks.progress.finish()
     try:
         with sending_from(run.folder.path):
-            report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
+            report = finish(run, end)
             if delivery.completed:
                 # After its report: killed before that, the run is unfinished, and nobody takes an older report for
                 # this one.

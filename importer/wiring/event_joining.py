@@ -85,7 +85,7 @@ def join_events(request: JoinRequest, hooks: Hooks | None = None) -> Report:
             started_at=started_at,
         )
         hooks.progress.finish()
-        return finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
+        return finish(run, end)
 
 
 @contextmanager

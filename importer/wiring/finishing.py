@@ -37,6 +37,7 @@ from importer.state.run_folder import RunFolder
 from importer.state.verified_file import read_verified
 from importer.wiring.grouping import MOST_BESIDE, read_members
 from importer.wiring.month import allowance_now
+from importer.wiring.run import Run
 
 REPORT_FILES: Final = (
     "report.json",
@@ -90,70 +91,61 @@ def error_report(error: ImporterError) -> ErrorReport:
     return ErrorReport(message=error.message, hint=error.hint)
 
 
-def finish(
-    run: RunFolder,
-    manifest: RunManifest,
-    package: PackageAccess,
-    index: pl.DataFrame,
-    groups: pl.DataFrame,
-    end: Ending,
-) -> Report:
+def finish(run: Run, end: Ending) -> Report:
     """Write outcomes, groups and report of a run.
 
     Args:
-        run: Where to.
-        manifest: What the run is made of.
-        package: Gives the rows read.
-        index: What was decided about the valid rows.
-        groups: ``group``, ``kind``, ``id_types``, ``decision``.
+        run: Its outcomes are written here, unless somebody began to before.
         end: How the command ended.
     """
-    sent = run.has_order() and not end.delivered.ranges.is_empty()
-    past = history(index, run.read_order(), end.delivered) if sent else History(index)
-    verified = read_verified(run.package)
+    folder, manifest, package, index = run.folder, run.manifest, run.package, run.index
+    sent = folder.has_order() and not end.delivered.ranges.is_empty()
+    past = history(index, folder.read_order(), end.delivered) if sent else History(index)
+    verified = read_verified(folder.package)
 
-    grouped = group_lines(index, groups)
+    grouped = group_lines(index, run.groups)
     many = grouped.height > MOST_BESIDE
 
     def write_few() -> None:
-        _write_groups(run, manifest, _placed(package, index, grouped), groups)
+        _write_groups(folder, manifest, _placed(package, index, grouped), run.groups)
         if many:
             give_back()
         unlike = unlike_lines(past.index, verified, MISMATCHES_CAP)
-        _write_mismatches(run.path, manifest, _placed(package, index, unlike))
+        _write_mismatches(folder.path, manifest, _placed(package, index, unlike))
 
     def read_shown_groups() -> GroupOverview:
         wait([few])
-        return read_groups(run.path / GROUPS_NAME)
+        return read_groups(folder.path / GROUPS_NAME)
 
     with ThreadPoolExecutor(1 if many else 2, "few-rows") as beside:
-        few, issues = beside.submit(write_few), beside.submit(read_issues, run.path / PARQUET_NAME)
+        few, issues = beside.submit(write_few), beside.submit(read_issues, folder.path / PARQUET_NAME)
         shown_groups = beside.submit(read_shown_groups)
         if many:
             wait([shown_groups])
-        sink = _write_outcomes(
-            run,
-            manifest,
-            outcome_frames(package, past.index, end.delivered, sending_state=end.sending_state, verified=verified),
-        )
+        if run.outcomes is None:
+            state = end.sending_state
+            frames = outcome_frames(package, past.index, end.delivered, sending_state=state, verified=verified)
+            sink = write_outcomes(folder, manifest, frames)
+        else:
+            sink = run.outcomes.result()
         few.result()
         coming = end.coming or cost_left(index, end.delivered, Made(manifest.filled_sets(), manifest.wire_traits()))
-        report = _report(run, manifest, index, groups, end).model_copy(
+        report = _report(run, end).model_copy(
             update={
                 "outcomes": sink.counts,
                 "skipped": dict(sorted(sink.skipped.items())),
                 "operations": operations_of(sink.counts, past, end.requests, coming, manifest.stored),
-                "allowance": allowance_now(run.path.parent, manifest.options.free_operations, coming)
-                if run.has_order()
+                "allowance": allowance_now(folder.path.parent, manifest.options.free_operations, coming)
+                if folder.has_order()
                 else None,
                 "verified": {result.value: sink.verified[result.value] for result in Verified} if sink.verified else {},
             }
         )
-        report = _judged(report, run.path, end, settled=sink.settled)
-        write_report(run.path, report)
-        drop_progress(run.path)
+        report = _judged(report, folder.path, end, settled=sink.settled)
+        write_report(folder.path, report)
+        drop_progress(folder.path)
     # Last: what goes wrong with the page must not cost the report.
-    write_page(run.path, report, (issues.result(), shown_groups.result()))
+    write_page(folder.path, report, (issues.result(), shown_groups.result()))
     return report
 
 
@@ -176,8 +168,9 @@ def _judged(report: Report, folder: Path, end: Ending, *, settled: int) -> Repor
     return report.model_copy(update={"hints": next_steps(report, settled=settled)})
 
 
-def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: pl.DataFrame, end: Ending) -> Report:
-    base = report_base(run, manifest)
+def _report(run: Run, end: Ending) -> Report:
+    manifest = run.manifest
+    base = report_base(run.folder, manifest)
     times = end.delivered.times
     return base.model_copy(
         update={
@@ -185,7 +178,7 @@ def _report(run: RunFolder, manifest: RunManifest, index: pl.DataFrame, groups: 
             "routes": _routes_left(base.routes, end.delivered),
             "delivery": None if times is None else DeliveryTimes(started_at=times[0], finished_at=times[1]),
             "requests": dict(end.requests),
-            "merge_groups": merge_groups(index, groups, manifest.options.reading),
+            "merge_groups": merge_groups(run.index, run.groups, manifest.options.reading),
             "stored": manifest.stored,
             "started_at": end.started_at or manifest.created_at,
             "finished_at": end.finished_at,
@@ -248,7 +241,8 @@ def report_base(run: RunFolder, manifest: RunManifest) -> Report:
     )
 
 
-def _write_outcomes(run: RunFolder, manifest: RunManifest, frames: Iterable[pl.DataFrame]) -> OutcomesSink:
+def write_outcomes(run: RunFolder, manifest: RunManifest, frames: Iterable[pl.DataFrame]) -> OutcomesSink:
+    """Write the outcome of every row; return what was written, closed."""
     sink = OutcomesSink(run.path, manifest.key, manifest.source.files)
     try:
         for frame in frames:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,18 +12,29 @@ from importer.core.identity import IdentityResult
 from importer.core.manifest import RunManifest, Stage
 from importer.pipeline.prepare import Prepared
 from importer.ports import PackageAccess
+from importer.reports.outcome_files import OutcomesSink
 from importer.state.run_folder import RunFolder
 
 
 @dataclass
 class Run:
-    """A run while it is worked on."""
+    """A run while it is worked on.
+
+    Attributes:
+        folder: Where it is.
+        manifest: What it is made of.
+        package: Gives the rows read.
+        index: What was decided about the valid rows.
+        groups: ``group``, ``kind``, ``id_types``, ``decision``.
+        outcomes: The outcome of every row, where that is written already; see `importer.wiring.foretelling`.
+    """
 
     folder: RunFolder
     manifest: RunManifest
     package: PackageAccess
     index: pl.DataFrame
     groups: pl.DataFrame
+    outcomes: Future[OutcomesSink] | None = None
 
 
 class Earlier(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,6 @@ import polars as pl
 
 from importer.core.cost import Cost, too_dear
 from importer.core.filled import FilledSets
-from importer.core.index import INDEX_SCHEMA
 from importer.core.manifest import RunManifest, Stage, TraitRecord
 from importer.core.merge_groups import groups_frame
 from importer.core.packing import KEY_TEXT
@@ -40,9 +39,10 @@ from importer.state.run_folder import RunFolder, RunsFolder
 from importer.state.sequence import next_number
 from importer.wiring.at_work import at_work
 from importer.wiring.clock import CLOCK
-from importer.wiring.counting import counts_of
+from importer.wiring.counting import counts_of, guard_trips
 from importer.wiring.disk import given_back, with_room
 from importer.wiring.finishing import Ending, delivered_by, finish
+from importer.wiring.foretelling import all_sent, awaited_on_failure, foretell
 from importer.wiring.grouping import GROUPS_FILE, MOST_BESIDE, write_members
 from importer.wiring.housekeeping import drop_old_packages
 from importer.wiring.opening import Opened, opened
@@ -66,17 +66,17 @@ def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
     """
     hooks = hooks or Hooks()
     with opened(request, hooks.stop.wait, hashed=False) as inputs:
-        with _new_folder(request) as folder:
+        with _new_folder(request) as folder, awaited_on_failure() as beside:
             run, checked = checked_run(
-                request, at_work(hooks, folder), inputs, folder, "validate", keep=_identifiers_only(inputs)
+                request, at_work(hooks, folder), inputs, folder, "validate", beside, keep=_identifiers_only(inputs)
             )
         going = run.index.select("set", "state").filter(pl.col("state").is_in(["send", "sequence"]))
         coming = cost_of_rows(going, Made(checked.prepared.sets, run.manifest.wire_traits()))
         end = Ending("validate", CLOCK.utc_now_iso(), FinalState.PLANNED, coming=coming)
         del going, checked  # numbers of all rows
-        run.index = run.index.with_columns(position=pl.lit(0, dtype=INDEX_SCHEMA["position"]))
+        run.index = all_sent(run.index)
         with given_back(folder):
-            report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
+            report = finish(run, end)
             run.folder.write_manifest(run.manifest.model_copy(update={"stage": Stage.CHECKED}))
         run.folder.drop_package()
         hooks.progress.finish()
@@ -103,16 +103,17 @@ def _new_folder(request: RunRequest) -> Iterator[RunFolder]:
         raise
 
 
-def checked_run(
+def checked_run(  # noqa: PLR0913 - what is asked for, what is open, where it goes, and who does a part of it
     request: RunRequest,
     hooks: Hooks,
     inputs: Opened,
     folder: RunFolder,
     command: str,
+    foretelling: Executor | None,
     *,
     keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
 ) -> tuple[Run, CheckedSource]:
-    """Read, check and decide about the whole source."""
+    """Read, check and decide about the whole source; write outcomes beside it where they are known then."""
     manifest = _new_manifest(request, inputs, folder, command)
     folder.write_manifest(manifest)
     with (
@@ -132,6 +133,7 @@ def checked_run(
             keep=sample.beside(keep),
             sets=FilledSets(wire_traits(checks.plan), by_file=plans and request.options.via != Via.BULK, sized=plans),
         )
+        outcomes = None if foretelling is None else foretell(foretelling, folder, manifest, checked)
         members = beside.submit(write_members, folder.package, checked.decided.identity, checked.package)
         if np.count_nonzero(checked.decided.identity.fates.group >= 0) > MOST_BESIDE:
             wait([members])
@@ -148,7 +150,7 @@ def checked_run(
             "stored": revision.stored,
         }
     )
-    return Run(folder, manifest, checked.package, checked.decided.index, groups), checked
+    return Run(folder, manifest, checked.package, checked.decided.index, groups, outcomes), checked
 
 
 def _new_manifest(request: RunRequest, inputs: Opened, folder: RunFolder, command: str) -> RunManifest:
@@ -231,7 +233,7 @@ def planned_report(run: Run, hooks: Hooks, more: Cost | None = None, *, command:
         coming=coming,
     )
     with given_back(run.folder):
-        report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
+        report = finish(run, end)
     hooks.progress.finish()
     return report
 
@@ -253,22 +255,24 @@ def planned_run(request: RunRequest, hooks: Hooks, inputs: Opened, command: str)
 def packaged_run(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunFolder, command: str) -> Run:
     """The same in a folder that is there already."""
     hooks = at_work(hooks, folder)
-    run, checked = checked_run(request, hooks, inputs, folder, command)
-    sets = checked.prepared.filled_sets
-    decided = write_changed(checked.decided, sets, run.package)
-    run.manifest = run.manifest.with_sets(tuple(sets.sets()))
-    run.index = decided.index
-    del checked, decided  # numbers of all rows, as they were before
-    give_back()
-    if inputs.earlier is not None:
-        inputs.earlier.settle(run)
-    write_frame(run.folder.package / GROUPS_FILE, run.groups)
-    freeze(run.folder, inputs.schema, _content(request.mapping_path))
-    with run.folder.create_ledger(run.manifest) as ledger:
-        hooks.progress.stage("plan", run.index.height)
-        extend(run, ledger, Choice(limit=request.options.limit))
-        hooks.progress.advance(run.index.height)
-    set_stage(run, Stage.PLANNED)
+    with awaited_on_failure() as beside:
+        known = command == "plan" and inputs.earlier is None and request.options.limit is None
+        run, checked = checked_run(request, hooks, inputs, folder, command, beside if known else None)
+        sets = checked.prepared.filled_sets
+        decided = write_changed(checked.decided, sets, run.package)
+        run.manifest = run.manifest.with_sets(tuple(sets.sets()))
+        run.index = decided.index
+        del checked, decided  # numbers of all rows, as they were before
+        give_back()
+        if inputs.earlier is not None:
+            inputs.earlier.settle(run)
+        write_frame(run.folder.package / GROUPS_FILE, run.groups)
+        freeze(run.folder, inputs.schema, _content(request.mapping_path))
+        with run.folder.create_ledger(run.manifest) as ledger:
+            hooks.progress.stage("plan", run.index.height)
+            extend(run, ledger, Choice(limit=request.options.limit))
+            hooks.progress.advance(run.index.height)
+        set_stage(run, Stage.PLANNED)
     return run
 
 
@@ -276,25 +280,4 @@ def _content(mapping: Path) -> bytes | None:
     """Read the mapping's text once more, to be kept; whether it is still the same is asked when it is needed."""
     with suppress(OSError):
         return mapping.read_bytes()
-    return None
-
-
-def rejected_rows(run: Run) -> tuple[int, int]:
-    """Count the rejected rows, and all that were judged: those that are neither blank nor dropped by `where`."""
-    counts = run.manifest.counts
-    early = counts.early
-    if early is None:
-        none = pl.Series("state", dtype=pl.String)
-        states = pl.concat([none, *(frame["state"] for frame in run.package.rows_frames())])
-        early = dict(states.value_counts().iter_rows())
-    rejected = run.index.filter(pl.col("state") == "rejected").height + early.get("rejected", 0)
-    return rejected, counts.rows_read - early.get("skipped", 0)
-
-
-def guard_trips(run: Run) -> str | None:
-    """Say that more rows are rejected than the run allows; None where they are not."""
-    rejected, judged = rejected_rows(run)
-    limit = run.manifest.options.max_rejected_percent
-    if judged and 100 * rejected / judged > limit:
-        return f"{rejected:,} of {judged:,} rows are rejected, more than {limit:g} % (--max-rejected)"
     return None

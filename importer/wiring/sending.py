@@ -24,6 +24,7 @@ from importer.state.run_folder import RunsFolder
 from importer.wiring.asking import agreed
 from importer.wiring.at_work import at_work
 from importer.wiring.clock import CLOCK
+from importer.wiring.counting import guard_trips
 from importer.wiring.delivering import (
     Earlier,
     Occasion,
@@ -39,7 +40,7 @@ from importer.wiring.opening import opened
 from importer.wiring.overtaken import lines_left, refuse_overtaken
 from importer.wiring.requests import Hooks, RunRequest, SendOptions
 from importer.wiring.run import Run
-from importer.wiring.runs import cost_now, guard_trips, planned_run
+from importer.wiring.runs import cost_now, planned_run
 from importer.wiring.settling import settle
 from importer.wiring.targets import OpenTarget
 

@@ -10,8 +10,9 @@ from importer.core.sync_brakes import Brake, Extent, Tripped, tripped
 from importer.core.sync_counts import SyncCounts
 from importer.core.sync_state import SyncState
 from importer.errors import GuardError
+from importer.wiring.counting import rejected_rows
 from importer.wiring.run import Run
-from importer.wiring.runs import cost_now, rejected_rows
+from importer.wiring.runs import cost_now
 from importer.wiring.sync_opening import Planned, has_no_byte
 from importer.wiring.sync_removing import PlannedRemovals
 

@@ -103,8 +103,7 @@ def verify(request: VerifyRequest, hooks: Hooks | None = None, options: SendOpti
             started_at=started_at,
         )
         hooks.progress.finish()
-        run = reading.run
-        return finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
+        return finish(reading.run, end)
 
 
 def read_back(

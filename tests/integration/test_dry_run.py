@@ -7,7 +7,7 @@ from pathlib import Path
 from importer.ports import SourceOptions
 from importer.sources.open import open_source
 from importer.wiring.runs import plan, validate
-from tests.support.runs import folder_of, workbench
+from tests.support.runs import folder_of, outcomes_of, workbench
 
 MAPPING = {"version": 1, "source": {"key": ["id"]}, "columns": {"email": "Contact.email", "name": "Contact.firstName"}}
 
@@ -22,3 +22,14 @@ def test_the_source_is_hashed_for_runs_that_send_alone(tmp_path: Path) -> None:
         )
     assert checked == ""
     assert planned == open_source(str(source), SourceOptions()).fingerprint()
+
+
+def test_a_plan_tells_which_rows_a_limit_leaves_out(tmp_path: Path) -> None:
+    """Outcomes are known before there is a send order only where all rows go."""
+    source = tmp_path / "source.csv"
+    source.write_text("id,email,name\n1,ann@example.com,Ann\n2,bob@example.com,Bob\n3,,\n")
+    with workbench(tmp_path, MAPPING) as bench:
+        whole, canary = (outcomes_of(plan(bench.request(source, limit=limit))) for limit in (None, 1))
+    assert whole["state"].to_list() == ["planned", "planned", "rejected"]
+    assert canary["state"].to_list() == ["planned", "skipped", "rejected"]
+    assert canary["code"].to_list()[1] == "limit"

@@ -64,7 +64,7 @@ def check_papers(world: World, delivered: Delivered) -> None:
         return
     run = world.fate.scenario.run
     end = Ending("import", world.clock.utc_now_iso(), FinalState.NOT_SENT, delivered)
-    report = finish(run.folder, run.manifest, run.package, run.index, run.groups, end)
+    report = finish(run, end)
     rows = world.fate.scenario.rows.count
     must(sum(report.outcomes.values()) == report.rows_read == rows, "I1", f"the report counts {report.outcomes}")
     must(report.exit_code in (0, 3), "I3", f"a complete run ends with exit code {report.exit_code}")

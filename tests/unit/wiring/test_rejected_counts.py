@@ -9,8 +9,8 @@ import pytest
 
 from importer.core.manifest import Counts, RunManifest, SourceRecord, Stage, Target
 from importer.state.run_folder import RunFolder
+from importer.wiring.counting import guard_trips, rejected_rows
 from importer.wiring.run import Run
-from importer.wiring.runs import guard_trips, rejected_rows
 from tests.support.fakes import FakePackage, index_of
 
 ROWS = pl.DataFrame({"state": ["rejected", None, "skipped", None, "rejected", None]})
