@@ -32,14 +32,20 @@ def end_once_shut_down(beside: Executor, work: Slow) -> None:
     work.may_end.set()
 
 
-def test_a_failure_waits_for_what_is_written() -> None:
-    """Its folder may be thrown away then, and nobody may be writing there."""
-    work = Slow()
-    with pytest.raises(KeyError), awaited_on_failure() as beside:
+def fail_beside(work: Slow) -> None:
+    """Fail while something is being written."""
+    with awaited_on_failure() as beside:
         beside.submit(work)
         assert work.begun.wait(60)
         Thread(target=end_once_shut_down, args=(beside, work)).start()
         raise KeyError
+
+
+def test_a_failure_waits_for_what_is_written() -> None:
+    """Its folder may be thrown away then, and nobody may be writing there."""
+    work = Slow()
+    with pytest.raises(KeyError):
+        fail_beside(work)
     assert work.ended.is_set()
 
 
