@@ -72,8 +72,8 @@ def check_source(
     with store.spill() as spill, ThreadPoolExecutor(1, "candidates") as beside:
         with store.writer() as package:
             prepared = prepare(inputs.source, inputs.checks, package, sinks, keep=keep, spill=spill, sets=sets)
-        # Sorting is one thread's work: it begins before anybody needs it.
-        candidates = candidates_of(identity_rows(prepared, plan), beside.map)
+            # Sorting is one thread's work: it begins before anybody needs it, and before the package is closed.
+            candidates = candidates_of(identity_rows(prepared, plan), beside.map)
         access = store.reader()
         sinks.progress.stage("identity", prepared.rows_read)
         decided = decide(prepared, plan, inputs.schema, access, deciding, candidates)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from importer.core.group_marks import fingerprint_groups
 from importer.core.identity import KEY_COLUMN, DecidedBy, IdentityResult, release
-from importer.core.manifest import Target
 from importer.core.merge_groups import GROUPS_FRAME
 from importer.core.transform import TransformPlan
 from importer.core.union_find import Positions
@@ -23,6 +23,7 @@ from importer.pipeline.prepare import Prepared
 from importer.ports import PackageAccess
 from importer.state.decisions import Decision, Decisions
 from importer.state.frames import FrameWriter, read_frame
+from importer.wiring.run import Run
 
 GROUPS_FILE: Final = "groups.arrow"
 MEMBERS_FILE: Final = "group-rows.arrow"
@@ -135,18 +136,18 @@ class Recalling:
     Attributes:
         plan: Key and identifiers.
         decisions: Of the store.
-        keeps: Later runs will be told of this one's decisions, so its groups get fingerprints in any case.
     """
 
     plan: TransformPlan
     decisions: Decisions
-    keeps: bool
 
 
 def recall(
     identity: IdentityResult, prepared: Prepared, package: PackageAccess, recalling: Recalling
 ) -> tuple[IdentityResult, tuple[str, ...]]:
     """Let groups go that an earlier run released, and keep those held that one said to hold.
+
+    Without earlier decisions nobody asks for fingerprints: `remember` makes those of the groups it is told about.
 
     Args:
         identity: What this run decided so far.
@@ -162,18 +163,18 @@ def recall(
     """
     asked = identity.groups.filter((pl.col("kind") == "merge") & ~pl.col("allowed"))["group"]
     decisions = recalling.decisions
-    secret = decisions.key(make=recalling.keeps) if asked.len() else None
-    if secret is None:
+    secret = decisions.key(make=False) if asked.len() else None
+    earlier = decisions.read() if secret is not None else {}
+    if secret is None or not earlier:
         return identity, ()
     here = np.isin(identity.fates.group, asked.to_numpy())
-    rows = identity.fates.row[here]
-    members = pl.DataFrame({"group": identity.fates.group[here]})
-    keys, identifiers = _texts(rows, prepared, package, recalling.plan)
-    marks = fingerprint_groups(members, keys, identifiers, secret)
+    id_types = {trait.ref: trait.id_type for trait in recalling.plan.identifiers if trait.id_type is not None}
+    has_key = prepared.read_key_hash is not None
+    people = _People(identity.fates.group[here], identity.fates.row[here], id_types, has_key)
+    marks = people.fingerprints(package, secret)
     groups = identity.groups.with_columns(
         fingerprint=pl.col("group").replace_strict(marks, default=None, return_dtype=pl.String)
     )
-    earlier = decisions.read()
     released = [group for group, mark in marks.items() if mark in earlier and earlier[mark].decision == "released"]
     held = [group for group, mark in marks.items() if mark in earlier and earlier[mark].decision == "held"]
     decided = pl.when(pl.col("group").is_in(held)).then(pl.lit(DecidedBy.EARLIER.value)).otherwise("decided_by")
@@ -186,33 +187,59 @@ def recall(
     return revised, tuple(notes)
 
 
-def _texts(
-    rows: Positions, prepared: Prepared, package: PackageAccess, plan: TransformPlan
-) -> tuple[pl.Series | None, dict[str, list[pl.Series]]]:
-    read = read_values(package)
-    identifiers: dict[str, list[pl.Series]] = {}
-    for trait in plan.identifiers:
-        if trait.id_type is not None:
-            identifiers.setdefault(trait.id_type, []).append(read(trait.ref, rows).cast(pl.String))
-    return (None if prepared.read_key_hash is None else read(KEY_COLUMN, rows)), identifiers
+@dataclass(frozen=True)
+class _People:
+    """Who is in some groups.
+
+    Attributes:
+        group: Of each row.
+        row: Valid rows, ascending.
+        id_types: idType of each column of identifiers.
+        has_key: Rows have keys.
+    """
+
+    group: npt.NDArray[np.integer[Any]]
+    row: Positions
+    id_types: Mapping[str, str]
+    has_key: bool
+
+    def fingerprints(self, package: PackageAccess, secret: bytes) -> dict[int, str]:
+        """Return the fingerprint of each group, of the rows as they were read."""
+        read = read_values(package)
+        identifiers: dict[str, list[pl.Series]] = {}
+        for ref, id_type in self.id_types.items():
+            identifiers.setdefault(id_type, []).append(read(ref, self.row).cast(pl.String))
+        keys = read(KEY_COLUMN, self.row) if self.has_key else None
+        return fingerprint_groups(pl.DataFrame({"group": self.group}), keys, identifiers, secret)
 
 
-def remember(runs_dir: Path, target: Target, groups: pl.DataFrame, decision: Decision) -> None:
+def remember(run: Run, groups: pl.DataFrame, decision: Decision) -> None:
     """Tell later runs what was decided about groups; the caller has the store's sending lock.
 
     What the mapping allows is not kept: it says so itself, as long as it does.
 
     Args:
-        runs_dir: Folder of the runs.
-        target: The store.
-        groups: `GROUPS_FRAME`.
+        run: Its package has the rows of the groups.
+        groups: `GROUPS_FRAME`, merge groups of the run.
         decision: About all of them.
 
     Raises:
         StateError: the decisions cannot be read or written.
     """
-    known = groups.filter(pl.col("fingerprint").is_not_null()).select("fingerprint", "rows")
-    Decisions(runs_dir, target).record(known.iter_rows(), decision)
+    if groups.is_empty():
+        return
+    decisions = Decisions(run.folder.path.parent, run.manifest.target)
+    unmarked = groups.filter(pl.col("fingerprint").is_null())["group"]
+    marks = dict(groups.select("group", "fingerprint").iter_rows())
+    secret = decisions.key(make=True) if unmarked.len() else None
+    if secret is not None:
+        group = run.index["group"].to_numpy()
+        here = np.isin(group, unmarked.to_numpy())
+        id_types = {trait.ref: trait.id_type for trait in run.manifest.traits if trait.id_type is not None}
+        people = _People(group[here], np.flatnonzero(here), id_types, bool(run.manifest.key))
+        marks |= people.fingerprints(run.package, secret)
+    sizes = groups.select("group", "rows").iter_rows()
+    decisions.record([(mark, rows) for number, rows in sizes if (mark := marks[number]) is not None], decision)
 
 
 def newly_released(groups: pl.DataFrame) -> pl.DataFrame:

@@ -218,7 +218,7 @@ def _hold(run: Run, chosen: Collection[int]) -> None:
     held = _held(run, chosen)
     held = held.filter(pl.col("group").is_in(list(chosen))) if chosen else held
     decision = Decision(decision="held", decided_at=CLOCK.utc_now_iso(), run_id=run.folder.run_id)
-    remember(run.folder.path.parent, run.manifest.target, held, decision)
+    remember(run, held, decision)
     run.groups = with_decision(run.groups, pl.col("group").is_in(held["group"].implode()), DecidedBy.HOLD)
     write_frame(run.folder.package / GROUPS_FILE, run.groups)
 

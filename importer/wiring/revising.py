@@ -28,19 +28,17 @@ class Revision:
         hooks: Progress, stopping, and the question what looking up may cost.
         inputs: Store, schema and plan.
         folder: Of the run.
-        keeps: Later runs may be told of this one's decisions.
 
     Attributes:
         stored: What looking up found; None where nothing was.
         notes: What a person should know.
     """
 
-    def __init__(self, request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunFolder, *, keeps: bool) -> None:
+    def __init__(self, request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunFolder) -> None:
         self._request = request
         self._hooks = hooks
         self._inputs = inputs
         self._folder = folder
-        self._keeps = keeps
         self.stored: StoredLookup | None = None
         self.notes: tuple[str, ...] = ()
 
@@ -55,7 +53,7 @@ class Revision:
         if earlier is not None:
             identity = earlier.revise(identity, prepared)
         decisions = Decisions(Path(self._request.settings.runs_dir), self._inputs.target)
-        recalling = Recalling(self._inputs.plan, decisions, self._keeps)
+        recalling = Recalling(self._inputs.plan, decisions)
         identity, remembered = recall(identity, prepared, package, recalling)
         if np.count_nonzero(identity.fates.group >= 0) > MOST_BESIDE:
             give_back()  # the texts of so many groups; the index of all rows is made next

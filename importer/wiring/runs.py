@@ -122,7 +122,7 @@ def checked_run(  # noqa: PLR0913 - what is asked for, what is open, where it go
     ):
         checks, doubts = settled_fixes(inputs.source, inputs.checks, request.options.fixes, sinks)
         plans = command != "validate"
-        revision = Revision(request, hooks, inputs, folder, keeps=plans)
+        revision = Revision(request, hooks, inputs, folder)
         sample = SensitiveSample(checks.plan)
         source = Inputs(inputs.source, checks, inputs.schema)
         checked = check_source(

@@ -128,7 +128,7 @@ def _sent(
         ledger = held.enter_context(SqliteLedger.open(run.folder.ledger))
         if left:
             decision = Decision(decision="released", decided_at=CLOCK.utc_now_iso(), run_id=run.folder.run_id)
-            remember(runs_dir, run.manifest.target, newly_released(run.groups), decision)
+            remember(run, newly_released(run.groups), decision)
         delivery = deliver_run(run, store, ledger, hooks, options, Earlier(resumed=not occasion.fresh))
     delivery = settle(run, store, delivery, hooks, options, ignore_later=ignore_later)
     if occasion.after is not None:
