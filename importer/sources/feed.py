@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _BLOCKS_AHEAD = 4
 _TAIL_BYTES = 64 * 1024
-_SLICE_BYTES = 256 * 1024
 # The engine gives no batch for a block of malformed rows only, so while it waits for one it gets more blocks, slowly.
 _PATIENCE_S = 0.05
 _FAREWELL_S = 1.0
@@ -67,6 +66,7 @@ class Feed(io.RawIOBase):
         self._wanted = self._left = False
         self._nul = self._quote = self._cr = False
         self._held = self.tail = _EMPTY
+        self._answers = np.empty(0, np.bool_)
         self.failure: BaseException | None = None
 
     def seen(self) -> Seen:
@@ -181,15 +181,15 @@ class Feed(io.RawIOBase):
             return
         values = np.frombuffer(buffer, np.uint8)
         self._nul = self._nul or int(values.min()) == _NUL
-        self._quote = self._quote or _holds(values, _QUOTE)
-        self._cr = self._cr or _holds(values, _CR)
+        self._quote = self._quote or self._holds(values, _QUOTE)
+        self._cr = self._cr or self._holds(values, _CR)
         self.tail = (self.tail + buffer.slice(max(0, buffer.size - _TAIL_BYTES)).to_pybytes())[-_TAIL_BYTES:]
 
-
-def _holds(values: npt.NDArray[np.uint8], byte: int) -> bool:
-    # In slices: an answer for a whole block would take fresh memory of its size.
-    starts = range(0, values.size, _SLICE_BYTES)
-    return any(bool((values[start : start + _SLICE_BYTES] == byte).any()) for start in starts)
+    def _holds(self, values: npt.NDArray[np.uint8], byte: int) -> bool:
+        # Answers have a place of their own: for each block they would take fresh memory of its size.
+        if self._answers.size < values.size:
+            self._answers = np.empty(values.size, np.bool_)
+        return bool(np.equal(values, byte, out=self._answers[: values.size]).any())
 
 
 def _ends_in_cr(buffer: pa.Buffer) -> bool:
