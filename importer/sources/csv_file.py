@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from importer.errors import SourceError
@@ -26,7 +24,7 @@ from importer.sources.sniff import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from importer.ports import SourceChunk, SourceFile, SourceOptions
 
@@ -93,20 +91,15 @@ class CsvSource:
         plans = self._planned()
         hashed = self._is_hashed and any(file.sha256 is None for file in self._files)
         reading = CsvPass(plans, self._limits, hashed=hashed)
-        return read_ahead(partial(self._assembled, reading, plans), on_stop=reading.stop)
-
-    def _assembled(self, reading: CsvPass, plans: Sequence[FilePlan]) -> Generator[SourceChunk, None, None]:
-        """Read, and make chunks, in the background thread: checking and packing have two others."""
         assemblers = [Assembler(index, plan, self._limits.max_field_bytes) for index, plan in enumerate(plans)]
-        with closing(reading.stretches()) as stretches:
-            for stretch in stretches:
-                if stretch.sha256 is not None:
-                    self._files[stretch.file_index] = replace(self._files[stretch.file_index], sha256=stretch.sha256)
-                chunk = assemblers[stretch.file_index].assemble(stretch)
-                del stretch  # what is read next would be held beside it, as beside the chunk
-                if chunk is not None:
-                    yield chunk
-                del chunk
+        for stretch in read_ahead(reading.stretches, on_stop=reading.stop):
+            if stretch.sha256 is not None:
+                self._files[stretch.file_index] = replace(self._files[stretch.file_index], sha256=stretch.sha256)
+            chunk = assemblers[stretch.file_index].assemble(stretch)
+            del stretch  # what is read next would be held beside it, as beside the chunk
+            if chunk is not None:
+                yield chunk
+            del chunk
 
     def fingerprint(self) -> str:
         """Return a hash over content and size of all files, from the last full pass where there was one.
