@@ -81,24 +81,26 @@ def test_numpy_starts_no_threads_unless_somebody_asks(asked: dict[str, str], thr
     assert threads is None or int(found) == threads
 
 
-_ARENAS = """
+_ALLOCATORS = """
 import os, sys
 import importer.cli.main
 from importer.cli import startup
 startup.begin()
-print("polars" in sys.modules, os.environ["_RJEM_MALLOC_CONF"])
+print("polars" in sys.modules or "pyarrow" in sys.modules, os.environ[sys.argv[1]])
 """
 
 
 @pytest.mark.parametrize(
-    ("asked", "kept"),
-    [({}, f"narenas:{max(2, os.cpu_count() or 2)}"), ({"_RJEM_MALLOC_CONF": "narenas:99"}, "narenas:99")],
+    ("name", "ours", "others"),
+    [("_RJEM_MALLOC_CONF", f"narenas:{max(2, os.cpu_count() or 2)}", "narenas:99"), ("MIMALLOC_ALLOW_THP", "0", "1")],
 )
-def test_the_allocator_of_polars_gets_few_arenas_unless_somebody_asks(asked: dict[str, str], kept: str) -> None:
-    """It hears of them only before polars is imported; who sets their number is not overruled."""
-    environment = {name: value for name, value in os.environ.items() if name != "_RJEM_MALLOC_CONF"} | asked
-    ended = subprocess.run([sys.executable, "-c", _ARENAS], capture_output=True, text=True, check=True, env=environment)
-    assert ended.stdout.split() == ["False", kept]
+def test_allocators_are_told_to_take_little_unless_somebody_asks(name: str, ours: str, others: str) -> None:
+    """They hear of it only before polars and Arrow are imported; who says otherwise is not overruled."""
+    plain = {key: value for key, value in os.environ.items() if key != name}
+    for environment, kept in ((plain, ours), (plain | {name: others}, others)):
+        command = [sys.executable, "-c", _ALLOCATORS, name]
+        ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        assert ended.stdout.split() == ["False", kept]
 
 
 _INTERRUPTED = """
