@@ -81,7 +81,7 @@ class PackageWriter:
         self._thread.shutdown()
         self._rows.close()
         self._valid.close()
-        give_back()  # what the source was read and checked with
+        give_back(self.row_count)  # what the source was read and checked with
 
     def abort(self) -> None:
         """Throw away what is not finished; a package is made anew from the source."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ class SpilledHashes:
         self._folder = folder
         self._files: dict[str, IO[bytes]] = {}
         self._open = ExitStack()
+        self._rows: Counter[str] = Counter()
 
     def append(self, name: str, hashes: Hashes) -> None:
         """Write the next hashes of a column.
@@ -41,6 +43,7 @@ class SpilledHashes:
                 file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed with the spill
                 self._files[name] = self._open.enter_context(file)
             self._files[name].write(np.ascontiguousarray(hashes).data.cast("B"))
+        self._rows[name] += len(hashes)
 
     def read(self, name: str) -> Hashes:
         """Return all hashes of a column, in the order they came.
@@ -69,4 +72,4 @@ class SpilledHashes:
         """Close the files, which deletes them."""
         with suppress(OSError):  # closing writes what is left, and a full disk is often why we are here
             self._open.close()
-        give_back()  # what identities were found with
+        give_back(max(self._rows.values(), default=0))  # what identities were found with

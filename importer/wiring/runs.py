@@ -140,7 +140,7 @@ def checked_run(  # noqa: PLR0913 - what is asked for, what is open, where it go
         notes = beside.submit(sample.notes)
         write_findings(source, checked, sinks)
     members.result()
-    give_back()
+    give_back(checked.prepared.rows_read)
     groups = groups_frame(checked.decided.identity)
     manifest = manifest.model_copy(
         update={
@@ -263,7 +263,7 @@ def packaged_run(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunF
         run.manifest = run.manifest.with_sets(tuple(sets.sets()))
         run.index = decided.index
         del checked, decided  # numbers of all rows, as they were before
-        give_back()
+        give_back(run.index.height)
         if inputs.earlier is not None:
             inputs.earlier.settle(run)
         write_frame(run.folder.package / GROUPS_FILE, run.groups)

@@ -56,7 +56,7 @@ def extend(
             {ROUTES_META: orjson.dumps({route: entry.model_dump() for route, entry in counts.routes.items()}).decode()},
         )
     run.manifest = run.manifest.model_copy(update={"counts": counts})
-    give_back()
+    give_back(run.index.height)
 
 
 def payloads_of(run: Run, order: pl.DataFrame) -> PackagePayloads:
