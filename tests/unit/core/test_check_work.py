@@ -16,10 +16,10 @@ from importer.core.check import check_rows
 from tests.support.fakes import checks_of
 
 MAPPING: Final = Path(__file__).parents[3] / "mappings" / "bench-customers.yaml"
-CHUNK_ROWS: Final = 40_000
-MOST_QUERIES: Final = 25
+CHUNK_ROWS: Final = 80_000
+MOST_QUERIES: Final = 15
 MOST_CALLS: Final = 10_000
-MOST_QUERIES_BAD: Final = 70
+MOST_QUERIES_BAD: Final = 45
 MOST_CALLS_BAD: Final = 20_000
 
 
@@ -52,7 +52,7 @@ def work_of(rows: pl.DataFrame, *, all_good: bool = True) -> tuple[int, int]:
 
 
 def test_the_calls_of_a_chunk_do_not_grow_with_its_rows(rows: pl.DataFrame) -> None:
-    """Twenty times the rows take about as many calls: nothing on the way of good rows loops over them."""
+    """Forty times the rows take about as many calls: nothing on the way of good rows loops over them."""
     few, _ = work_of(rows.head(2_000))
     many, _ = work_of(rows)
     assert many <= 1.2 * few

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cProfile
 import pstats
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -20,28 +21,43 @@ def write(tmp_path: Path) -> Write:
     return writer(tmp_path)
 
 
-def work_of(path: Path) -> tuple[int, int]:
-    """Return how many calls it takes to make chunks of a file's rows, and how many polars queries are among them."""
+def calls_of(path: Path) -> Counter[tuple[str, str]]:
+    """Count the calls that make one chunk of a file's rows, by module and name."""
     source = source_of(path)
     source.describe()
-    list(source.chunks())  # what is imported on first use
+    assert len(list(source.chunks())) == 1  # and what is imported on first use
     profile = cProfile.Profile()
     profile.enable()
     list(source.chunks())
     profile.disable()
-    calls = pstats.Stats(profile).stats  # type: ignore[attr-defined] # (calls, ...) by (file, line, name)
-    queries = sum(count for (_, _, name), (count, *_) in calls.items() if "collect" in name and "PyLazyFrame" in name)
-    return sum(count for _, (count, *_) in calls.items()), queries
+    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined] # (calls, ...) by (file, line, name)
+    calls: Counter[tuple[str, str]] = Counter()
+    for (file, _, name), (count, *_) in stats.items():
+        calls[Path(file).name, name] += count
+    return calls
+
+
+def write_people(write: Write) -> Path:
+    """Write rows whose cells have several lines, and short rows behind them."""
+    row = 'a{n},"said ""no"",\nthen left",,2024-01-31,Zoë\n'
+    rows = [row.replace("{n}", str(number)) for number in range(20_000)]
+    return write("id,note,empty,day,name\n" + "".join(rows) + "short,row\n" * 20)
 
 
 def test_a_chunk_is_made_without_a_query(write: Write) -> None:
     """Cells of several lines, short rows and columns of many kinds need no query, and no loop over good rows."""
-    row = 'a{n},"said ""no"",\nthen left",,2024-01-31,Zoë\n'
-    rows = [row.replace("{n}", str(number)) for number in range(20_000)]
-    path = write("id,note,empty,day,name\n" + "".join(rows) + "short,row\n" * 20)
-    calls, queries = work_of(path)
-    assert queries == 0
-    assert calls <= MOST_CALLS
+    calls = calls_of(write_people(write))
+    assert not [name for _, name in calls if "collect" in name and "PyLazyFrame" in name]
+    assert sum(calls.values()) <= MOST_CALLS
+
+
+def test_a_column_is_looked_at_once(write: Write) -> None:
+    """Other threads wait whenever the interpreter is given back and taken again: for each column, as seldom as can be."""
+    calls = calls_of(write_people(write))
+    columns = 5
+    assert calls["characters.py", "bytes_held"] == columns
+    assert calls["lines.py", "values_of"] <= columns + 2  # line ends are looked for where there may be some
+    assert calls["compute.py", "cast"] == 1  # of Arrow: all columns at once
 
 
 def test_rows_come_in_few_chunks(write: Write) -> None:
