@@ -52,7 +52,7 @@ def test_a_chunk_is_made_without_a_query(write: Write) -> None:
 
 
 def test_a_column_is_looked_at_once(write: Write) -> None:
-    """Other threads wait whenever the interpreter is given back and taken again: for each column, as seldom as can be."""
+    """Whoever gives the interpreter back waits for it: for each column as seldom as can be."""
     calls = calls_of(write_people(write))
     columns = 5
     assert calls["characters.py", "bytes_held"] == columns
