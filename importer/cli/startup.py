@@ -11,7 +11,8 @@ polars' allocator has four arenas a core, and what one of them frees another doe
 on two cores touches 3.4 GB of fresh pages beside Arrow's, with one arena a core 2.2 GB.
 
 Arrow's allocator asks for huge pages, and fills them badly: reading takes 45 MB less without. On a virtual machine
-some hours find none at hand, and then 200 MB of them take 0.4 s of the system's time instead of 0.1.
+some hours find none at hand, and then 200 MB of them take 0.4 s of the system's time instead of 0.1. What it hears here
+switches them off for the whole process.
 """
 
 from __future__ import annotations

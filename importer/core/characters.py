@@ -6,8 +6,8 @@ The answers err on the safe side: a flag that is false is certain, one that is t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +62,7 @@ class TextBytes:
         international: Some value has a character beyond ASCII.
         broken: Some value may hold a line end.
         shortest: Bytes of the shortest value; None where there is none.
-        longest: Bytes of the longest one.
+        longest: No value has more bytes.
     """
 
     control: bool
@@ -80,7 +80,11 @@ def text_bytes(text: pl.Series) -> TextBytes:
         >>> text_bytes(pl.Series(["plain", None, " spaced"]))
         TextBytes(control=False, spaced=True, international=False, broken=False, shortest=5, longest=7)
     """
-    return bytes_held(*bytes_of(text), text.null_count())
+    held = bytes_held(*bytes_of(text), null_count=0)
+    if not text.null_count():
+        return held
+    # Beneath a null there may be bytes: a mask was laid over them.
+    return replace(held, shortest=cast("int | None", text.str.len_bytes().min()))
 
 
 def bytes_of(text: pl.Series) -> tuple[npt.NDArray[np.uint8], Offsets]:
@@ -160,7 +164,7 @@ def bytes_held(data: npt.NDArray[np.uint8], offsets: Offsets, null_count: int) -
     Args:
         data: u8, of all texts.
         offsets: Where each text begins in it, and where the last one ends: one more than texts.
-        null_count: How many are null; they have no bytes.
+        null_count: How many are null, if there are no bytes beneath a null; Arrow's CSV engine leaves none.
     """
     sizes = np.diff(offsets)
     shortest, longest = _shortest(sizes, null_count), int(sizes.max(initial=0))
@@ -181,7 +185,7 @@ def bytes_held(data: npt.NDArray[np.uint8], offsets: Offsets, null_count: int) -
 
 
 def _shortest(sizes: Offsets, null_count: int) -> int | None:
-    """Return the least size of texts that are not null; a null has no bytes, as an empty text."""
+    """Return the least size of texts that are not null, where each null takes the place of an empty one."""
     if null_count == len(sizes):
         return None
     if len(sizes) - np.count_nonzero(sizes) > null_count:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,6 +18,7 @@ from importer.reports.outcome_files import OutcomesSink
 from importer.state.run_folder import RunFolder
 from importer.wiring.finishing import write_outcomes
 from importer.wiring.grouping import MOST_BESIDE
+from importer.wiring.run import Run
 
 
 @contextmanager
@@ -30,6 +31,17 @@ def awaited_on_failure() -> Iterator[Executor]:
         beside.shutdown()
         raise
     beside.shutdown(wait=False)
+
+
+@contextmanager
+def awaited(run: Run) -> Iterator[None]:
+    """Wait for outcomes that are being written where something fails before anybody asks for them."""
+    try:
+        yield
+    except BaseException:
+        if run.outcomes is not None:
+            wait([run.outcomes])
+        raise
 
 
 def all_sent(index: pl.DataFrame) -> pl.DataFrame:
@@ -49,7 +61,8 @@ def foretell(
         checked: No row of it is left out of what would be sent.
 
     Returns:
-        The closed file; None where so many rows are in groups that both at once would be a run's most memory.
+        What will be the closed file; None where so many rows are in groups that both at once would be a run's most
+        memory.
     """
     identity, index = checked.decided.identity, checked.decided.index
     if np.count_nonzero(identity.fates.group >= 0) > MOST_BESIDE:

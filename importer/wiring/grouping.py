@@ -136,10 +136,12 @@ class Recalling:
     Attributes:
         plan: Key and identifiers.
         decisions: Of the store.
+        keeps: Groups get fingerprints in any case, as they are now: rows may leave them before anybody decides.
     """
 
     plan: TransformPlan
     decisions: Decisions
+    keeps: bool
 
 
 def recall(
@@ -147,7 +149,8 @@ def recall(
 ) -> tuple[IdentityResult, tuple[str, ...]]:
     """Let groups go that an earlier run released, and keep those held that one said to hold.
 
-    Without earlier decisions nobody asks for fingerprints: `remember` makes those of the groups it is told about.
+    Where no row leaves its group and nothing was decided before, nobody asks for fingerprints: `remember` makes those
+    of the groups it is told about.
 
     Args:
         identity: What this run decided so far.
@@ -163,9 +166,9 @@ def recall(
     """
     asked = identity.groups.filter((pl.col("kind") == "merge") & ~pl.col("allowed"))["group"]
     decisions = recalling.decisions
-    secret = decisions.key(make=False) if asked.len() else None
+    secret = decisions.key(make=recalling.keeps) if asked.len() else None
     earlier = decisions.read() if secret is not None else {}
-    if secret is None or not earlier:
+    if secret is None or not (earlier or recalling.keeps):
         return identity, ()
     here = np.isin(identity.fates.group, asked.to_numpy())
     id_types = {trait.ref: trait.id_type for trait in recalling.plan.identifiers if trait.id_type is not None}
@@ -219,7 +222,7 @@ def remember(run: Run, groups: pl.DataFrame, decision: Decision) -> None:
     What the mapping allows is not kept: it says so itself, as long as it does.
 
     Args:
-        run: Its package has the rows of the groups.
+        run: Its package has the rows of the groups; the index knows all of those that have no fingerprint yet.
         groups: `GROUPS_FRAME`, merge groups of the run.
         decision: About all of them.
 

@@ -134,7 +134,7 @@ def _write(run: Run, draft: RunFolder, planned: _Plan, past: Past, hooks: Hooks)
             _link(folder, draft, f"package/{name}")
     checked = checked_again(run, draft, planned.recheck, past.lines, hooks)
     package = PackageReader(draft.package)
-    recalling = Recalling(planned.plan, Decisions(folder.path.parent, manifest.target))
+    recalling = Recalling(planned.plan, Decisions(folder.path.parent, manifest.target), keeps=True)
     deciding = Deciding(
         manifest.options.allow_merges,
         manifest.options.forecast_reading(),

@@ -53,7 +53,7 @@ class Revision:
         if earlier is not None:
             identity = earlier.revise(identity, prepared)
         decisions = Decisions(Path(self._request.settings.runs_dir), self._inputs.target)
-        recalling = Recalling(self._inputs.plan, decisions)
+        recalling = Recalling(self._inputs.plan, decisions, keeps=earlier is not None)
         identity, remembered = recall(identity, prepared, package, recalling)
         if np.count_nonzero(identity.fates.group >= 0) > MOST_BESIDE:
             give_back()  # the texts of so many groups; the index of all rows is made next

@@ -42,7 +42,7 @@ from importer.wiring.clock import CLOCK
 from importer.wiring.counting import counts_of, guard_trips
 from importer.wiring.disk import given_back, with_room
 from importer.wiring.finishing import Ending, delivered_by, finish
-from importer.wiring.foretelling import all_sent, awaited_on_failure, foretell
+from importer.wiring.foretelling import all_sent, awaited, awaited_on_failure, foretell
 from importer.wiring.grouping import GROUPS_FILE, MOST_BESIDE, write_members
 from importer.wiring.housekeeping import drop_old_packages
 from importer.wiring.opening import Opened, opened
@@ -70,14 +70,15 @@ def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
             run, checked = checked_run(
                 request, at_work(hooks, folder), inputs, folder, "validate", beside, keep=_identifiers_only(inputs)
             )
-        going = run.index.select("set", "state").filter(pl.col("state").is_in(["send", "sequence"]))
-        coming = cost_of_rows(going, Made(checked.prepared.sets, run.manifest.wire_traits()))
-        end = Ending("validate", CLOCK.utc_now_iso(), FinalState.PLANNED, coming=coming)
-        del going, checked  # numbers of all rows
-        run.index = all_sent(run.index)
-        with given_back(folder):
-            report = finish(run, end)
-            run.folder.write_manifest(run.manifest.model_copy(update={"stage": Stage.CHECKED}))
+        with awaited(run):
+            going = run.index.select("set", "state").filter(pl.col("state").is_in(["send", "sequence"]))
+            coming = cost_of_rows(going, Made(checked.prepared.sets, run.manifest.wire_traits()))
+            end = Ending("validate", CLOCK.utc_now_iso(), FinalState.PLANNED, coming=coming)
+            del going, checked  # numbers of all rows
+            run.index = all_sent(run.index)
+            with given_back(folder):
+                report = finish(run, end)
+                run.folder.write_manifest(run.manifest.model_copy(update={"stage": Stage.CHECKED}))
         run.folder.drop_package()
         hooks.progress.finish()
         return report
@@ -221,19 +222,20 @@ def planned_report(run: Run, hooks: Hooks, more: Cost | None = None, *, command:
         more: What is done beside sending costs.
         command: Name for the report.
     """
-    coming = cost_now(run) + (more or Cost())
-    tripped = guard_trips(run) or too_dear(coming, run.manifest.options.max_operations)
-    notes = (f"{STOPS_NOTE}6: {tripped}",) if tripped is not None else ()
-    end = Ending(
-        command,
-        CLOCK.utc_now_iso(),
-        FinalState.PLANNED,
-        requests=planned_requests(run.manifest.counts.routes, coming),
-        notes=notes,
-        coming=coming,
-    )
-    with given_back(run.folder):
-        report = finish(run, end)
+    with awaited(run):
+        coming = cost_now(run) + (more or Cost())
+        tripped = guard_trips(run) or too_dear(coming, run.manifest.options.max_operations)
+        notes = (f"{STOPS_NOTE}6: {tripped}",) if tripped is not None else ()
+        end = Ending(
+            command,
+            CLOCK.utc_now_iso(),
+            FinalState.PLANNED,
+            requests=planned_requests(run.manifest.counts.routes, coming),
+            notes=notes,
+            coming=coming,
+        )
+        with given_back(run.folder):
+            report = finish(run, end)
     hooks.progress.finish()
     return report
 
@@ -256,7 +258,7 @@ def packaged_run(request: RunRequest, hooks: Hooks, inputs: Opened, folder: RunF
     """The same in a folder that is there already."""
     hooks = at_work(hooks, folder)
     with awaited_on_failure() as beside:
-        known = command == "plan" and inputs.earlier is None and request.options.limit is None
+        known = command == "plan" and request.options.limit is None  # a sync takes rows out later, and is none
         run, checked = checked_run(request, hooks, inputs, folder, command, beside if known else None)
         sets = checked.prepared.filled_sets
         decided = write_changed(checked.decided, sets, run.package)

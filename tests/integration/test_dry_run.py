@@ -24,6 +24,16 @@ def test_the_source_is_hashed_for_runs_that_send_alone(tmp_path: Path) -> None:
     assert planned == open_source(str(source), SourceOptions()).fingerprint()
 
 
+def test_a_null_token_that_a_repair_bared_is_no_value(tmp_path: Path) -> None:
+    """Texts are as short as they are behind `--fix`."""
+    source = tmp_path / "source.csv"
+    source.write_text('id,email,name\n1,ann@example.com,"=""N/A"""\n2,bob@example.com,Barbara\n')
+    mapping = MAPPING | {"source": {"key": ["id"], "null_tokens": ["N/A"]}}
+    with workbench(tmp_path, mapping) as bench:
+        planned = plan(bench.request(source, fixes=("excel-wrapper",)))
+    assert outcomes_of(planned)["state"].to_list() == ["rejected", "planned"]
+
+
 def test_a_plan_tells_which_rows_a_limit_leaves_out(tmp_path: Path) -> None:
     """Outcomes are known before there is a send order only where all rows go."""
     source = tmp_path / "source.csv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import polars as pl
 import pytest
@@ -94,6 +95,21 @@ def test_a_decision_is_kept_for_later_runs(synced: Synced) -> None:
     assert len(synced.bench.stored()) == 10
     synced.write({"X1": ("p3@example.com", "+12065559000", 7)})
     assert synced.runs() == ({"accepted": 1}, 1)
+
+
+@pytest.mark.parametrize(("decided", "note"), [("release", "that go by"), ("hold", "that stay held by")])
+def test_a_decision_about_a_group_with_an_unchanged_row_is_kept(synced: Synced, decided: str, note: str) -> None:
+    """It is of the whole group, though the run sends a part of it: the same group is told again, a part is not."""
+    both = people(10) | {"N1": ("n1@example.com", person(1)[1], 1)}
+    synced.write(both)
+    report = synced.run()
+    assert report.outcomes["held"] == 1
+    settings = synced.bench.settings.model_copy(update={"runs_dir": str(synced.folder.runs)})
+    chosen: dict[str, Any] = {decided: frozenset()}
+    resume(ResumeRequest(report.run_id or "", settings, stale_ok=True, **chosen), Hooks(), QUICK)
+    synced.write(both | {"N1": ("n1@example.com", person(1)[1], 2)})
+    again = synced.run()
+    assert [text for text in again.notes if "earlier run: 1" in text and note in text]
 
 
 def test_shared_identifiers_that_the_mapping_allows_go(synced: Synced) -> None:

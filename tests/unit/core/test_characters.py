@@ -17,7 +17,7 @@ from importer.core.characters import (
     short_in_case,
     text_bytes,
 )
-from importer.core.findings import Cell
+from importer.core.findings import Cell, kept
 from importer.core.transform import LetterCase
 from tests.support.checking import trait
 
@@ -35,6 +35,19 @@ def test_rows_found_by_bytes_are_those_that_their_pattern_finds(values: list[str
     text = pl.Series(values, dtype=pl.String).slice(start)
     assert control_rows(text).to_list() == text.str.contains(CONTROL).arg_true().to_list()
     assert invisible_rows(text).to_list() == text.str.contains(INVISIBLE).arg_true().to_list()
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, st.data())
+def test_sizes_are_those_of_the_texts_there_are(values: list[str | None], data: st.DataObject) -> None:
+    """Whatever stands beneath a null, as where a mask was laid over texts; the longest may be one of those."""
+    hidden = data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values)))
+    text = kept(pl.Series("text", values, dtype=pl.String), ~pl.Series(hidden, dtype=pl.Boolean))
+    sizes = [len(value.encode()) for value in text if value is not None]
+    seen = text_bytes(text)
+    assert seen.shortest == min(sizes, default=None)
+    assert seen.longest >= max(sizes, default=0)
+    assert seen.broken or not text.str.contains(r"[\r\n]").any()
 
 
 @settings(max_examples=200, deadline=None)
