@@ -332,7 +332,7 @@ def test_a_file_says_what_was_proposed_whatever_columns_are_called(headers: list
     ]
     proposal = propose(*columns)
     if not proposal.mapped:
-        assert headers == ["\0"]
+        assert all("\0" in header for header in headers)
         return
     mapping = parse_mapping(mapping_text(proposal).encode(), "m.yaml")
     assert {name: targets[0].to for name, targets in mapping.columns.items()} == {
