@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +84,8 @@ def text_bytes(text: pl.Series) -> TextBytes:
     if not text.null_count():
         return held
     # Beneath a null there may be bytes: a mask was laid over them.
-    return replace(held, shortest=cast("int | None", text.str.len_bytes().min()))
+    sizes = sizes_of(text)[not_null(text)]
+    return replace(held, shortest=int(sizes.min()) if sizes.size else None)
 
 
 def bytes_of(text: pl.Series) -> tuple[npt.NDArray[np.uint8], Offsets]:

@@ -138,7 +138,7 @@ def key_text_expr(names: Sequence[str]) -> pl.Expr:
 
 def _key_text(keys: Sequence[pl.Series], rows: pl.Series, plan: TransformPlan) -> pl.Series:
     if not keys:
-        return pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
+        return nulls(pl.String, len(rows))
     return joined_key([key[rows] for key in keys], plan.null_tokens)
 
 
@@ -215,7 +215,7 @@ def rejected_rows(chunk: ChunkRows, checked: CheckedRows) -> RejectedRows:
 def _line(chunk: ChunkRows) -> pl.Series:
     if chunk.line is not None:
         return chunk.line
-    return pl.Series([None], dtype=pl.UInt64).new_from_index(0, chunk.frame.height)
+    return nulls(pl.UInt64, chunk.frame.height)
 
 
 def with_measures(valid: pl.DataFrame, sets: FilledSets) -> pl.DataFrame:

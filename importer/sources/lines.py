@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from importer.core.characters import Offsets
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
 
-    from importer.core.characters import TextBytes
+    from importer.core.characters import Offsets, TextBytes
 
 Ints = npt.NDArray[np.int64]
 _LF, _CR = 10, 13

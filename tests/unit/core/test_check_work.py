@@ -17,9 +17,9 @@ from tests.support.fakes import checks_of
 
 MAPPING: Final = Path(__file__).parents[3] / "mappings" / "bench-customers.yaml"
 CHUNK_ROWS: Final = 80_000
-MOST_QUERIES: Final = 20
+MOST_QUERIES: Final = 15
 MOST_CALLS: Final = 10_000
-MOST_QUERIES_BAD: Final = 50
+MOST_QUERIES_BAD: Final = 45
 MOST_CALLS_BAD: Final = 20_000
 
 

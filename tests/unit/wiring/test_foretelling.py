@@ -5,10 +5,15 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from contextlib import suppress
 from threading import Event, Thread
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
-from importer.wiring.foretelling import awaited_on_failure
+from importer.wiring.foretelling import awaited_on_failure, foretell
+from importer.wiring.grouping import MOST_BESIDE
 
 
 class Slow:
@@ -47,6 +52,17 @@ def test_a_failure_waits_for_what_is_written() -> None:
     with pytest.raises(KeyError):
         fail_beside(work)
     assert work.ended.is_set()
+
+
+def test_many_rows_in_groups_are_told_of_at_the_end() -> None:
+    """Both at once would be a run's most memory; with one row less they are begun."""
+    fates = SimpleNamespace(group=np.zeros(MOST_BESIDE + 1, dtype=np.int32))
+    checked: Any = SimpleNamespace(decided=SimpleNamespace(identity=SimpleNamespace(fates=fates), index=pl.DataFrame()))
+    nothing: Any = None
+    assert foretell(nothing, nothing, nothing, checked) is None
+    fates.group[0] = -1
+    with pytest.raises(AttributeError, match="package"):
+        foretell(nothing, nothing, nothing, checked)
 
 
 def test_when_all_is_well_nobody_waits() -> None:
