@@ -10,9 +10,9 @@ have: no matrix is multiplied here.
 polars' allocator has four arenas a core, and what one of them frees another does not use: planning ten million rows
 on two cores touches 3.4 GB of fresh pages beside Arrow's, with one arena a core 2.2 GB.
 
-Arrow's allocator asks for huge pages, and fills them badly: reading takes 45 MB less without. On a virtual machine
-some hours find none at hand, and then 200 MB of them take 0.4 s of the system's time instead of 0.1. What it hears here
-switches them off for the whole process.
+Arrow's allocator asks for huge pages, and fills them badly: reading takes 45 MB less without. On the virtual machine
+measured, 200 MB of them took 0.04 to 0.5 s of the system's time, by the minute, and 0.1 in small pages. What it hears
+here switches them off for the whole process.
 """
 
 from __future__ import annotations
