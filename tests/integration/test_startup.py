@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from importer.cli.startup import sorts_slowly
 from tests.support.cli import CUSTOMERS, CUSTOMERS_MAPPING
 
 _SCRIPT = """
@@ -101,6 +102,35 @@ def test_allocators_are_told_to_take_little_unless_somebody_asks(name: str, ours
         command = [sys.executable, "-c", _ALLOCATORS, name]
         ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         assert ended.stdout.split() == ["False", kept]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "family", "is_slow"),
+    [("AuthenticAMD", 25, True), ("AuthenticAMD", 26, False), ("AuthenticAMD", 6, False), ("GenuineIntel", 25, False)],
+)
+def test_sorting_is_slow_with_avx_512_on_one_family_of_processors(vendor: str, family: int, *, is_slow: bool) -> None:
+    """Everywhere else numpy chooses by itself."""
+    head = f"processor\t: 0\nvendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: 17\n"
+    assert sorts_slowly(head.encode()) is is_slow
+
+
+_SORTING = """
+import os
+from importer.cli import startup
+startup.begin(b"vendor_id\\t: AuthenticAMD\\ncpu family\\t: 25\\n")
+import numpy
+print("numpy" in __import__("sys").modules, os.environ["NPY_DISABLE_CPU_FEATURES"])
+"""
+
+
+@pytest.mark.parametrize(("asked", "kept"), [({}, "X86_V4"), ({"NPY_DISABLE_CPU_FEATURES": ""}, "")])
+def test_numpy_is_told_not_to_sort_slowly_unless_somebody_asks(asked: dict[str, str], kept: str) -> None:
+    """It is told before it is imported, and says nothing of it; who says otherwise is not overruled."""
+    environment = {name: value for name, value in os.environ.items() if name != "NPY_DISABLE_CPU_FEATURES"} | asked
+    ended = subprocess.run(
+        [sys.executable, "-c", _SORTING], capture_output=True, text=True, check=True, env=environment
+    )
+    assert (ended.stdout.split(), ended.stderr) == (["True", *([kept] if kept else [])], "")
 
 
 _INTERRUPTED = """
