@@ -61,12 +61,13 @@ _ODD_PARTS: Final = (
 SCIENTIFIC_MESSAGE: Final = "scientific notation: some of its digits are lost"
 
 
-def cast_trait(trait: TraitPlan, cell: Cell) -> None:
+def cast_trait(trait: TraitPlan, cell: Cell, *, is_written: bool = True) -> None:
     """Cast a cell's text to the trait's type, in place.
 
     Args:
         trait: The plan of the trait; identifiers are normalised elsewhere and are not passed here.
         cell: Trimmed text, null where missing; a list column of Parquet is taken for an ARRAY.
+        is_written: Whether the value is wanted; what is judged well enough without may leave its text in its place.
     """
     if cell.value.dtype == pl.List:
         if trait.data_type is DataType.ARRAY:
@@ -84,7 +85,7 @@ def cast_trait(trait: TraitPlan, cell: Cell) -> None:
         case DataType.BOOLEAN:
             _cast_boolean(trait, cell)
         case DataType.ARRAY if trait.split is not None:
-            cast_split(trait.split, cell)
+            cast_split(trait.split, cell, is_written=is_written)
         case DataType.ARRAY:
             cast_json(cell)
 

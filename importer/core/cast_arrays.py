@@ -26,21 +26,33 @@ _TOO_MANY: Final = f"at most {limits.ARRAY_MAX_ITEMS} items"
 _SPACE, _DELETE = b" \x7f"
 
 
-def cast_split(separator: str, cell: Cell) -> None:
-    """Cast items with a separator between them; they are trimmed, and empty ones left out."""
+def cast_split(separator: str, cell: Cell, *, is_written: bool = True) -> None:
+    """Cast items with a separator between them; they are trimmed, and empty ones left out.
+
+    Args:
+        separator: One character or more.
+        cell: Trimmed text.
+        is_written: Whether the array is wanted as JSON; the text stays where it is not.
+    """
     text, long = cell.value, cell.may_exceed(limits.STRING_MAX_CHARS)
     # Where no item is empty, has spaces around it, is long or needs escaping, replacing the separator is all there is.
     rows = _odd_lists(text, separator, limits.STRING_MAX_CHARS if long else None)
-    items = pl.col("text").str.replace_all(separator, '","', literal=True)
-    value = text.to_frame("text").select(pl.concat_str(pl.lit('["'), items, pl.lit('"]'))).to_series()
+    value = _joined_anew(text, separator) if is_written else text
     if cell.may_exceed(limits.ARRAY_MAX_ITEMS - 1):
         many = text.str.count_matches(separator, literal=True) >= limits.ARRAY_MAX_ITEMS
         cell.refuse(many & ~marked(rows, len(text)), "too-many-items", _TOO_MANY)
     if rows.len():
         trimmed = pl.element().str.strip_chars()
         lists = text[rows].str.split(separator).list.eval(trimmed.filter(trimmed != ""))
-        value = value.scatter(rows, _item_texts(cell, lists, rows))
+        items = _item_texts(cell, lists, rows)
+        value = value.scatter(rows, items) if is_written else value
     _set_arrays(cell, value)
+
+
+def _joined_anew(text: pl.Series, separator: str) -> pl.Series:
+    """Write plain items as JSON."""
+    items = pl.col("text").str.replace_all(separator, '","', literal=True)
+    return text.to_frame("text").select(pl.concat_str(pl.lit('["'), items, pl.lit('"]'))).to_series()
 
 
 def cast_json(cell: Cell) -> None:

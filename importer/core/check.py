@@ -42,16 +42,29 @@ class CheckedRows:
 
     Attributes:
         early: `EARLY_SCHEMA`, one line a row of the input, same order.
-        typed: Rows that go on, in order: ``row`` (u32, position in the input), one column a trait (``Group.trait``,
-            typed as `importer.core.cast.TYPED`), and ``remove:Group.trait`` (Boolean) where a missing value removes.
+        judged: Rows that were not skipped, in order: ``row`` (u32, position in the input), one column a trait
+            (``Group.trait``, typed as `importer.core.cast.TYPED`), and ``remove:Group.trait`` (Boolean) where a missing
+            value removes. What is in a rejected row means nothing.
+        going_on: Which of them go on; all if None.
         issues: `ISSUES_SCHEMA`.
         repairs: How many cells were repaired, by ``column: kind``.
     """
 
     early: pl.DataFrame
-    typed: pl.DataFrame
+    judged: pl.DataFrame
+    going_on: pl.Series | None
     issues: pl.DataFrame
     repairs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def typed(self) -> pl.DataFrame:
+        """Rows that go on, with the columns of `judged`; made anew at each look."""
+        return pl.DataFrame([self.column(name) for name in self.judged.columns])
+
+    def column(self, name: str) -> pl.Series:
+        """Return a column of the rows that go on: where a few do not, taking them out copies all others."""
+        column = self.judged[name]
+        return column if self.going_on is None else column.filter(self.going_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +112,15 @@ def check_rows(
     entries = [entry for cast in casts for entry in _cell_entries(cast)]
     entries += _row_entries(checks, casts, text, rejected_rows(entries, source.height))
     issues = issues_of(entries, source)
-    typed = _typed_frame(casts, positions)
     errors = issues["severity"] == Severity.ERROR.value
+    going_on = None
     if errors.any():
         rows, codes = _first_of_each(issues["at"].filter(errors), issues["code"].filter(errors))
         early = _with_rejected(early, positions[rows], codes)
         going_on = ~marked(rows, source.height)
-        typed = pl.DataFrame([column.filter(going_on) for column in typed])
     at, *rest = issues.get_columns()
     issues = pl.DataFrame([numbers[at].alias("row_number"), *rest])
-    return CheckedRows(early, typed, issues, _repairs(casts, source, text))
+    return CheckedRows(early, _judged(casts, positions), going_on, issues, _repairs(casts, source, text))
 
 
 def _first_of_each(rows: pl.Series, codes: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -149,7 +161,7 @@ def _cast(checks: Checks, trait: TraitPlan, text: SourceText) -> _CastTrait:
     if trait.id_type is not None:
         check_identifier(checks, trait, cell, text.frame)
     else:
-        cast_trait(trait, cell)
+        cast_trait(trait, cell, is_written=checks.writes(trait))
     check_value_rule(checks, trait, cell)
     return _CastTrait(trait, cell, start)
 
@@ -255,7 +267,7 @@ def _with_rejected(early: pl.DataFrame, rows: pl.Series, codes: pl.Series) -> pl
     return pl.DataFrame({"state": early["state"].scatter(rows, "rejected"), "code": early["code"].scatter(rows, codes)})
 
 
-def _typed_frame(casts: Sequence[_CastTrait], positions: pl.Series) -> pl.DataFrame:
+def _judged(casts: Sequence[_CastTrait], positions: pl.Series) -> pl.DataFrame:
     columns = [positions.alias("row")]
     removals = []
     for cast in casts:

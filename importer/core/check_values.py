@@ -47,6 +47,7 @@ class Checks:
         constants: Typed one-value columns by trait.
         null_tokens: Words that stand for a missing value, the empty text among them.
         fixes: Repairs of `--fix`, made before anything else looks at a value.
+        wanted: Traits whose values somebody reads; of the others it is enough to know where they have one.
     """
 
     plan: TransformPlan
@@ -56,6 +57,11 @@ class Checks:
     constants: Mapping[str, pl.Series]
     null_tokens: tuple[str, ...]
     fixes: FixPlan = field(default_factory=dict)
+    wanted: frozenset[str] | None = None
+
+    def writes(self, trait: TraitPlan) -> bool:
+        """Tell whether what a trait is sent as must be written, also where checks look at nothing else."""
+        return self.wanted is None or trait.ref in self.wanted or trait.rule is not None or bool(self.plan.rules)
 
     def constant(self, trait: TraitPlan, height: int) -> pl.Series:
         """Return a constant trait's column."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -38,9 +39,10 @@ class ClearedTraits:
         drops = OnShared.DROP_VALUE in plan.identity.on_shared.values()
         return cls(tuple(trait for trait in wire_traits(plan) if trait.clears) if drops else ())
 
-    def add(self, typed: pl.DataFrame) -> None:
-        """Take in the next rows; `typed` has a column for each of `traits`."""
+    def add(self, column: Callable[[str], pl.Series]) -> None:
+        """Take in the next rows, given what returns the column of a trait."""
         if self.traits:
+            typed = pl.DataFrame([column(trait.ref) for trait in self.traits])
             cleared = typed.select(pl.when(pl.col(trait.ref) == "").then(trait.ref) for trait in self.traits)
             self._numbers.append(self._sets.intern(cleared).to_numpy())
 

@@ -69,13 +69,16 @@ class FilledSets:
     sized: bool = True
     _ids: dict[int, int] = field(default_factory=dict)
 
-    def intern(self, typed: pl.DataFrame) -> pl.Series:
-        """Return the set number of each row, UInt32, same order.
+    def intern(self, typed: pl.DataFrame, counted: pl.Series | None = None) -> pl.Series:
+        """Return the set number of each row that counts, UInt32 ``set``, same order.
 
         Args:
             typed: One column a trait, and ``remove:`` columns of removable traits.
+            counted: bool, which rows count; all if None.
         """
-        if typed.is_empty():
+        which = None if counted is None else counted.to_numpy()
+        height = typed.height if which is None else np.count_nonzero(which)
+        if not height:
             return pl.Series("set", dtype=pl.UInt32)
         if self.by_file:
             typed = typed.with_columns(csv_carried(self.traits, typed).alias(_CARRIED))
@@ -86,8 +89,8 @@ class FilledSets:
             if isinstance(here, bool):
                 of_all |= here << bit
             else:
-                varying.append((1 << bit, here))
-        kinds, kind = [of_all], np.zeros(typed.height, dtype=np.intp)
+                varying.append((1 << bit, here if which is None else here[which]))
+        kinds, kind = [of_all], np.zeros(height, dtype=np.intp)
         for start in range(0, len(varying), _FLAGS_AT_ONCE):
             some = varying[start : start + _FLAGS_AT_ONCE]
             for _, here in some:

@@ -53,7 +53,7 @@ class PackedChunk:
     Attributes:
         rows: `ROWS_SCHEMA` and ``key:`` columns, sorted by row number, malformed rows included.
         valid: Packaged rows: ``row`` (u64, position in the run's rows), ``key`` (String), ``set`` (u32), ``size``
-            (u64, upper bound of the encoded size in bytes), then the typed trait columns.
+            (u64, upper bound of the encoded size in bytes), then the typed trait columns that are kept.
     """
 
     rows: pl.DataFrame
@@ -61,7 +61,13 @@ class PackedChunk:
 
 
 def pack_chunk(
-    chunk: ChunkRows, checked: CheckedRows, plan: TransformPlan, sets: FilledSets, *, rows_before: int
+    chunk: ChunkRows,
+    checked: CheckedRows,
+    plan: TransformPlan,
+    sets: FilledSets,
+    *,
+    rows_before: int,
+    kept: Collection[str] | None = None,
 ) -> PackedChunk:
     """Pack one chunk.
 
@@ -71,6 +77,7 @@ def pack_chunk(
         plan: Names the key columns and the null tokens.
         sets: Interns filled sets.
         rows_before: Rows of earlier chunks, malformed ones included.
+        kept: Traits whose values are kept, where rows are not measured; all if None.
     """
     keys = [_key_column(chunk, name) for name in plan.key]
     rows = pl.DataFrame(
@@ -83,13 +90,18 @@ def pack_chunk(
             *keys,
         ]
     )
-    typed = checked.typed["row"]
+    typed = checked.column("row")
     place = typed.to_numpy().astype(np.uint64) + np.uint64(rows_before)
     if not chunk.malformed.is_empty():
         between = np.bincount(np.searchsorted(_numbers(rows), _numbers(chunk.malformed)), minlength=rows.height + 1)
         place += between.cumsum()[typed.to_numpy()].astype(np.uint64)
         rows = _in_order(rows, _malformed_rows(chunk))
-    return PackedChunk(rows, _valid(pl.Series("row", place), _key_text(keys, typed, plan), checked, sets))
+    front = pl.DataFrame([pl.Series("row", place), _key_text(keys, typed, plan).alias(KEY_TEXT)])
+    if kept is None:
+        return PackedChunk(rows, with_measures(front.hstack(checked.typed.drop("row")), sets))
+    set_ids = sets.intern(checked.judged, checked.going_on)
+    values = [checked.column(name) for name in checked.judged.columns if name in kept]
+    return PackedChunk(rows, front.hstack([set_ids, _unmeasured(front.height), *values]))
 
 
 def _key_column(chunk: ChunkRows, name: str) -> pl.Series:
@@ -151,11 +163,6 @@ def joined_key(parts: Sequence[pl.Series], null_tokens: Collection[str]) -> pl.S
     if len(values) == 1:
         return values[0]
     return pl.DataFrame(values).select(key_text_expr([part.name for part in parts])).to_series()
-
-
-def _valid(row: pl.Series, key_text: pl.Series, checked: CheckedRows, sets: FilledSets) -> pl.DataFrame:
-    typed = [column for column in checked.typed if column.name != "row"]
-    return with_measures(pl.DataFrame([row, key_text.alias(KEY_TEXT), *typed]), sets)
 
 
 def issue_lines(packed: PackedChunk, chunk: ChunkRows, issues: pl.DataFrame) -> pl.DataFrame:
@@ -225,7 +232,7 @@ def with_measures(valid: pl.DataFrame, sets: FilledSets) -> pl.DataFrame:
     return pl.DataFrame(
         [
             *valid[["row", KEY_TEXT]],
-            sets.intern(valid).alias("set"),
+            sets.intern(valid),
             _sizes(valid, sets).alias("size"),
             *valid[refs + flags],
         ]
@@ -234,5 +241,9 @@ def with_measures(valid: pl.DataFrame, sets: FilledSets) -> pl.DataFrame:
 
 def _sizes(valid: pl.DataFrame, sets: FilledSets) -> pl.Series:
     if not sets.sized:
-        return pl.Series(np.zeros(valid.height, dtype=np.uint64))
+        return _unmeasured(valid.height)
     return valid.select(body_bytes_bound_expr(sets.traits, valid.columns).cast(pl.UInt64)).to_series()
+
+
+def _unmeasured(height: int) -> pl.Series:
+    return pl.Series("size", np.zeros(height, dtype=np.uint64))

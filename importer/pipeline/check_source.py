@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, cast
@@ -20,7 +20,7 @@ from importer.core.packing import KEY_PREFIX
 from importer.core.schema import StoreSchema
 from importer.pipeline.decide import ALONE, Decided, Deciding, decide, identity_findings, identity_rows
 from importer.pipeline.places import place_findings
-from importer.pipeline.prepare import Prepared, Sinks, prepare
+from importer.pipeline.prepare import Look, Prepared, Sinks, prepare
 from importer.ports import PackageAccess, PackageStore, Source
 
 _CODES: Final = [CATALOGUE[code] for code in cast("pl.Enum", INDEX_SCHEMA["code"]).categories]
@@ -52,7 +52,7 @@ def check_source(
     sinks: Sinks,
     *,
     deciding: Deciding = ALONE,
-    keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+    look: Look | None = None,
     sets: FilledSets | None = None,
 ) -> CheckedSource:
     """Read, check and decide; write rows, and issues and rejected rows of checks, on the way.
@@ -62,7 +62,7 @@ def check_source(
         store: Where the package is made.
         sinks: Take issues, rejected rows and progress.
         deciding: How groups are decided about.
-        keep: Narrows typed rows before they are written (a dry run keeps identifiers only).
+        look: See `prepare`.
         sets: See `prepare`.
 
     Raises:
@@ -71,7 +71,7 @@ def check_source(
     plan = inputs.checks.plan
     with store.spill() as spill, ThreadPoolExecutor(1, "candidates") as beside:
         with store.writer() as package:
-            prepared = prepare(inputs.source, inputs.checks, package, sinks, keep=keep, spill=spill, sets=sets)
+            prepared = prepare(inputs.source, inputs.checks, package, sinks, look=look, spill=spill, sets=sets)
             # Sorting is one thread's work: it begins before anybody needs it, and before the package is closed.
             candidates = candidates_of(identity_rows(prepared, plan), beside.map)
         access = store.reader()

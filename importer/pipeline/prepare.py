@@ -41,6 +41,12 @@ from importer.ports import (
 MEASURES_SCHEMA: Final = pl.Schema({"row": pl.UInt32(), "set": pl.UInt32(), "size": pl.UInt32()})
 """``row``: position among the rows read. ``set``: filled set. ``size``: upper bound of the encoded size in bytes."""
 
+_MEASURED: Final = tuple(MEASURES_SCHEMA)
+
+
+Look = Callable[[Callable[[str], pl.Series]], None]
+"""Takes a look at a chunk's valid rows, given what returns a trait's column of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
@@ -102,7 +108,7 @@ def prepare(  # noqa: PLR0913 - what is read, where it goes, and three things a 
     package: PackageSink,
     sinks: Sinks,
     *,
-    keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+    look: Look | None = None,
     spill: HashSpill | None = None,
     sets: FilledSets | None = None,
 ) -> Prepared:
@@ -110,10 +116,11 @@ def prepare(  # noqa: PLR0913 - what is read, where it goes, and three things a 
 
     Args:
         source: Read once.
-        checks: The compiled plan.
+        checks: The compiled plan. Where it wants the values of some traits alone, keys and those are all that is
+            written of valid rows.
         package: Takes the packed chunks.
         sinks: Take the issues and the rejected rows as they come.
-        keep: Narrows the typed rows before they are written, where a dry run needs identifiers only.
+        look: Takes a look at every chunk's valid rows.
         spill: Takes the hashes, which are read from it later; they stay in memory if None.
         sets: Interns the filled sets; if None, without a look at what the CSV flow carries.
 
@@ -125,10 +132,11 @@ def prepare(  # noqa: PLR0913 - what is read, where it goes, and three things a 
     sinks.progress.stage("read and check", None)
     for chunk, checked in _checked_chunks(source, checks):
         packed = _pack(chunk, checked, state, sinks)
-        valid = packed.valid if keep is None else keep(packed.valid)
-        package.append(packed.rows, valid)
+        if look is not None:
+            look(checked.column)
+        package.append(packed.rows, packed.valid if checks.wanted is None else packed.valid.drop(_MEASURED))
         sinks.progress.advance(packed.rows.height)
-        del chunk, checked, packed, valid  # the next ones are on their way
+        del chunk, checked, packed  # the next ones are on their way
         if sinks.stop.is_set():
             raise RunInterrupted("stopped while the source was read; nothing was sent", hint="start it again")
     return state.finish()
@@ -155,8 +163,8 @@ def _first(ahead: deque[tuple[SourceChunk, Future[CheckedRows]]]) -> tuple[Sourc
 
 def _pack(chunk: SourceChunk, checked: CheckedRows, state: _Growing, sinks: Sinks) -> PackedChunk:
     rows = ChunkRows(chunk.file_index, chunk.frame, chunk.row_number, chunk.line, chunk.malformed, chunk.seen)
-    packed = pack_chunk(rows, checked, state.plan, state.sets, rows_before=state.rows_read)
-    state.add(packed, checked.repairs)
+    packed = pack_chunk(rows, checked, state.plan, state.sets, rows_before=state.rows_read, kept=state.checks.wanted)
+    state.add(packed, checked)
     lines = issue_lines(packed, rows, checked.issues)
     if lines.height:
         sinks.issues.append(lines)
@@ -175,6 +183,7 @@ class _Growing:
 
     def __init__(self, checks: Checks, spill: HashSpill, sets: FilledSets) -> None:
         self.rows_read = 0
+        self.checks = checks
         self.plan = checks.plan
         self.sets = sets
         self._cleared_traits = ClearedTraits.to_judge_drops(checks.plan)
@@ -186,7 +195,7 @@ class _Growing:
         self._measures = [pl.DataFrame(schema=MEASURES_SCHEMA)]
         self._spill = spill
 
-    def add(self, packed: PackedChunk, repairs: Mapping[str, int]) -> None:
+    def add(self, packed: PackedChunk, checked: CheckedRows) -> None:
         """Take in one chunk."""
         self.rows_read += packed.rows.height
         check_row_count(self.rows_read)
@@ -194,12 +203,12 @@ class _Growing:
         early = pl.DataFrame([packed.rows[name].filter(ended) for name in ("state", "code")])
         for state, code, count in early.group_by("state", "code").len().iter_rows():
             self._early[(state, code or "")] += count
-        self._repairs.update(repairs)
+        self._repairs.update(checked.repairs)
         for trait in self.sets.traits:
             if trait.clears:
-                self._cleared[trait.ref] += int((packed.valid[trait.ref] == "").sum())
+                self._cleared[trait.ref] += int((checked.column(trait.ref) == "").sum())
         valid = packed.valid
-        self._cleared_traits.add(valid)
+        self._cleared_traits.add(checked.column)
         self._measures.append(pl.DataFrame([valid[name].cast(dtype) for name, dtype in MEASURES_SCHEMA.items()]))
         for ref in self._identifiers:
             self._spill.append(ref, identifier_hash(valid[ref]))

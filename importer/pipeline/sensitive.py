@@ -22,8 +22,6 @@ _VALUES_AT_LEAST: Final = 50
 _CHUNKS: Final = 8
 """Chunks that are looked at; what is empty so far down is judged by its name."""
 
-Narrowing = Callable[[pl.DataFrame], pl.DataFrame]
-
 
 class SensitiveSample:
     """Keeps the first values of every text trait.
@@ -42,16 +40,8 @@ class SensitiveSample:
         self._size = max(_VALUES_AT_LEAST, min(_VALUES, _VALUES_IN_ALL // max(1, len(self._kept))))
         self._chunks_left = _CHUNKS
 
-    def beside(self, narrow: Narrowing | None) -> Narrowing:
-        """Return what takes a look at valid rows before they are narrowed by `narrow`; None narrows nothing."""
-
-        def look_and_narrow(valid: pl.DataFrame) -> pl.DataFrame:
-            self._look(valid)
-            return valid if narrow is None else narrow(valid)
-
-        return look_and_narrow
-
-    def _look(self, valid: pl.DataFrame) -> None:
+    def look(self, column: Callable[[str], pl.Series]) -> None:
+        """Take a look at valid rows, given what returns a trait's column of them."""
         if not self._chunks_left:
             return
         self._chunks_left -= 1
@@ -59,7 +49,7 @@ class SensitiveSample:
             wanted = self._size - sum(map(len, pieces))
             if wanted > 0:
                 # Copied: a slice would keep the whole chunk in memory.
-                pieces.append(pl.Series(valid[ref].drop_nulls().head(wanted).to_list(), dtype=pl.String))
+                pieces.append(pl.Series(column(ref).drop_nulls().head(wanted).to_list(), dtype=pl.String))
 
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know before anything is sent."""

@@ -66,7 +66,7 @@ def checked_again(
         for frame in run.package.valid_frames():
             valid, code, found = _checked_frame(recheck, sets, frame, stays[start : start + frame.height])
             writer.append(valid)
-            cleared.add(valid)
+            cleared.add(valid.get_column)
             hashes = [pl.Series(ref, identifier_hash(valid[ref])) for ref in identifiers]
             pieces.append(
                 valid.select("row", "set", "size")

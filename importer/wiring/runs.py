@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from importer.core.cost import Cost, too_dear
 from importer.core.filled import FilledSets
 from importer.core.manifest import RunManifest, Stage, TraitRecord
 from importer.core.merge_groups import groups_frame
-from importer.core.packing import KEY_TEXT
 from importer.core.report import FinalState, Report
 from importer.core.report_hints import STOPS_NOTE
 from importer.core.route import Via
@@ -67,9 +67,7 @@ def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
     hooks = hooks or Hooks()
     with opened(request, hooks.stop.wait, hashed=False) as inputs:
         with _new_folder(request) as folder, awaited_on_failure() as beside:
-            run, checked = checked_run(
-                request, at_work(hooks, folder), inputs, folder, "validate", beside, keep=_identifiers_only(inputs)
-            )
+            run, checked = checked_run(request, at_work(hooks, folder), inputs, folder, "validate", beside)
         with awaited(run):
             going = run.index.select("set", "state").filter(pl.col("state").is_in(["send", "sequence"]))
             coming = cost_of_rows(going, Made(checked.prepared.sets, run.manifest.wire_traits()))
@@ -82,12 +80,6 @@ def validate(request: RunRequest, hooks: Hooks | None = None) -> Report:
         run.folder.drop_package()
         hooks.progress.finish()
         return report
-
-
-def _identifiers_only(inputs: Opened) -> Callable[[pl.DataFrame], pl.DataFrame]:
-    """A dry run spills no more than identity needs."""
-    names = [KEY_TEXT, *(trait.ref for trait in inputs.plan.identifiers)]
-    return lambda valid: valid[names]
 
 
 @contextmanager
@@ -104,15 +96,13 @@ def _new_folder(request: RunRequest) -> Iterator[RunFolder]:
         raise
 
 
-def checked_run(  # noqa: PLR0913 - what is asked for, what is open, where it goes, and who does a part of it
+def checked_run(
     request: RunRequest,
     hooks: Hooks,
     inputs: Opened,
     folder: RunFolder,
     command: str,
     foretelling: Executor | None,
-    *,
-    keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
 ) -> tuple[Run, CheckedSource]:
     """Read, check and decide about the whole source; write outcomes beside it where they are known then."""
     manifest = _new_manifest(request, inputs, folder, command)
@@ -125,13 +115,16 @@ def checked_run(  # noqa: PLR0913 - what is asked for, what is open, where it go
         plans = command != "validate"
         revision = Revision(request, hooks, inputs, folder)
         sample = SensitiveSample(checks.plan)
+        if not plans:
+            # A dry run spills no more than identity needs.
+            checks = replace(checks, wanted=frozenset(trait.ref for trait in inputs.plan.identifiers))
         source = Inputs(inputs.source, checks, inputs.schema)
         checked = check_source(
             source,
             folder if plans else RunFolder(folder.path, lasting=False),
             sinks,
             deciding=Deciding(request.options.allow_merges, request.options.forecast_reading(), revision),
-            keep=sample.beside(keep),
+            look=sample.look,
             sets=FilledSets(wire_traits(checks.plan), by_file=plans and request.options.via != Via.BULK, sized=plans),
         )
         outcomes = None if foretelling is None else foretell(foretelling, folder, manifest, checked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from importer.core.cast import cast_trait
 from importer.core.characters import CONTROL, longer_rows, text_bytes
 from importer.core.check import CheckedRows, check_rows
-from importer.core.check_values import compile_checks
+from importer.core.check_values import Checks, compile_checks
 from importer.core.findings import Cell
 from importer.core.schema import DataType, Normalization, ValidationRule
 from importer.core.transform import (
@@ -118,6 +119,8 @@ PLAN = TransformPlan(
     identity=IdentityPolicy(deny=("n/a",)),
 )
 CHECKS = compile_checks(PLAN)
+UNRULED = compile_checks(replace(PLAN, rules=(), traits=tuple(replace(each, rule=None) for each in PLAN.traits)))
+IDENTIFIERS = frozenset({"G.email", "G.phone", "G.user"})
 
 
 @st.composite
@@ -133,10 +136,10 @@ def sources(draw: st.DrawFn) -> tuple[pl.DataFrame, list[bool]]:
     return pl.DataFrame(columns), blank
 
 
-def check(frame: pl.DataFrame, blank: list[bool], first: int) -> CheckedRows:
+def check(frame: pl.DataFrame, blank: list[bool], first: int, checks: Checks = CHECKS) -> CheckedRows:
     """Check rows numbered from `first`."""
     numbers = pl.int_range(first, first + frame.height, dtype=pl.UInt64, eager=True)
-    return check_rows(CHECKS, frame, numbers, pl.Series(blank, dtype=pl.Boolean))
+    return check_rows(checks, frame, numbers, pl.Series(blank, dtype=pl.Boolean))
 
 
 @settings(max_examples=60, deadline=None)
@@ -187,6 +190,29 @@ def test_rows_are_judged_alike_in_any_chunk(source: tuple[pl.DataFrame, list[boo
     for piece in pieces:
         repairs.update(piece.repairs)
     assert repairs == whole.repairs
+
+
+@settings(max_examples=40, deadline=None)
+@given(sources(), st.sampled_from([CHECKS, UNRULED]))
+def test_rows_are_judged_alike_where_few_values_are_wanted(
+    source: tuple[pl.DataFrame, list[bool]], checks: Checks
+) -> None:
+    """What nobody reads need not be written, but no verdict and no gap depends on it."""
+    frame, blank = source
+    whole, few = check(frame, blank, 1, checks), check(frame, blank, 1, replace(checks, wanted=IDENTIFIERS))
+    assert few.early.equals(whole.early)
+    assert few.issues.equals(whole.issues)
+    assert few.repairs == whole.repairs
+    assert few.typed.select("row", *IDENTIFIERS).equals(whole.typed.select("row", *IDENTIFIERS))
+    assert few.typed.select(pl.all().is_null()).equals(whole.typed.select(pl.all().is_null()))
+
+
+def test_an_array_that_nobody_reads_is_not_written() -> None:
+    """Its text stays in its place."""
+    frame = pl.DataFrame({name: pl.Series(["a|b"], dtype=pl.String) for name in COLUMNS})
+    frame = frame.with_columns(email=pl.lit("ann@x.io"), country=pl.lit("US"))
+    for wanted, tags in ((None, '["a","b"]'), (IDENTIFIERS, "a|b"), (IDENTIFIERS | {"G.tags"}, '["a","b"]')):
+        assert check(frame, [False], 1, replace(UNRULED, wanted=wanted)).judged["G.tags"].to_list() == [tags]
 
 
 @settings(max_examples=40, deadline=None)

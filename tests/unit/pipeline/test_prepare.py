@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Event
 from typing import Any, Final
 
@@ -41,9 +42,15 @@ class Bench:
         self.progress = FakeProgress()
         self.stop = Event()
 
-    def prepare(self, *chunks: SourceChunk, mapping: dict[str, Any] | None = None, **options: Any) -> Prepared:
+    def prepare(
+        self,
+        *chunks: SourceChunk,
+        mapping: dict[str, Any] | None = None,
+        wanted: frozenset[str] | None = None,
+        **options: Any,
+    ) -> Prepared:
         """Prepare chunks."""
-        checks, _ = checks_of(mapping or MAPPING, COLUMNS)
+        checks = replace(checks_of(mapping or MAPPING, COLUMNS)[0], wanted=wanted)
         sinks = Sinks(self.issues, self.rejected, self.progress, self.stop)
         return prepare(FakeSource(chunks), checks, self.package, sinks, **options)
 
@@ -128,12 +135,17 @@ def test_a_chunk_without_faults_writes_no_issues() -> None:
     assert (bench.issues.frames, bench.rejected.rows, bench.rejected.malformed) == ([], [], [])
 
 
-def test_a_dry_run_keeps_only_what_it_asks_for() -> None:
-    """The typed rows are narrowed before they are written; the numbers stay."""
+def test_a_dry_run_keeps_only_the_values_it_wants() -> None:
+    """Keys and those are all that is written of valid rows; the numbers stay those of whole rows."""
+    chunks = [chunk_of([row(1), row(2, points="1,5"), row(3, points=None), row(4, nick=None)])]
+    whole = Bench()
+    expected = whole.prepare(*chunks)
     bench = Bench()
-    prepared = bench.prepare(chunk_of([row(1)]), keep=lambda valid: valid.select("key", "Contact.email"))
-    assert bench.package.valid[0].columns == ["key", "Contact.email"]
-    assert len(prepared.row) == 1
+    prepared = bench.prepare(*chunks, wanted=frozenset({"Contact.email"}))
+    assert bench.package.valid[0].equals(whole.package.valid[0].select("key", "Contact.email"))
+    assert bench.package.rows[0].equals(whole.package.rows[0])
+    assert prepared.measures.drop("size").equals(expected.measures.drop("size"))
+    assert (prepared.sets, prepared.cleared, prepared.repairs) == (expected.sets, expected.cleared, expected.repairs)
 
 
 def test_filled_sets_are_shared_by_all_chunks() -> None:
