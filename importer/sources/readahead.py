@@ -1,10 +1,9 @@
-"""Reading ahead: one background thread, a short queue, and an end without leftovers."""
+"""Reading ahead: one background thread, one value at a time, and an end without leftovers."""
 
 from __future__ import annotations
 
 import atexit
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -16,23 +15,23 @@ T = TypeVar("T")
 class _Ahead(Generic[T]):
     """What the two threads share; every field is touched only under `turn`."""
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self) -> None:
         self.turn = threading.Condition()
-        self.ready: deque[T] = deque()
-        self.depth = depth
+        self.ready: list[T] = []
         self.ended = False
         self.stopped = False
         self.failure: BaseException | None = None
 
-    def put(self, value: T) -> bool:
-        """Wait for room and add; False when the consumer has gone."""
+    def offer(self, value: T) -> None:
         with self.turn:
-            self.turn.wait_for(lambda: self.stopped or len(self.ready) < self.depth)
-            if self.stopped:
-                return False
             self.ready.append(value)
             self.turn.notify_all()
-            return True
+
+    def is_taken(self) -> bool:
+        """Wait until what was offered is taken; False when the consumer has gone."""
+        with self.turn:
+            self.turn.wait_for(lambda: self.stopped or not self.ready)
+            return not self.stopped
 
     def end(self, failure: BaseException | None) -> None:
         with self.turn:
@@ -45,7 +44,7 @@ class _Ahead(Generic[T]):
                 self.turn.wait_for(lambda: self.ready or self.ended)
                 if not self.ready:
                     break
-                value = self.ready.popleft()
+                value = self.ready.pop()
                 self.turn.notify_all()
             yield value
             del value
@@ -60,30 +59,30 @@ class _Ahead(Generic[T]):
 
 
 def read_ahead(
-    produce: Callable[[], Generator[T, None, None]], *, depth: int = 1, on_stop: Callable[[], None] | None = None
+    produce: Callable[[], Generator[T, None, None]], *, on_stop: Callable[[], None] | None = None
 ) -> Iterator[T]:
-    """Run a generator in a background thread, at most `depth` values ahead of the consumer.
+    """Run a generator in a background thread, one value ahead of the consumer: the next is begun when one is taken.
 
     The thread is started by the first `next` and has ended when this iterator ends, fails or is closed.
 
     Args:
         produce: Makes the generator; it runs and is closed in the background thread.
-        depth: Values kept ready.
         on_stop: Called when the consumer leaves early, to cut short what the thread waits for.
 
     Raises:
         BaseException: whatever the generator raised, in the consumer's thread, after the values before it.
     """
-    ahead: _Ahead[T] = _Ahead(depth)
+    ahead: _Ahead[T] = _Ahead()
 
     def run() -> None:
         failure: BaseException | None = None
         values = produce()
         try:
             for value in values:
-                if not ahead.put(value):
-                    break
+                ahead.offer(value)
                 del value  # what is made next would be held beside it
+                if not ahead.is_taken():
+                    break
         except BaseException as exc:  # noqa: BLE001 - handed to the consumer, which raises it
             failure = exc
         finally:
