@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from importer.sources.decode import Utf8Stream
 
-_BLOCKS_AHEAD = 4
+_BLOCKS_AHEAD = 2
 _TAIL_BYTES = 64 * 1024
 # The engine gives no batch for a block of malformed rows only, so while it waits for one it gets more blocks, slowly.
 _PATIENCE_S = 0.05
