@@ -132,14 +132,18 @@ def _repeated(text: str, count: int) -> pl.Series:
 def _in_order(frame: pl.DataFrame, more: Mapping[str, pl.Series]) -> pl.DataFrame:
     """Put more rows among those of a frame, all by their numbers; a column that they have not is null there.
 
-    A column at a time: a query, or rows gathered of a whole frame, would wait for polars' threads.
+    A column at a time: a query, or rows gathered of a whole frame, would wait for polars' threads. Each in one piece:
+    rows of two pieces take three times as long to gather.
     """
     numbers = more["row_number"]
     order = pl.Series(
         np.argsort(np.concatenate([_numbers(frame), numbers.to_numpy()]), kind="stable").astype(np.uint32)
     )
     return pl.DataFrame(
-        [pl.concat([column, more.get(column.name, nulls(column.dtype, len(numbers)))])[order] for column in frame]
+        [
+            pl.concat([column, more.get(column.name, nulls(column.dtype, len(numbers)))], rechunk=True)[order]
+            for column in frame
+        ]
     )
 
 

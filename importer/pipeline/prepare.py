@@ -24,6 +24,7 @@ from importer.core.filled import FilledSet, FilledSets
 from importer.core.identity import KEY_COLUMN, identifier_hash
 from importer.core.index import check_row_count
 from importer.core.packing import KEY_TEXT, ChunkRows, PackedChunk, issue_lines, pack_chunk, rejected_rows
+from importer.core.text_views import not_null
 from importer.core.wire import wire_traits
 from importer.errors import RunInterrupted
 from importer.pipeline.hashes import HashColumns, Hashes, HeldHashes
@@ -199,10 +200,11 @@ class _Growing:
         """Take in one chunk."""
         self.rows_read += packed.rows.height
         check_row_count(self.rows_read)
-        ended = packed.rows["state"].is_not_null()
-        early = pl.DataFrame([packed.rows[name].filter(ended) for name in ("state", "code")])
-        for state, code, count in early.group_by("state", "code").len().iter_rows():
-            self._early[(state, code or "")] += count
+        ended = pl.Series(np.flatnonzero(not_null(packed.rows["state"])).astype(np.uint32))
+        if ended.len():
+            early = pl.DataFrame([packed.rows[name][ended] for name in ("state", "code")])
+            for state, code, count in early.group_by("state", "code").len().iter_rows():
+                self._early[(state, code or "")] += count
         self._repairs.update(checked.repairs)
         for trait in self.sets.traits:
             if trait.clears:

@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from importer.core.compact import compact
 from importer.core.findings import nulls
 from importer.files import WholeFile
 from importer.ports import Dialect
@@ -24,6 +25,8 @@ PLAIN_DIALECT: Final = Dialect(delimiter=",", encoding="utf-8")
 
 ADDED_COLUMNS: Final = ("_row_number", "_line", "_codes")
 """Columns after the source's own; `_file` follows where the source has several files."""
+
+_WAITING_ROWS: Final = 10_000
 
 
 class RejectedSink:
@@ -50,6 +53,7 @@ class RejectedSink:
         self._file_names = tuple(file_names)
         self._columns = _own_columns(columns)
         self._added = _added_names(self._columns, with_file=len(self._file_names) > 1)
+        self._waiting: list[pl.DataFrame] = []
         self._csv: WholeFile | None = None
         self._malformed: WholeFile | None = None
         self._csv_encoder = self._encoder()
@@ -93,8 +97,20 @@ class RejectedSink:
         if self._csv is None:
             self._csv = WholeFile(self._folder / CSV_NAME)
             self._csv.stream.write(self._csv_encoder.encode(self._header((*self._columns, *self._added))))
-        self._csv.stream.write(self._csv_encoder.encode_lines(csv_lines(rows, self._style)))
+        if self._waiting and self._waiting[0].schema != rows.schema:
+            self._write_waiting()
+        # Writing has a price of its own, however few there are. While they wait they must not keep their chunk.
+        self._waiting.append(compact(rows))
         self.row_count += frame.height
+        if sum(map(len, self._waiting)) >= _WAITING_ROWS:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        if self._csv is None or not self._waiting:
+            return
+        lines = csv_lines(pl.concat(self._waiting), self._style)
+        self._waiting.clear()
+        self._csv.stream.write(self._csv_encoder.encode_lines(lines))
 
     def append_malformed(self, frame: pl.DataFrame, *, file_index: int | None = None) -> None:
         """Add rows that could not be read, each under a line ``# row N, line L: message``.
@@ -137,6 +153,7 @@ class RejectedSink:
 
     def close(self) -> tuple[str, ...]:
         """Put the files in their place and return the names of those that exist."""
+        self._write_waiting()
         written = []
         for file in (self._csv, self._malformed):
             if file is not None:
@@ -146,6 +163,7 @@ class RejectedSink:
 
     def abort(self) -> None:
         """Throw the files away; does nothing after `close`."""
+        self._waiting.clear()
         for file in (self._csv, self._malformed):
             if file is not None:
                 file.abort()

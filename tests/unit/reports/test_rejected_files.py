@@ -102,6 +102,23 @@ def test_columns_of_an_earlier_rejected_csv_are_replaced(tmp_path: Path) -> None
     assert (tmp_path / "rejected.csv").read_text() == "_line,a,_row_number,__line,_codes\nold,old,1,2,new\n"
 
 
+def test_rows_wait_until_there_are_many_and_come_in_their_order(tmp_path: Path) -> None:
+    """Writing has a price whatever the rows, so they are written together; a column may turn from text to lists."""
+    sink = RejectedSink(tmp_path, None, ["a"])
+    expected, begun = [], 0
+    for chunk in range(30):
+        numbers = range(1000 * chunk, 1000 * chunk + 1000)
+        is_list = chunk % 20 == 15
+        frame = pl.DataFrame({"a": [[f"v{number}"] if is_list else f"v{number}" for number in numbers]})
+        sink.append(frame, pl.Series(numbers), None, pl.Series(["c"]).new_from_index(0, len(numbers)))
+        expected += [[f'["v{number}"]' if is_list else f"v{number}", str(number), "", "c"] for number in numbers]
+        begun += chunk == 8 and (tmp_path / ".rejected.csv.part").stat().st_size > 1000
+    assert (begun, (tmp_path / ".rejected.csv.part").stat().st_size > 100_000) == (0, True)
+    sink.close()
+    with (tmp_path / "rejected.csv").open(encoding="utf-8") as stream:
+        assert list(csv.reader(stream))[1:] == expected
+
+
 def test_nothing_rejected_is_no_file(tmp_path: Path) -> None:
     """A run without rejected rows has no rejected files."""
     sink = RejectedSink(tmp_path, None, ["a"])

@@ -23,9 +23,14 @@ def fill(spill: HashSpill) -> None:
     spill.append("email", np.array([3], dtype=np.uint64))
 
 
-def test_hashes_come_back_in_the_order_they_came(tmp_path: Path) -> None:
+HELD = pytest.mark.parametrize("held_bytes", [0, 15, 16, 40, 48, 10_000])
+"""Room in memory: for none of the hashes that `fill` writes, for some and for all."""
+
+
+@HELD
+def test_hashes_come_back_in_the_order_they_came(tmp_path: Path, held_bytes: int) -> None:
     """Pieces are one column again, read as often as it is asked for; a column of no rows is empty."""
-    with SpilledHashes(tmp_path) as spilled:
+    with SpilledHashes(tmp_path, held_bytes) as spilled:
         for spill in (spilled, HeldHashes()):
             fill(spill)
             for _ in range(2):
@@ -34,9 +39,10 @@ def test_hashes_come_back_in_the_order_they_came(tmp_path: Path) -> None:
             assert spill.read("phone").tolist() == []
 
 
-def test_what_is_read_can_be_followed_by_more(tmp_path: Path) -> None:
+@HELD
+def test_what_is_read_can_be_followed_by_more(tmp_path: Path, held_bytes: int) -> None:
     """Reading does not move the place where the next hashes go."""
-    with SpilledHashes(tmp_path) as spill:
+    with SpilledHashes(tmp_path, held_bytes) as spill:
         fill(spill)
         spill.read("key")
         spill.append("key", np.array([9], dtype=np.uint64))
@@ -45,14 +51,40 @@ def test_what_is_read_can_be_followed_by_more(tmp_path: Path) -> None:
 
 def test_nothing_of_a_spill_is_in_the_folder(tmp_path: Path) -> None:
     """The files have no name: nobody else opens them, and a killed process leaves none."""
-    with SpilledHashes(tmp_path) as spill:
+    before = open_files()
+    with SpilledHashes(tmp_path, held_bytes=0) as spill:
         fill(spill)
         assert list(tmp_path.iterdir()) == []
+        assert open_files() == before + 2
+
+
+def test_a_small_run_needs_no_file(tmp_path: Path) -> None:
+    """The first hashes wait in memory, and the folder is not even looked at."""
+    before = open_files()
+    with SpilledHashes(tmp_path / "none") as spill:
+        fill(spill)
+        assert open_files() == before
+        assert spill.read("email").tolist() == [1, 2**64 - 1, 3]
+
+
+def test_no_more_than_so_much_waits_in_memory(tmp_path: Path) -> None:
+    """What comes later in any column goes to its file, however small it is."""
+    before = open_files()
+    with SpilledHashes(tmp_path, held_bytes=24) as spill:
+        for name, numbers in (("email", [1, 2]), ("key", [3, 4]), ("email", [5]), ("key", [6])):
+            spill.append(name, np.array(numbers, dtype=np.uint64))
+        assert open_files() == before + 2
+        assert (spill.read("email").tolist(), spill.read("key").tolist()) == ([1, 2, 5], [3, 4, 6])
+
+
+def open_files() -> int:
+    """Count the files that this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_folder_that_is_gone_is_an_error_of_ours(tmp_path: Path) -> None:
     """What the disk answers is told like that of every other file of a run."""
-    with SpilledHashes(tmp_path / "gone") as spill, pytest.raises(StateError):
+    with SpilledHashes(tmp_path / "gone", held_bytes=0) as spill, pytest.raises(StateError):
         fill(spill)
 
 
@@ -62,7 +94,7 @@ def test_a_full_disk_is_told_once_the_files_are_closed(tmp_path: Path) -> None:
         "import sys, numpy as np; from pathlib import Path; from importer.errors import DiskError;"
         "from importer.state.spill import SpilledHashes\n"
         "try:\n"
-        "    with SpilledHashes(Path(sys.argv[1])) as spill:\n"
+        "    with SpilledHashes(Path(sys.argv[1]), 0) as spill:\n"
         "        for _ in range(9): spill.append('email', np.ones(300, dtype=np.uint64))\n"
         "        spill.read('email')\n"
         "except DiskError: print('full')\n"
