@@ -196,14 +196,13 @@ def _shortest(sizes: Offsets, null_count: int) -> int | None:
 
 
 def _has_control(data: npt.NDArray[np.uint8]) -> bool:
-    in_text = sum(np.count_nonzero(data == byte) for byte in _IN_TEXT)
-    return bool(np.count_nonzero(data < _SPACE) > in_text)
+    return not _IS_IN_TEXT.take(data[data < _SPACE]).all()
 
 
 def _spaced_edges(data: npt.NDArray[np.uint8], offsets: Offsets) -> bool:
     firsts, lasts = edges(offsets)
     for places, before in ((firsts, (0, 0)), (lasts, (1, 2))):
-        found = data[places]
+        found = data.take(places)
         if (found <= _SPACE).any():
             return True
         beyond = places[found > _DELETE]
@@ -214,7 +213,7 @@ def _spaced_edges(data: npt.NDArray[np.uint8], offsets: Offsets) -> bool:
 
 def _wide_spaces(data: npt.NDArray[np.uint8], twos: Offsets, threes: Offsets) -> bool:
     """Tell whether white space of two bytes, or of three, begins at one of these places."""
-    pairs = data[twos].astype(np.uint32) << 8 | data.take(twos + 1, mode="clip")
+    pairs = data.take(twos).astype(np.uint32) << 8 | data.take(twos + 1, mode="clip")
     if np.isin(pairs, _WIDE_SPACES).any():
         return True
     leads = data.take(threes, mode="clip").astype(np.uint32) << 16
@@ -253,9 +252,8 @@ def utf16_units(text: pl.Expr) -> pl.Expr:
 
 def longer_rows(text: pl.Series, max_units: int) -> pl.Series:
     """Return the rows whose text has more UTF-16 units; they are counted only where the bytes allow for it."""
-    sizes = text.str.len_bytes()
-    if (sizes.max() or 0) <= max_units:  # type: ignore[operator] # the maximum of a u32 column
+    rows = pl.Series(np.flatnonzero(sizes_of(text) > max_units).astype(np.uint32))
+    if not rows.len():
         return no_rows()
-    rows = (sizes > max_units).arg_true()
     counted = text[rows].to_frame("text").select(utf16_units(pl.col("text")) > max_units).to_series()
     return rows.filter(counted)

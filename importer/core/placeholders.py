@@ -10,24 +10,48 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.characters import views_of
+from importer.core.text_views import VIEW
 
 _NO_VALUE: Final = (
     r"n/?a\.?|n\.a\.|\(?null\)?|none|nil|nan|unknown|unbekannt|inconnu|desconocido|k\.? ?a\.?|keine angabe|"
     r"not (?:available|applicable|provided|set)|no (?:e-?mail|phone|name)|non renseign[e\x{e9}]|sin datos|s/d|"
     r"tb[ad]|-{1,5}|\.{1,5}|\?{1,5}|_{1,5}"
 )
-_NOBODYS_EMAIL: Final = (
+_NAMES: Final = (
+    "test",
+    "none",
+    "no",
+    "na",
+    "noemail",
+    "nomail",
+    "unknown",
+    "dummy",
+    "fake",
+    "asdf",
+    "abc",
+    "xx",
+    "xxx",
+)
+NOBODYS_EMAIL: Final = (
     r"no[._-]?e?-?mail@[^@ ]+|"
-    r"(?:test|none|no|na|noemail|nomail|unknown|dummy|fake|asdf|abc|xxx?)@"
+    rf"(?:{'|'.join(_NAMES)})@"
     r"(?:test|none|no|na|noemail|nomail|unknown|dummy|fake|asdf|abc|domain|mail|email|xxx?)\.[a-z]{2,6}"
 )
 
-_PRETENDED: Final = rf"xxx+|0{{7,}}|{_NOBODYS_EMAIL}"
-_EMAIL: Final = rf"^(?i:{_NOBODYS_EMAIL})$"
+_PRETENDED: Final = rf"xxx+|0{{7,}}|{NOBODYS_EMAIL}"
+_EMAIL: Final = rf"^(?i:{NOBODYS_EMAIL})$"
 _NAMED_MOST: Final = 1_000
 
 _FIRST_BYTES: Final = 2
 """Place of a text's first two bytes among the eight u16 of its view."""
+
+_FIRST_FOUR: Final = 1
+"""Place of its first four among the four u32."""
+
+_THREE_BYTES, _SMALL, _HIGH_BITS = np.uint32(0xFFFFFF), np.uint32(0x202020), np.uint32(0x808080)
+_BEGUN: Final = sorted({f"{name}@"[:3] for name in _NAMES} | {f"no{after}" for after in "._-em"})
+"""How such an address may begin, in small letters."""
+_THREES: Final = np.array([int.from_bytes(each.encode(), "little") for each in _BEGUN], dtype=np.uint32) | _SMALL
 
 NULL_WORD: Final = rf"^(?i:{_NO_VALUE})$"
 """Words that mean "no value" wherever they stand: a short list, so that they may be shown."""
@@ -40,7 +64,7 @@ def _beginnings() -> npt.NDArray[np.bool_]:
     """Return which two bytes, as a little-endian number, may begin such an address; those beyond ASCII may."""
     may_begin = np.zeros((256, 256), dtype=np.bool_)
     may_begin[128:] = may_begin[:, 128:] = True
-    for letters in ("no", "te", "na", "un", "du", "fa", "as", "ab", "xx"):
+    for letters in {begun[:2] for begun in _BEGUN}:
         for first, second in product(*zip(letters, letters.upper(), strict=True)):
             may_begin[ord(second), ord(first)] = True
     return may_begin.ravel()
@@ -56,10 +80,13 @@ def is_placeholder(text: pl.Series) -> pl.Series:
 
 def placeholder_email_rows(text: pl.Series) -> pl.Series:
     """Return the rows of e-mail addresses that are written where there is none: noemail@example.com, test@test.com."""
-    rows = pl.Series(
-        np.flatnonzero(_BEGINNINGS.take(views_of(text).view(np.uint16)[:, _FIRST_BYTES])).astype(np.uint32)
-    )
-    return rows.filter(text[rows].str.contains(_EMAIL))
+    views = views_of(text)
+    rows = np.flatnonzero(_BEGINNINGS.take(views.view(np.uint16)[:, _FIRST_BYTES]))
+    # Many names begin like that, and few of those go on like that.
+    begun = views.view(VIEW)[rows, _FIRST_FOUR] & _THREE_BYTES
+    rows = rows[np.isin(begun | _SMALL, _THREES) | (begun & _HIGH_BITS > 0)]
+    found = pl.Series(rows.astype(np.uint32))
+    return found.filter(text[found].str.contains(_EMAIL))
 
 
 def placeholder_emails(text: pl.Series) -> dict[str, int]:

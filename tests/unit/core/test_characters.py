@@ -37,6 +37,25 @@ def test_rows_found_by_bytes_are_those_that_their_pattern_finds(values: list[str
     assert invisible_rows(text).to_list() == text.str.contains(INVISIBLE).arg_true().to_list()
 
 
+_LONG = st.lists(st.none() | st.text("ab\u00e9\u200b", max_size=30), max_size=12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_LONG, _LONG, st.data())
+def test_invisible_characters_are_found_wherever_the_text_stands(
+    values: list[str | None], more: list[str | None], data: st.DataObject
+) -> None:
+    """In a view or in one of several buffers, in rows that were gathered in any order, and not beneath a null."""
+    text = pl.concat(
+        [pl.Series(values, dtype=pl.String), pl.Series(more, dtype=pl.String)], rechunk=data.draw(st.booleans())
+    )
+    if len(text) and data.draw(st.booleans()):
+        text = text[data.draw(st.lists(st.integers(0, len(text) - 1), max_size=20))]
+    hidden = data.draw(st.lists(st.booleans(), min_size=len(text), max_size=len(text)))
+    text = kept(text.alias("text"), ~pl.Series(hidden, dtype=pl.Boolean))
+    assert invisible_rows(text).to_list() == text.str.contains(INVISIBLE).arg_true().to_list()
+
+
 @settings(max_examples=200, deadline=None)
 @given(TEXTS, st.data())
 def test_sizes_are_those_of_the_texts_there_are(values: list[str | None], data: st.DataObject) -> None:

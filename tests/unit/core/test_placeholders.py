@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from importer.core.characters import middles_of
 from importer.core.phone_placeholders import is_placeholder_phone, placeholder_number_rows
-from importer.core.placeholders import placeholder_email_rows, placeholder_emails
+from importer.core.placeholders import NOBODYS_EMAIL, placeholder_email_rows, placeholder_emails
 
 _PARTS = st.sampled_from(
     [
@@ -48,6 +48,28 @@ def test_an_e164_placeholder_is_one_by_its_digits(numbers: list[str | None]) -> 
     e164 = pl.Series([None if number is None else "+" + number.replace("+", "") for number in numbers], dtype=pl.String)
     found = [row for row, is_found in enumerate(is_placeholder_phone(e164)) if is_found]
     assert placeholder_number_rows(e164).to_list() == found
+
+
+_LOCAL = st.sampled_from(
+    [
+        *("test", "none", "no", "na", "noemail", "nomail", "unknown", "dummy", "fake", "asdf", "abc", "xx", "xxx"),
+        *("no.email", "no_mail", "no-e-mail", "no-mail", "TEST", "No-Mail", "NoEmail", "nA", "XX", "xX"),
+        *("nora", "abcd", "nom", "undine", "dumbo", "nancy", "noa", "xxxx", "n", "t", "\u00e9", "na\u00efve"),
+        *("a\u017fdf", "te\u017ft", "un\u212anown"),
+    ]
+)
+_DOMAINS = st.sampled_from(
+    ["test.com", "none.org", "na.na", "asdf.io", "abc.de", "xx.yy", "domain.com", "MAIL.RU", "x.y"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.none() | st.builds("{}@{}".format, _LOCAL, _DOMAINS) | _LOCAL, max_size=8), st.integers(0, 3))
+def test_addresses_found_by_their_first_bytes_are_those_of_the_pattern(values: list[str | None], start: int) -> None:
+    """However they are written; what does not begin like one is none."""
+    text = pl.Series(values, dtype=pl.String).slice(start)
+    is_nobodys = text.str.contains(f"^(?i:{NOBODYS_EMAIL})$")
+    assert placeholder_email_rows(text).to_list() == is_nobodys.arg_true().to_list()
 
 
 def test_placeholder_addresses_are_found_in_any_case() -> None:
