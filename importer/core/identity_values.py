@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from importer.core.text_views import not_null
 from importer.core.union_find import Hashes, Positions, run_starts
 
 KEY_COLUMN: Final = "key"
@@ -38,7 +39,8 @@ def identifier_hash(values: pl.Series) -> Hashes:
     """
     hashes = values.hash(_HASH_SEED).to_numpy().copy()
     hashes[hashes == 0] = 1
-    hashes[values.is_null().to_numpy()] = 0
+    if values.null_count():
+        hashes[~not_null(values)] = 0
     return hashes
 
 

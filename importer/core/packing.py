@@ -94,7 +94,7 @@ def pack_chunk(
     place = typed.to_numpy().astype(np.uint64) + np.uint64(rows_before)
     if not chunk.malformed.is_empty():
         between = np.bincount(np.searchsorted(_numbers(rows), _numbers(chunk.malformed)), minlength=rows.height + 1)
-        place += between.cumsum()[typed.to_numpy()].astype(np.uint64)
+        place += between.cumsum().take(typed.to_numpy()).astype(np.uint64)
         rows = _in_order(rows, _malformed_rows(chunk))
     front = pl.DataFrame([pl.Series("row", place), _key_text(keys, typed, plan).alias(KEY_TEXT)])
     if kept is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -26,6 +27,8 @@ from importer.ports import PackageAccess, PackageStore, Source
 _CODES: Final = [CATALOGUE[code] for code in cast("pl.Enum", INDEX_SCHEMA["code"]).categories]
 _TITLES: Final = pl.Series([entry.title for entry in _CODES])
 _SEVERITIES: Final = pl.Series([entry.severity.value for entry in _CODES])
+_SORTED_TOGETHER: Final = 2_000_000
+"""Rows of a run that has the hashes of two idTypes in memory at once; of more, they would be its peak of memory."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,12 @@ def check_source(
         SourceError: the source cannot be read to its end; nothing can be sent.
     """
     plan = inputs.checks.plan
-    with store.spill() as spill, ThreadPoolExecutor(1, "candidates") as beside:
+    with store.spill() as spill, ExitStack() as stack:
         with store.writer() as package:
             prepared = prepare(inputs.source, inputs.checks, package, sinks, look=look, spill=spill, sets=sets)
             # Sorting is one thread's work: it begins before anybody needs it, and before the package is closed.
+            sorters = 2 if prepared.rows_read <= _SORTED_TOGETHER else 1
+            beside = stack.enter_context(ThreadPoolExecutor(sorters, "candidates"))
             candidates = candidates_of(identity_rows(prepared, plan), beside.map)
         access = store.reader()
         sinks.progress.stage("identity", prepared.rows_read)
