@@ -17,7 +17,7 @@ from importer.core.filled import FilledSets
 from importer.core.findings import kept, nulls
 from importer.core.issues import Severity
 from importer.core.transform import TransformPlan
-from importer.core.wire import body_bytes_bound_expr, removal_column
+from importer.core.wire import body_bytes_bound, removal_column
 
 KEY_PREFIX: Final = "key:"
 """Prefix of the columns that hold the source's key columns as text."""
@@ -237,7 +237,7 @@ def with_measures(valid: pl.DataFrame, sets: FilledSets) -> pl.DataFrame:
         [
             *valid[["row", KEY_TEXT]],
             sets.intern(valid),
-            _sizes(valid, sets).alias("size"),
+            _sizes(valid, sets),
             *valid[refs + flags],
         ]
     )
@@ -246,7 +246,7 @@ def with_measures(valid: pl.DataFrame, sets: FilledSets) -> pl.DataFrame:
 def _sizes(valid: pl.DataFrame, sets: FilledSets) -> pl.Series:
     if not sets.sized:
         return _unmeasured(valid.height)
-    return valid.select(body_bytes_bound_expr(sets.traits, valid.columns).cast(pl.UInt64)).to_series()
+    return pl.Series("size", body_bytes_bound(sets.traits, valid))
 
 
 def _unmeasured(height: int) -> pl.Series:

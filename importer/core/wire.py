@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from importer.core.characters import bytes_of, edges
+from importer.core.characters import bytes_of, edges, sizes_of
 from importer.core.check import REMOVE_PREFIX
 from importer.core.json_text import escape_expr, needs_escape, quoted
 from importer.core.schema import DataType
+from importer.core.text_views import not_null
 from importer.core.transform import NullIntent, TransformPlan
 
 ENCODER_VERSION: Final = 3
@@ -193,25 +194,28 @@ def import_header(count: int) -> tuple[str, ...]:
     return tuple(f"c{number:03d}" for number in range(1, count + 1))
 
 
-def body_bytes_bound_expr(traits: Sequence[WireTrait], columns: Sequence[str]) -> pl.Expr:
-    """Return an upper bound of a row's encoded size in a Bulk body, UInt64.
+def body_bytes_bound(traits: Sequence[WireTrait], frame: pl.DataFrame) -> npt.NDArray[np.uint64]:
+    """Return an upper bound of each row's encoded size in a Bulk body, in bytes.
 
     Text doubles at most: control characters other than tab and line breaks are refused, all other escapes are two
     bytes for one.
+
+    Args:
+        traits: Those that the frame has no column of count nothing.
+        frame: One column a trait.
     """
     fixed = 16 + sum(len(quoted(group).encode()) + 4 for group in {trait.group for trait in traits})
-    sizes = [pl.lit(fixed, dtype=pl.UInt64)]
+    bound = np.full(frame.height, fixed, dtype=np.uint64)
     for trait in traits:
-        if trait.ref not in columns:
+        if trait.ref not in frame.columns:
             continue
-        label = len(quoted(trait.name).encode()) + 4
-        value = pl.col(trait.ref)
+        value, label = frame[trait.ref], np.uint64(len(quoted(trait.name).encode()) + 4)
         if trait.data_type in (DataType.STRING, DataType.ARRAY):
-            size = value.str.len_bytes().cast(pl.UInt64) * 2 + label
+            size = sizes_of(value).astype(np.uint64) * np.uint64(2) + label
         else:
-            size = value.is_not_null().cast(pl.UInt64) * (label + 11)
-        sizes.append(size.fill_null(0))
-    return pl.sum_horizontal(sizes)
+            size = np.full(frame.height, label + np.uint64(11))
+        bound += np.where(not_null(value), size, np.uint64(0)) if value.null_count() else size
+    return bound
 
 
 def csv_carries_expr(traits: Sequence[WireTrait]) -> pl.Expr:

@@ -11,7 +11,7 @@ from importer.core.issues import ISSUES_SCHEMA
 from importer.core.packing import ROWS_SCHEMA, ChunkRows, issue_lines, pack_chunk, rejected_rows
 from importer.core.schema import DataType
 from importer.core.transform import NullIntent, TraitPlan, TransformPlan
-from importer.core.wire import body_bytes_bound_expr, wire_traits
+from importer.core.wire import body_bytes_bound, wire_traits
 
 MALFORMED = pl.Schema(
     {"row_number": pl.UInt64, "line": pl.UInt64, "reason": pl.String, "message": pl.String, "raw": pl.Binary}
@@ -66,8 +66,7 @@ def test_every_row_read_is_kept_in_order_and_valid_rows_know_their_place() -> No
     assert packed.valid.columns == ["row", "key", "set", "size", "G.user", "G.points", "G.name", "remove:G.points"]
     assert packed.valid["row"].to_list() == [100, 104]
     assert packed.valid["row"].dtype == pl.UInt64
-    bound = body_bytes_bound_expr(sets.traits, packed.valid.columns)
-    assert packed.valid["size"].to_list() == packed.valid.select(bound).to_series().to_list()
+    assert packed.valid["size"].to_list() == body_bytes_bound(sets.traits, packed.valid).tolist()
     assert [(entry.filled, entry.removed) for entry in sets.sets()] == [
         (("G.user", "G.points", "G.name"), ()),
         (("G.user", "G.name"), ("G.points",)),

@@ -17,7 +17,7 @@ from importer.core.wire import (
     REMOVAL_CELL,
     ProfileText,
     WireTrait,
-    body_bytes_bound_expr,
+    body_bytes_bound,
     csv_carried,
     csv_carries_expr,
     encode_import_rows,
@@ -201,8 +201,8 @@ def test_the_bound_counts_only_columns_that_are_there() -> None:
     """A frame narrowed to some traits has a bound for these."""
     rows = frame(("Ann", "a@x.io", 1, True, "[]")).select("C.name")
     everything = frame(("Ann", None, None, None, None))
-    narrow = rows.select(body_bytes_bound_expr(TRAITS, rows.columns)).item()
-    assert narrow == everything.select(body_bytes_bound_expr(TRAITS, everything.columns)).item()
+    narrow = body_bytes_bound(TRAITS, rows).tolist()
+    assert narrow == body_bytes_bound(TRAITS, everything).tolist()
 
 
 def test_removals_are_marked_in_a_column_of_their_own() -> None:
