@@ -14,8 +14,8 @@ Arrow's allocator asks for huge pages, and fills them badly: reading takes 45 MB
 measured, 200 MB of them took 0.04 to 0.5 s of the system's time, by the minute, and 0.1 in small pages. What it hears
 here switches them off for the whole process.
 
-numpy sorts with AVX-512 where there is some, which on AMD's family 25 (Zen 4) takes five times as long as AVX2: 51 ms
-against 11 for a million hashes.
+numpy sorts with AVX-512 where there is some, which on AMD's Zen 4 takes five times as long as AVX2: 51 ms against 11
+for a million hashes. Zen 3, which is of the same family 25, has none.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def begin(cpu_info: bytes | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("_RJEM_MALLOC_CONF", f"narenas:{max(2, os.cpu_count() or 2)}")
     os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
-    if sorts_slowly(_cpu_info() if cpu_info is None else cpu_info):
+    # numpy is not imported where both are set.
+    is_asked = "NPY_ENABLE_CPU_FEATURES" in os.environ
+    if not is_asked and sorts_slowly(_cpu_info() if cpu_info is None else cpu_info):
         os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", "X86_V4")
 
 

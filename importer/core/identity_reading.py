@@ -98,14 +98,14 @@ Readers = Mapping[str, Callable[[], Hashes]]
 """Read the hashes of columns."""
 
 Ahead = Callable[[Callable[[Readers], Candidates], Iterable[Readers]], Iterator[Candidates]]
-"""Applies a function to items in their order, as `map` does; later ones may be made ahead, one after the other."""
+"""Applies a function to items in their order, as `map` does; later ones may be made ahead, also several at once."""
 
 
 def candidates_of(given: IdentityRows, ahead: Ahead = map) -> Iterator[Candidates]:
     """Yield the candidates of each idType, then those of the keys.
 
-    The hashes of one at a time are in memory. With an `ahead` that makes all it can, the candidates of all the others
-    wait there: 16 bytes a shared value and one a row and column.
+    The hashes of as many are in memory as `ahead` makes at once. The candidates that it has made wait there: 16 bytes
+    a shared value and one a row and column.
     """
     readers: list[Readers] = [
         {column: partial(given.hashes.__getitem__, column) for column in columns}

@@ -67,7 +67,7 @@ def pack_chunk(
     sets: FilledSets,
     *,
     rows_before: int,
-    kept: Collection[str] | None = None,
+    wanted: Collection[str] | None = None,
 ) -> PackedChunk:
     """Pack one chunk.
 
@@ -77,7 +77,7 @@ def pack_chunk(
         plan: Names the key columns and the null tokens.
         sets: Interns filled sets.
         rows_before: Rows of earlier chunks, malformed ones included.
-        kept: Traits whose values are kept, where rows are not measured; all if None.
+        wanted: Traits whose values are kept, where rows are not measured; all if None.
     """
     keys = [_key_column(chunk, name) for name in plan.key]
     rows = pl.DataFrame(
@@ -97,10 +97,10 @@ def pack_chunk(
         place += between.cumsum().take(typed.to_numpy()).astype(np.uint64)
         rows = _in_order(rows, _malformed_rows(chunk))
     front = pl.DataFrame([pl.Series("row", place), _key_text(keys, typed, plan).alias(KEY_TEXT)])
-    if kept is None:
+    if wanted is None:
         return PackedChunk(rows, with_measures(front.hstack(checked.typed.drop("row")), sets))
     set_ids = sets.intern(checked.judged, checked.going_on)
-    values = [checked.column(name) for name in checked.judged.columns if name in kept]
+    values = [checked.column(name) for name in checked.judged.columns if name in wanted]
     return PackedChunk(rows, front.hstack([set_ids, _unmeasured(front.height), *values]))
 
 

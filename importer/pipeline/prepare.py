@@ -1,7 +1,7 @@
 """The first half of a run: read, map, cast and check the whole source, before anything is sent.
 
 Memory is bounded by the chunk, except for twelve bytes a valid row: its place, its filled set and its size. The hashes
-of its identifiers wait on disk until rows are grouped.
+of its identifiers wait until rows are grouped, on disk where there are many.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _first(ahead: deque[tuple[SourceChunk, Future[CheckedRows]]]) -> tuple[Sourc
 
 def _pack(chunk: SourceChunk, checked: CheckedRows, state: _Growing, sinks: Sinks) -> PackedChunk:
     rows = ChunkRows(chunk.file_index, chunk.frame, chunk.row_number, chunk.line, chunk.malformed, chunk.seen)
-    packed = pack_chunk(rows, checked, state.plan, state.sets, rows_before=state.rows_read, kept=state.checks.wanted)
+    packed = pack_chunk(rows, checked, state.plan, state.sets, rows_before=state.rows_read, wanted=state.checks.wanted)
     state.add(packed, checked)
     lines = issue_lines(packed, rows, checked.issues)
     if lines.height:

@@ -53,7 +53,7 @@ class PackageAccess(Protocol):
 
 
 class HashSpill(Protocol):
-    """Keeps hashes of the valid rows, a column at a time, out of memory while a source is read."""
+    """Keeps hashes of the valid rows, a column at a time, most of many out of memory, while a source is read."""
 
     def append(self, name: str, hashes: npt.NDArray[np.uint64]) -> None:
         """Take the next hashes of a column."""

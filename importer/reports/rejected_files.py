@@ -27,6 +27,8 @@ ADDED_COLUMNS: Final = ("_row_number", "_line", "_codes")
 """Columns after the source's own; `_file` follows where the source has several files."""
 
 _WAITING_ROWS: Final = 10_000
+_WAITING_BYTES: Final = 8 * 1024 * 1024
+"""Rows wait to be written together: so many, or so much of wide ones."""
 
 
 class RejectedSink:
@@ -102,7 +104,8 @@ class RejectedSink:
         # Writing has a price of its own, however few there are. While they wait they must not keep their chunk.
         self._waiting.append(compact(rows))
         self.row_count += frame.height
-        if sum(map(len, self._waiting)) >= _WAITING_ROWS:
+        size_bytes = sum(waiting.estimated_size() for waiting in self._waiting)
+        if sum(map(len, self._waiting)) >= _WAITING_ROWS or size_bytes >= _WAITING_BYTES:
             self._write_waiting()
 
     def _write_waiting(self) -> None:

@@ -119,16 +119,19 @@ import os
 from importer.cli import startup
 startup.begin(b"vendor_id\\t: AuthenticAMD\\ncpu family\\t: 25\\n")
 import numpy
-print("numpy" in __import__("sys").modules, os.environ["NPY_DISABLE_CPU_FEATURES"])
+print("numpy" in __import__("sys").modules, os.environ.get("NPY_DISABLE_CPU_FEATURES", ""))
 """
 
 
-@pytest.mark.parametrize(("asked", "kept"), [({}, "X86_V4"), ({"NPY_DISABLE_CPU_FEATURES": ""}, "")])
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [({}, "X86_V4"), ({"NPY_DISABLE_CPU_FEATURES": ""}, ""), ({"NPY_ENABLE_CPU_FEATURES": "X86_V3"}, "")],
+)
 def test_numpy_is_told_not_to_sort_slowly_unless_somebody_asks(asked: dict[str, str], kept: str) -> None:
     """It is told before it is imported, and says nothing of it; who says otherwise is not overruled."""
     environment = {name: value for name, value in os.environ.items() if name != "NPY_DISABLE_CPU_FEATURES"} | asked
     ended = subprocess.run(
-        [sys.executable, "-c", _SORTING], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-W", "error", "-c", _SORTING], capture_output=True, text=True, check=True, env=environment
     )
     assert (ended.stdout.split(), ended.stderr) == (["True", *([kept] if kept else [])], "")
 

@@ -215,6 +215,23 @@ def test_an_array_that_nobody_reads_is_not_written() -> None:
         assert check(frame, [False], 1, replace(UNRULED, wanted=wanted)).judged["G.tags"].to_list() == [tags]
 
 
+def test_an_array_that_a_rule_reads_is_judged_as_it_is_written() -> None:
+    """Where few values are wanted too: the store's rule counts items, a row's rule reads what would be sent."""
+    counted = tuple(
+        replace(each, rule=ValidationRule(max_items=2)) if each.name == "tags" else each for each in PLAN.traits
+    )
+    short = (RowRule("short", expression("length(tags) < 12", "tags"), is_error=True),)
+    frame = pl.DataFrame({name: pl.Series(["a|b|c", "a|b"], dtype=pl.String) for name in COLUMNS})
+    frame = frame.with_columns(email=pl.Series(["a@x.io", "b@x.io"]), country=pl.lit("US"), name=pl.lit("Ann"))
+    frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in ("phone", "points", "vip", "born"))
+    frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in ("seen", "json"))
+    for plan in (replace(PLAN, traits=counted, rules=()), replace(UNRULED.plan, rules=short)):
+        checks = compile_checks(plan)
+        for wanted in (None, IDENTIFIERS):
+            judged = check(frame, [False, False], 1, replace(checks, wanted=wanted))
+            assert judged.early["state"].to_list() == ["rejected", None]
+
+
 @settings(max_examples=40, deadline=None)
 @given(sources())
 def test_typed_rows_fit_the_service(source: tuple[pl.DataFrame, list[bool]]) -> None:

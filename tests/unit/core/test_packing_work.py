@@ -36,9 +36,9 @@ class Bench:
     checked: CheckedRows
     sets: FilledSets
 
-    def pack(self, kept: Collection[str] | None = None) -> PackedChunk:
+    def pack(self, wanted: Collection[str] | None = None) -> PackedChunk:
         """Pack it."""
-        return pack_chunk(self.chunk, self.checked, self.checks.plan, self.sets, rows_before=0, kept=kept)
+        return pack_chunk(self.chunk, self.checked, self.checks.plan, self.sets, rows_before=0, wanted=wanted)
 
 
 @pytest.fixture(scope="module")

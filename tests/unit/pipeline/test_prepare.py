@@ -6,6 +6,7 @@ from dataclasses import replace
 from threading import Event
 from typing import Any, Final
 
+import numpy as np
 import pytest
 
 from importer.errors import RunInterrupted
@@ -146,6 +147,17 @@ def test_a_dry_run_keeps_only_the_values_it_wants() -> None:
     assert bench.package.rows[0].equals(whole.package.rows[0])
     assert prepared.measures.drop("size").equals(expected.measures.drop("size"))
     assert (prepared.sets, prepared.cleared, prepared.repairs) == (expected.sets, expected.cleared, expected.repairs)
+
+
+def test_what_rejected_rows_clear_is_not_counted() -> None:
+    """They send nothing; the rows behind them keep their own."""
+    cells = [row(1, nick=None), row(2, points="1,5", nick=None), row(3), row(4, nick=None)]
+    dropping = MAPPING | {"identity": {"on_shared": {"email": "drop-value"}}}
+    for wanted in (None, frozenset({"Contact.email"})):
+        prepared = Bench().prepare(chunk_of(cells), mapping=dropping, wanted=wanted)
+        assert prepared.cleared == {"Contact.nick": 2}
+        lines = np.arange(3)
+        assert prepared.cleared_traits.of(lines).rows() == [(0, "Contact.nick"), (2, "Contact.nick")]
 
 
 def test_filled_sets_are_shared_by_all_chunks() -> None:

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,6 +118,32 @@ def test_rows_wait_until_there_are_many_and_come_in_their_order(tmp_path: Path) 
     sink.close()
     with (tmp_path / "rejected.csv").open(encoding="utf-8") as stream:
         assert list(csv.reader(stream))[1:] == expected
+
+
+def test_wide_rows_do_not_wait_for_many(tmp_path: Path) -> None:
+    """Memory is bounded by what rows hold, not by how many there are."""
+    sink = RejectedSink(tmp_path, None, ["a"])
+    part = tmp_path / ".rejected.csv.part"
+    for number in range(12):
+        sink.append(pl.DataFrame({"a": ["x" * 2**20]}), pl.Series([number]), None, pl.Series(["c"]))
+    assert part.stat().st_size > 8 * 2**20
+    sink.close()
+    assert (tmp_path / "rejected.csv").read_text().count("\n") == 13
+
+
+def test_rows_that_wait_keep_no_more_than_their_own(tmp_path: Path) -> None:
+    """A few rows that were taken from a chunk would keep all of its texts in memory."""
+    before = pa.total_allocated_bytes()
+    texts = pa.array([f"a text that is no short one, number {number}" for number in range(100_000)])
+    chunk = pl.Series("a", texts.cast(pa.string_view()))
+    del texts
+    assert pa.total_allocated_bytes() - before > 4_000_000
+    sink = RejectedSink(tmp_path, None, ["a"])
+    sink.append(chunk[pl.Series([7], dtype=pl.UInt32)].to_frame(), pl.Series([7]), None, pl.Series(["c"]))
+    del chunk
+    assert pa.total_allocated_bytes() - before < 100_000
+    sink.abort()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_rejected_is_no_file(tmp_path: Path) -> None:
