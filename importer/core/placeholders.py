@@ -37,6 +37,7 @@ NOBODYS_EMAIL: Final = (
     rf"(?:{'|'.join(_NAMES)})@"
     r"(?:test|none|no|na|noemail|nomail|unknown|dummy|fake|asdf|abc|domain|mail|email|xxx?)\.[a-z]{2,6}"
 )
+"""An address that is written where there is none, in any case, from end to end; a pattern."""
 
 _PRETENDED: Final = rf"xxx+|0{{7,}}|{NOBODYS_EMAIL}"
 _EMAIL: Final = rf"^(?i:{NOBODYS_EMAIL})$"

@@ -164,7 +164,9 @@ def _first(ahead: deque[tuple[SourceChunk, Future[CheckedRows]]]) -> tuple[Sourc
 
 def _pack(chunk: SourceChunk, checked: CheckedRows, state: _Growing, sinks: Sinks) -> PackedChunk:
     rows = ChunkRows(chunk.file_index, chunk.frame, chunk.row_number, chunk.line, chunk.malformed, chunk.seen)
-    packed = pack_chunk(rows, checked, state.plan, state.sets, rows_before=state.rows_read, wanted=state.checks.wanted)
+    packed = pack_chunk(
+        rows, checked, state.checks.plan, state.sets, rows_before=state.rows_read, wanted=state.checks.wanted
+    )
     state.add(packed, checked)
     lines = issue_lines(packed, rows, checked.issues)
     if lines.height:
@@ -185,7 +187,6 @@ class _Growing:
     def __init__(self, checks: Checks, spill: HashSpill, sets: FilledSets) -> None:
         self.rows_read = 0
         self.checks = checks
-        self.plan = checks.plan
         self.sets = sets
         self._cleared_traits = ClearedTraits.to_judge_drops(checks.plan)
         self._identifiers = [trait.ref for trait in checks.plan.identifiers]

@@ -27,7 +27,7 @@ class _Ahead(Generic[T]):
             self.ready.append(value)
             self.turn.notify_all()
 
-    def is_taken(self) -> bool:
+    def waits_until_taken(self) -> bool:
         """Wait until what was offered is taken; False when the consumer has gone."""
         with self.turn:
             self.turn.wait_for(lambda: self.stopped or not self.ready)
@@ -81,7 +81,7 @@ def read_ahead(
             for value in values:
                 ahead.offer(value)
                 del value  # what is made next would be held beside it
-                if not ahead.is_taken():
+                if not ahead.waits_until_taken():
                     break
         except BaseException as exc:  # noqa: BLE001 - handed to the consumer, which raises it
             failure = exc
