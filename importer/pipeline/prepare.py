@@ -203,9 +203,10 @@ class _Growing:
         check_row_count(self.rows_read)
         ended = pl.Series(np.flatnonzero(not_null(packed.rows["state"])).astype(np.uint32))
         if ended.len():
-            early = pl.DataFrame([packed.rows[name][ended] for name in ("state", "code")])
-            for state, code, count in early.group_by("state", "code").len().iter_rows():
-                self._early[(state, code or "")] += count
+            states, codes = (packed.rows[name][ended] for name in ("state", "code"))
+            for state in states.unique():
+                for code, count in codes.filter(states == state).value_counts().iter_rows():
+                    self._early[(state, code or "")] += count
         self._repairs.update(checked.repairs)
         for trait in self.sets.traits:
             if trait.clears:

@@ -20,6 +20,12 @@ class CsvStyle:
     quote: str = '"'
     line_terminator: str = "\n"
 
+    @property
+    def special(self) -> frozenset[str]:
+        """Characters that no unquoted field may have."""
+        # A mark U+FEFF at the start of an unquoted first field would be read as a byte order mark.
+        return frozenset(f"{self.delimiter}{self.quote}\r\n\ufeff")
+
 
 def csv_lines(frame: pl.DataFrame, style: CsvStyle) -> pl.Series:
     """Return each row as a line with its end.
@@ -30,8 +36,7 @@ def csv_lines(frame: pl.DataFrame, style: CsvStyle) -> pl.Series:
     """
     others = [as_text(name, dtype).alias(name) for name, dtype in frame.schema.items() if dtype != pl.String]
     texts = frame.with_columns(others) if others else frame
-    # A mark U+FEFF at the start of an unquoted first field would be read as a byte order mark.
-    special = _char_class(style.delimiter + style.quote + "\r\n\ufeff")
+    special = _char_class(style.special)
     # Most columns have nothing to quote: one look at all of them spares each its own.
     found = texts.select(_needs_quotes(pl.all(), special).any()).row(0)
     fields = [
@@ -44,9 +49,12 @@ def csv_lines(frame: pl.DataFrame, style: CsvStyle) -> pl.Series:
 
 def csv_header(names: Sequence[str], style: CsvStyle) -> str:
     """Return the header line with its end."""
-    row = pl.DataFrame([pl.Series(str(place), [name], dtype=pl.String) for place, name in enumerate(names)])
-    header: str = csv_lines(row, style).item()
-    return header
+    fields = [name if name and style.special.isdisjoint(name) else _in_quotes(name, style.quote) for name in names]
+    return style.delimiter.join(fields) + style.line_terminator
+
+
+def _in_quotes(text: str, quote: str) -> str:
+    return quote + text.replace(quote, quote * 2) + quote
 
 
 def _needs_quotes(text: pl.Expr, special: str) -> pl.Expr:
@@ -74,8 +82,8 @@ def as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     return pl.when(column.is_not_null()).then(text)
 
 
-def _char_class(chars: str) -> str:
-    return "[" + "".join(f"\\x{{{ord(char):x}}}" for char in chars) + "]"
+def _char_class(chars: frozenset[str]) -> str:
+    return "[" + "".join(f"\\x{{{ord(char):x}}}" for char in sorted(chars)) + "]"
 
 
 def harmless(column: str) -> pl.Expr:

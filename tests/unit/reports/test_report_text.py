@@ -46,6 +46,13 @@ def test_lines_read_back_by_the_standard_library(rows: list[tuple[str | None, ..
     assert read == [["a", "b", "c"], *([cell or "" for cell in row] for row in rows)]
 
 
+@given(st.lists(CELL.filter(lambda cell: cell is not None), min_size=1, max_size=6), STYLE)
+def test_a_header_is_written_as_a_row_of_its_names_would_be(names: list[str], style: CsvStyle) -> None:
+    """Who reads the file by its rows reads the header too."""
+    row = pl.DataFrame([names], schema=[str(place) for place in range(len(names))], orient="row")
+    assert csv_header(names, style) == csv_lines(row, style).item()
+
+
 def test_a_null_and_an_empty_text_differ() -> None:
     """An unquoted empty field was a null, a quoted one an empty text."""
     frame = pl.DataFrame({"a": [None, ""], "b": ["", None]}, schema={"a": pl.String, "b": pl.String})
