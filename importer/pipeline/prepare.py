@@ -65,7 +65,7 @@ class Prepared:
 
     Attributes:
         rows_read: Rows of all files, blank and malformed ones included.
-        early: Rows by (state, code) that ended here: rejected, skipped.
+        early: Rows that ended here, by state: rejected, skipped.
         measures: A line for each valid row, `MEASURES_SCHEMA`.
         hashes: u64 by trait, of each valid row's identifiers; 0 is none. Read anew at each look.
         read_key_hash: Reads u64 of each valid row's key, 0 is none; None without key columns.
@@ -77,7 +77,7 @@ class Prepared:
     """
 
     rows_read: int
-    early: Mapping[tuple[str, str], int]
+    early: Mapping[str, int]
     measures: pl.DataFrame
     hashes: Mapping[str, Hashes]
     read_key_hash: Callable[[], Hashes] | None
@@ -191,7 +191,7 @@ class _Growing:
         self._cleared_traits = ClearedTraits.to_judge_drops(checks.plan)
         self._identifiers = [trait.ref for trait in checks.plan.identifiers]
         self._keyed = bool(checks.plan.key)
-        self._early: Counter[tuple[str, str]] = Counter()
+        self._early: Counter[str] = Counter()
         self._repairs: Counter[str] = Counter()
         self._cleared: Counter[str] = Counter()
         self._measures = [pl.DataFrame(schema=MEASURES_SCHEMA)]
@@ -203,10 +203,7 @@ class _Growing:
         check_row_count(self.rows_read)
         ended = pl.Series(np.flatnonzero(not_null(packed.rows["state"])).astype(np.uint32))
         if ended.len():
-            states, codes = (packed.rows[name][ended] for name in ("state", "code"))
-            for state in states.unique():
-                for code, count in codes.filter(states == state).value_counts().iter_rows():
-                    self._early[(state, code or "")] += count
+            self._early.update(dict(packed.rows["state"][ended].value_counts().iter_rows()))
         self._repairs.update(checked.repairs)
         for trait in self.sets.traits:
             if trait.clears:
@@ -225,7 +222,7 @@ class _Growing:
         self._measures.clear()
         return Prepared(
             rows_read=self.rows_read,
-            early=dict(self._early),
+            early=dict(sorted(self._early.items())),
             measures=measures,
             hashes=HashColumns(self._identifiers, self._spill),
             read_key_hash=partial(self._spill.read, KEY_COLUMN) if self._keyed else None,

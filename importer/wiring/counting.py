@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import polars as pl
 
 from importer.core.filled import rows_of_sets
@@ -21,13 +19,10 @@ def counts_of(prepared: Prepared, inputs: Opened, issues: IssueSink) -> Counts:
     for entry, rows in zip(prepared.sets, rows_by_set.tolist(), strict=True):
         for ref in entry.removed:
             removed[ref] = removed.get(ref, 0) + rows
-    early: Counter[str] = Counter()
-    for (state, _), rows in prepared.early.items():
-        early[state] += rows
     constants = [trait.ref for trait in inputs.plan.traits if trait.constant is not None]
     return Counts(
         rows_read=prepared.rows_read,
-        early=dict(early),
+        early=dict(prepared.early),
         issues=dict(sorted(issues.counts.items())),
         warnings=dict(sorted(issues.warnings.items())),
         repairs=dict(prepared.repairs),
