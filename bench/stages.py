@@ -43,7 +43,7 @@ from importer.wiring.targets import open_emulator
 MAPPING = Path(__file__).parent.parent / "mappings" / "bench-customers.yaml"
 BODY_ROWS = 1000
 NATIONAL_PHONES = 200_000
-CHUNK_ROWS = 80_000
+CHUNK_ROWS = 100_000
 
 
 @dataclass(frozen=True)

@@ -135,9 +135,11 @@ def prepare(  # noqa: PLR0913 - what is read, where it goes, and three things a 
         packed = _pack(chunk, checked, state, sinks)
         if look is not None:
             look(checked.column)
-        package.append(packed.rows, packed.valid if checks.wanted is None else packed.valid.drop(_MEASURED))
-        sinks.progress.advance(packed.rows.height)
-        del chunk, checked, packed  # the next ones are on their way
+        rows, valid = packed.rows, packed.valid if checks.wanted is None else packed.valid.drop(_MEASURED)
+        del chunk, checked, packed  # the next ones are on their way, and the last one may still be written
+        package.append(rows, valid)
+        sinks.progress.advance(rows.height)
+        del rows, valid
         if sinks.stop.is_set():
             raise RunInterrupted("stopped while the source was read; nothing was sent", hint="start it again")
     return state.finish()

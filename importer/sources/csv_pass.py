@@ -57,7 +57,7 @@ class ReadLimits:
     block_bytes: int = 4 * 1024 * 1024
     max_field_bytes: int = 16 * 1024 * 1024
     max_decompressed_bytes: int = 4 * 1024**3
-    chunk_rows: int = 80_000
+    chunk_rows: int = 100_000
     chunk_bytes: int = 24 * 1024 * 1024
     chunk_cells: int = 2_000_000
 

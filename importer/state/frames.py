@@ -52,7 +52,10 @@ class FrameWriter:
         self.seal: Seal | None = None
 
     def append(self, frame: pl.DataFrame) -> None:
-        """Write a frame; the first one sets the schema. Empty frames after it are passed over."""
+        """Write a frame; the first one sets the schema. Empty frames after it are passed over.
+
+        Whoever gives the last reference away has the frame's memory back while its copy is compressed and written.
+        """
         if frame.is_empty() and self._writer is not None:
             return
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -60,12 +63,13 @@ class FrameWriter:
             for half in frame.iter_slices(-(-frame.height // 2)):
                 self.append(half)
             return
+        del frame
         table = _with_short_offsets(table)
         if self._writer is None:
             self._writer = pa.ipc.new_file(self._file.stream, table.schema, options=self._options)
         for batch in table.combine_chunks().to_batches():
             self._writer.write_batch(batch)
-        self.height += frame.height
+        self.height += table.num_rows
 
     def settle(self) -> None:
         """See `SealedFile`."""

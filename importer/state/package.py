@@ -60,11 +60,12 @@ class PackageWriter:
         """Add one packed chunk; what goes wrong with it is raised by the next call."""
         self._wait()
         self.row_count += rows.height
-        self._writing = self._thread.submit(self._write, rows, valid)
+        # In a list, as an executor holds what it is given until the end: the writers let go of a frame before that.
+        self._writing = self._thread.submit(self._write, [valid, rows])
 
-    def _write(self, rows: pl.DataFrame, valid: pl.DataFrame) -> None:
-        for writer, frame in ((self._rows, rows), (self._valid, valid)):
-            writer.append(frame)
+    def _write(self, frames: list[pl.DataFrame]) -> None:
+        for writer in (self._rows, self._valid):
+            writer.append(frames.pop())
         self._chunks += 1
         if self._chunks % _SETTLED_CHUNKS == 0:
             self._rows.settle()

@@ -41,6 +41,11 @@ class Watched(FakeSource):
         self.most = 0
         self._made: list[weakref.ref[pl.DataFrame]] = []
 
+    @property
+    def held(self) -> int:
+        """Chunks that somebody holds."""
+        return sum(ref() is not None for ref in self._made)
+
     def chunks(self) -> Iterator[SourceChunk]:
         """Yield chunks, keeping none."""
         for number in range(CHUNKS):
@@ -51,22 +56,24 @@ class Watched(FakeSource):
             ]
             chunk = chunk_of(rows, first=first)
             self._made.append(weakref.ref(chunk.frame))
-            self.most = max(self.most, sum(ref() is not None for ref in self._made))
+            self.most = max(self.most, self.held)
             yield chunk
 
 
 class Forgetful(FakePackage):
-    """A package that remembers only how many typed frames are still held when the next one comes."""
+    """A package that remembers only how many typed frames, and chunks of the source, are held when the next one comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Watched) -> None:
         super().__init__()
-        self.most = 0
+        self.most = self.most_chunks = 0
+        self._source = source
         self._seen: list[weakref.ref[pl.DataFrame]] = []
 
     def append(self, rows: pl.DataFrame, valid: pl.DataFrame) -> None:
         """Count, and let go."""
         self._seen += [weakref.ref(rows), weakref.ref(valid)]
         self.most = max(self.most, sum(ref() is not None for ref in self._seen))
+        self.most_chunks = max(self.most_chunks, self._source.held)
 
 
 def test_preparing_holds_no_more_than_the_chunks_at_hand(tmp_path: Path) -> None:
@@ -76,7 +83,8 @@ def test_preparing_holds_no_more_than_the_chunks_at_hand(tmp_path: Path) -> None
         "columns": {"email": "Contact.email", "note": "Account.note"},
     }
     checks, _ = checks_of(mapping, ("id", "email", "note"))
-    source, package = Watched(), Forgetful()
+    source = Watched()
+    package = Forgetful(source)
     sinks = Sinks(FakeIssues(), FakeRejected(), FakeProgress(), Event())
     with SpilledHashes(tmp_path) as spill:
         prepared = prepare(source, checks, package, sinks, spill=spill)
@@ -85,6 +93,7 @@ def test_preparing_holds_no_more_than_the_chunks_at_hand(tmp_path: Path) -> None
     # the one that was just made, and the one that is checked meanwhile
     assert source.most <= 2
     assert package.most <= 2  # both frames of the one that is appended
+    assert package.most_chunks <= 1  # the one that is checked: a package may keep whoever appends waiting
     assert prepared.measures.estimated_size() <= 12 * prepared.rows_read
 
 

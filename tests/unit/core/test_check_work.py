@@ -16,7 +16,7 @@ from importer.core.check import check_rows
 from tests.support.fakes import checks_of
 
 MAPPING: Final = Path(__file__).parents[3] / "mappings" / "bench-customers.yaml"
-CHUNK_ROWS: Final = 80_000
+CHUNK_ROWS: Final = 100_000
 MOST_QUERIES: Final = 15
 MOST_CALLS: Final = 10_000
 MOST_QUERIES_BAD: Final = 45

@@ -61,10 +61,10 @@ def test_a_column_is_looked_at_once(write: Write) -> None:
 
 
 def test_rows_come_in_few_chunks(write: Write) -> None:
-    """A chunk has a price of its own, whatever its rows: all but the first and the last have 80,000 at least."""
+    """A chunk has a price of its own, whatever its rows: all but the first and the last have 100,000 at least."""
     row = "{n}," + ",".join(["some text of a customer"] * 5) + "\n"
-    path = write("id,a,b,c,d,e\n" + "".join(row.replace("{n}", str(number)) for number in range(300_000)))
+    path = write("id,a,b,c,d,e\n" + "".join(row.replace("{n}", str(number)) for number in range(400_000)))
     heights = [chunk.frame.height for chunk in source_of(path).chunks()]
-    assert sum(heights) == 300_000
+    assert sum(heights) == 400_000
     assert len(heights) >= 4
-    assert min(heights[1:-1]) >= 80_000
+    assert min(heights[1:-1]) >= 100_000

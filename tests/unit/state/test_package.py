@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,6 +56,19 @@ def test_a_package_gives_back_what_was_appended(tmp_path: Path) -> None:
     assert reader.take_rows(slots(499, 3, 3, 71)).equals(rows.select("row")[[499, 3, 3, 71]])
     assert [frame.height for frame in reader.valid_frames()] == [70] * 7 + [10]
     reader.close()
+
+
+def test_a_frame_is_let_go_of_before_it_is_written(tmp_path: Path) -> None:
+    """Compressing and writing take a while, and do so from a copy: nobody holds the frame meanwhile."""
+    part = tmp_path / ".valid.arrow.part"
+    written: list[int] = []
+    with PackageWriter(tmp_path) as writer:
+        frame = make_rows(20_000)
+        weakref.finalize(frame, lambda: written.append(part.stat().st_size))
+        writer.append(make_rows(200_000).select("row"), frame)  # rows come first, and are enough to let go meanwhile
+        del frame
+    assert len(written) == 1
+    assert written[0] < (tmp_path / "valid.arrow").stat().st_size // 2
 
 
 def test_rows_are_taken_in_the_order_asked_for(tmp_path: Path) -> None:
