@@ -61,7 +61,7 @@ class Watched(FakeSource):
 
 
 class Forgetful(FakePackage):
-    """A package that remembers only how many typed frames, and chunks of the source, are held when the next one comes."""
+    """A package that remembers only how many typed frames and chunks of the source are held when the next one comes."""
 
     def __init__(self, source: Watched) -> None:
         super().__init__()
