@@ -5,7 +5,7 @@ The answers err on the safe side: a flag that is false is certain, one that is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -40,6 +40,8 @@ _WIDE_SPACES: Final = np.array(
 
 SHORT_BYTES: Final = 12
 """A text of so many bytes stands in its view."""
+
+_PIECE_BYTES: Final = 256 * 1024
 
 _NO_BUFFER: Final = np.uint32(2**32 - 1)
 _EACH_BYTE: Final = np.uint64(0x0101010101010101)
@@ -176,7 +178,7 @@ def bytes_held(data: npt.NDArray[np.uint8], offsets: Offsets, null_count: int) -
     lowest, highest = int(data.min()), int(data.max())
     international = highest > _DELETE
     return TextBytes(
-        control=(lowest < _SPACE and _has_control(data)) or (highest >= _DELETE and bool((data == _DELETE).any())),
+        control=(lowest < _SPACE and _has_control(data)) or (highest >= _DELETE and _has_delete(data)),
         spaced=(lowest <= _SPACE or international) and _spaced_edges(data, offsets),
         international=international,
         broken=lowest <= _CARRIAGE_RETURN,
@@ -196,7 +198,21 @@ def _shortest(sizes: Offsets, null_count: int) -> int | None:
 
 
 def _has_control(data: npt.NDArray[np.uint8]) -> bool:
-    return not _IS_IN_TEXT.take(data[data < _SPACE]).all()
+    return not all(_IS_IN_TEXT.take(piece[piece < _SPACE]).all() for _, piece in pieces_of(data))
+
+
+def _has_delete(data: npt.NDArray[np.uint8]) -> bool:
+    return any((piece == _DELETE).any() for _, piece in pieces_of(data))
+
+
+def pieces_of(data: npt.NDArray[np.uint8]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    """Yield the bytes of a column in pieces, and where each begins.
+
+    What is asked of each byte has an answer of its own: to all of them at once, that is as much memory, fresh for each
+    chunk, as what is found is kept where the last answers stood.
+    """
+    for start in range(0, data.size, _PIECE_BYTES):
+        yield start, data[start : start + _PIECE_BYTES]
 
 
 def _spaced_edges(data: npt.NDArray[np.uint8], offsets: Offsets) -> bool:

@@ -25,7 +25,7 @@ _TABLE_SHARE: Final = 16
 Numbers = npt.NDArray[np.unsignedinteger[Any]]
 """Small numbers of rows, as narrow as they can be: there is one for each row of a run."""
 
-_STRETCH_ROWS: Final = 1 << 20
+_STRETCH_ROWS: Final = 1 << 17
 _CARRIED: Final = "carried by a file"
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from importer.core.characters import pieces_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -71,7 +73,7 @@ def line_ends_in_cells(
         if not held[position].broken:
             continue
         values, offsets = values_of(column)
-        rows = _rows_of(offsets, np.flatnonzero(values == _LF))
+        rows = _rows_of(offsets, _places_of(_LF, values))
         if lone_cr:
             rows = np.concatenate([rows, _rows_of_lone_cr(offsets, values)])
         if not rows.size:
@@ -83,6 +85,11 @@ def line_ends_in_cells(
     return LineEnds(per_row, tuple(cells))
 
 
+def _places_of(byte: int, values: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
+    found = [start + np.flatnonzero(piece == byte) for start, piece in pieces_of(values)]
+    return np.concatenate(found) if found else np.empty(0, np.intp)
+
+
 def _rows_of(offsets: Offsets, places: npt.NDArray[np.intp]) -> Ints:
     # Empty cells share their offset with the next one; the last of equals is the cell that holds the byte.
     after: Ints = np.searchsorted(offsets, places, side="right").astype(np.int64)
@@ -90,11 +97,11 @@ def _rows_of(offsets: Offsets, places: npt.NDArray[np.intp]) -> Ints:
 
 
 def _rows_of_lone_cr(offsets: Offsets, values: npt.NDArray[np.uint8]) -> Ints:
-    places = np.flatnonzero(values == _CR)
+    places = _places_of(_CR, values)
     if not places.size:
         return np.empty(0, np.int64)
     rows = _rows_of(offsets, places)
-    following = np.append(values, np.uint8(0))[places + 1]
+    following = values.take(places + 1, mode="clip")  # behind the last byte, that byte again: it is no line feed
     paired = (following == _LF) & (places + 1 < offsets[rows + 1])
     lone: Ints = rows[~paired]
     return lone
