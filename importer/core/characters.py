@@ -208,8 +208,7 @@ def _has_delete(data: npt.NDArray[np.uint8]) -> bool:
 def pieces_of(data: npt.NDArray[np.uint8]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
     """Yield the bytes of a column in pieces, and where each begins.
 
-    What is asked of each byte has an answer of its own: to all of them at once, that is as much memory, fresh for each
-    chunk, as what is found is kept where the last answers stood.
+    A question about each byte has as many answers: those about a whole column do not fit the processor's cache.
     """
     for start in range(0, data.size, _PIECE_BYTES):
         yield start, data[start : start + _PIECE_BYTES]

@@ -87,6 +87,14 @@ def test_every_white_space_that_is_trimmed_is_seen(space: str) -> None:
     assert not text_bytes(pl.Series(["x" + space + "y", None, "\u00c2x\u00e9"])).spaced
 
 
+@pytest.mark.parametrize("last", ["\x1f", "\x7f"])
+def test_a_control_character_is_seen_at_the_end_of_a_long_column(last: str) -> None:
+    """A column is looked at in pieces, to its end; what is text is none."""
+    texts = ["a line of text\n"] * 50_000
+    assert not text_bytes(pl.Series([*texts, "\t\r\n"])).control
+    assert text_bytes(pl.Series([*texts, last])).control
+
+
 def test_words_are_found_whatever_their_length() -> None:
     """A word is found as a whole, short or long, ASCII or not, and a null is none, whatever stood in its place."""
     words = ["a", "abcd", "abcde", "twelve bytes", "thirteen byte", "\u00e9", ""]
