@@ -41,7 +41,8 @@ _WIDE_SPACES: Final = np.array(
 SHORT_BYTES: Final = 12
 """A text of so many bytes stands in its view."""
 
-_PIECE_BYTES: Final = 256 * 1024
+PIECE_BYTES: Final = 256 * 1024
+"""Bytes of a column that are looked at together, where each has an answer of its own."""
 
 _NO_BUFFER: Final = np.uint32(2**32 - 1)
 _EACH_BYTE: Final = np.uint64(0x0101010101010101)
@@ -198,20 +199,20 @@ def _shortest(sizes: Offsets, null_count: int) -> int | None:
 
 
 def _has_control(data: npt.NDArray[np.uint8]) -> bool:
-    return not all(_IS_IN_TEXT.take(piece[piece < _SPACE]).all() for _, piece in pieces_of(data))
+    return not all(_IS_IN_TEXT.take(piece[piece < _SPACE]).all() for _, piece in byte_pieces(data))
 
 
 def _has_delete(data: npt.NDArray[np.uint8]) -> bool:
-    return any((piece == _DELETE).any() for _, piece in pieces_of(data))
+    return any((piece == _DELETE).any() for _, piece in byte_pieces(data))
 
 
-def pieces_of(data: npt.NDArray[np.uint8]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+def byte_pieces(data: npt.NDArray[np.uint8]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
     """Yield the bytes of a column in pieces, and where each begins.
 
     A question about each byte has as many answers: those about a whole column do not fit the processor's cache.
     """
-    for start in range(0, data.size, _PIECE_BYTES):
-        yield start, data[start : start + _PIECE_BYTES]
+    for start in range(0, data.size, PIECE_BYTES):
+        yield start, data[start : start + PIECE_BYTES]
 
 
 def _spaced_edges(data: npt.NDArray[np.uint8], offsets: Offsets) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from importer.core.characters import pieces_of
+from importer.core.characters import byte_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,7 @@ def line_ends_in_cells(
 
 
 def _places_of(byte: int, values: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
-    found = [start + np.flatnonzero(piece == byte) for start, piece in pieces_of(values)]
+    found = [start + np.flatnonzero(piece == byte) for start, piece in byte_pieces(values)]
     return np.concatenate(found) if found else np.empty(0, np.intp)
 
 

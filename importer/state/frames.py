@@ -54,7 +54,7 @@ class FrameWriter:
     def append(self, frame: pl.DataFrame) -> None:
         """Write a frame; the first one sets the schema. Empty frames after it are passed over.
 
-        Whoever gives the last reference away has the frame's memory back while its copy is compressed and written.
+        Whoever gives the last reference away has the memory of its texts back while a copy is compressed and written.
         """
         if frame.is_empty() and self._writer is not None:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from importer.core.filled import FilledSet, FilledSets
+from importer.core.filled import FilledSet, FilledSets, rows_of_sets
 from importer.core.schema import DataType
 from importer.core.wire import WireTrait
 
@@ -94,3 +94,11 @@ def test_what_a_file_carries_is_told_apart_where_that_is_looked_at() -> None:
         assert sets.sets()[0] == FilledSet(("G.a", "G.b"), (), carried=True)
         assert sets.sets()[2] == FilledSet(("G.a",), ("G.b",), carried=True)
     assert FilledSets((A, B)).intern(frame).to_list() == [0, 0, 1, 2]
+
+
+def test_rows_of_each_set_are_counted_over_all_stretches() -> None:
+    """Of all rows, or of those that count; a set without rows has none."""
+    chance = np.random.default_rng(5)
+    sets, counted = chance.integers(0, 7, 300_000).astype(np.uint32), chance.random(300_000) < 0.5
+    assert rows_of_sets(sets, 9).tolist() == [*(int((sets == number).sum()) for number in range(7)), 0, 0]
+    assert rows_of_sets(sets, 7, counted).tolist() == [int((sets[counted] == number).sum()) for number in range(7)]

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Final
 
 import pyarrow as pa
 import pytest
 
-from importer.core.characters import bytes_held
+from importer.core.characters import PIECE_BYTES, bytes_held
 from importer.sources.lines import line_ends_in_cells, values_of
-
-PIECE_BYTES: Final = 256 * 1024
 
 
 def line_ends(cells: list[bytes | None], *, lone_cr: bool) -> list[int]:
     """Count the line ends of each row of a column."""
     column = pa.array(cells, pa.binary())
     held = bytes_held(*values_of(column), column.null_count)
-    return line_ends_in_cells([column], [held], len(cells), lone_cr=lone_cr).per_row.tolist()
+    return list(line_ends_in_cells([column], [held], len(cells), lone_cr=lone_cr).per_row)
 
 
 @pytest.mark.parametrize("before", [-2, -1, 0, 1])

@@ -6,6 +6,7 @@ import random
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import numpy.typing as npt
@@ -58,15 +59,30 @@ def test_a_package_gives_back_what_was_appended(tmp_path: Path) -> None:
     reader.close()
 
 
+class Waiting(pl.DataFrame):
+    """Rows that are not written until somebody says so."""
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        super().__init__(rows)
+        self.wanted = Event()
+
+    def to_arrow(self, *, compat_level: pl.CompatLevel | None = None) -> pa.Table:
+        """Wait, and give them."""
+        self.wanted.wait()
+        return super().to_arrow(compat_level=compat_level)
+
+
 def test_a_frame_is_let_go_of_before_it_is_written(tmp_path: Path) -> None:
-    """Compressing and writing take a while, and do so from a copy: nobody holds the frame meanwhile."""
+    """Compressing and writing take a while, and do so from a copy of the texts: nobody holds the frame meanwhile."""
     part = tmp_path / ".valid.arrow.part"
     written: list[int] = []
     with PackageWriter(tmp_path) as writer:
         frame = make_rows(20_000)
+        rows = Waiting(frame.select("row"))  # they are written first
         weakref.finalize(frame, lambda: written.append(part.stat().st_size))
-        writer.append(make_rows(200_000).select("row"), frame)  # rows come first, and are enough to let go meanwhile
+        writer.append(rows, frame)
         del frame
+        rows.wanted.set()
     assert len(written) == 1
     assert written[0] < (tmp_path / "valid.arrow").stat().st_size // 2
 
