@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from importer.ports import SourceOptions
 
 
-CHUNK_ROWS: Final = 100_000
+CHUNK_ROWS: Final = 80_000
 _CHUNK_CELLS: Final = 1_000_000
 _FEWEST_ROWS: Final = 64
 
