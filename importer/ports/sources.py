@@ -59,7 +59,7 @@ class SourceFile:
     size_bytes: int
     mtime_ns: int
     inode: int
-    sha256: str | None = None
+    digest: str | None = None
 
     @property
     def stamp(self) -> str:

@@ -89,12 +89,12 @@ class CsvSource:
             SourceChangedError: a file changed since it was opened.
         """
         plans = self._planned()
-        hashed = self._is_hashed and any(file.sha256 is None for file in self._files)
+        hashed = self._is_hashed and any(file.digest is None for file in self._files)
         reading = CsvPass(plans, self._limits, hashed=hashed)
         assemblers = [Assembler(index, plan, self._limits.max_field_bytes) for index, plan in enumerate(plans)]
         for stretch in read_ahead(reading.stretches, on_stop=reading.stop):
-            if stretch.sha256 is not None:
-                self._files[stretch.file_index] = replace(self._files[stretch.file_index], sha256=stretch.sha256)
+            if stretch.digest is not None:
+                self._files[stretch.file_index] = replace(self._files[stretch.file_index], digest=stretch.digest)
             chunk = assemblers[stretch.file_index].assemble(stretch)
             del stretch  # what is read next would be held beside it, as beside the chunk
             if chunk is not None:

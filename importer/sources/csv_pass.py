@@ -98,7 +98,7 @@ class Stretch:
         bad: Rows with a wrong number of fields, ascending.
         seen: What has passed in this file so far, or a little further.
         tail: The file's last bytes, when this is its last stretch.
-        sha256: Of the whole file, when this is its last stretch and somebody wants it.
+        digest: BLAKE3 of the whole file, when this is its last stretch and somebody wants it.
         lost: Row `end` does not end: an open quote or a field beyond the limit; nothing follows.
     """
 
@@ -109,7 +109,7 @@ class Stretch:
     bad: tuple[BadRow, ...]
     seen: Seen
     tail: bytes | None = None
-    sha256: str | None = None
+    digest: str | None = None
     lost: bool = False
 
 
@@ -187,7 +187,7 @@ class CsvPass:
 
     def _last(self, rows: _Rows, feed: Feed, raw: RawFile) -> Generator[Stretch, None, None]:
         rows.pass_bad()
-        yield from rows.cut(tail=feed.tail, sha256=raw.finish())
+        yield from rows.cut(tail=feed.tail, digest=raw.finish())
 
 
 class _Rows:
@@ -228,7 +228,7 @@ class _Rows:
             if row.number == self._end:
                 self._end += 1
 
-    def cut(self, *, tail: bytes | None = None, sha256: str | None = None) -> Generator[Stretch, None, None]:
+    def cut(self, *, tail: bytes | None = None, digest: str | None = None) -> Generator[Stretch, None, None]:
         """Yield what was gathered, nothing if that is nothing and the file goes on."""
         first = max(self._first, self._done + 1)
         end = max(self._end, first)
@@ -241,7 +241,7 @@ class _Rows:
             bad,
             self._feed.seen(),
             tail=tail,
-            sha256=sha256,
+            digest=digest,
         )
         self._bad = [row for row in self._bad if row.number >= self._end]
         self._first = self._end

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import re
 import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from blake3 import blake3
 
 from importer.errors import SourceChangedError, SourceError
 from importer.ports import SourceFile
@@ -95,7 +96,7 @@ def inspect_file(name: str, path: str) -> SourceFile:
 
 def _describe(name: str, path: str, found: os.stat_result) -> SourceFile:
     return SourceFile(
-        name=name, path=path, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino, sha256=None
+        name=name, path=path, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino, digest=None
     )
 
 
@@ -128,13 +129,13 @@ def io_failure(file: SourceFile, exc: OSError) -> SourceError:
 
 
 def hash_file(file: SourceFile) -> str:
-    """Return the SHA-256 of a file's bytes, in hex.
+    """Return the BLAKE3 of a file's bytes, in hex.
 
     Raises:
         SourceError: it cannot be read.
         SourceChangedError: it is not the file it was.
     """
-    digest = hashlib.sha256()
+    digest = blake3()
     try:
         with Path(file.path).open("rb", buffering=0) as content:
             while block := content.read(_HASH_BLOCK_BYTES):
@@ -155,9 +156,9 @@ def fingerprint_of(files: list[SourceFile]) -> str:
         SourceError: one cannot be read.
         SourceChangedError: one is not the file it was.
     """
-    digest = hashlib.sha256()
+    digest = blake3()
     for index, file in enumerate(files):
-        if file.sha256 is None:
-            files[index] = replace(file, sha256=hash_file(file))
-        digest.update(f"{file.size_bytes}:{files[index].sha256}\n".encode())
+        if file.digest is None:
+            files[index] = replace(file, digest=hash_file(file))
+        digest.update(f"{file.size_bytes}:{files[index].digest}\n".encode())
     return digest.hexdigest()

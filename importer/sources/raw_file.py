@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from blake3 import blake3
 
 from importer.sources.files import check_unchanged, io_failure
 
@@ -30,9 +30,9 @@ class RawFile:
     def __init__(self, file: SourceFile, *, hashed: bool = False) -> None:
         self._file = file
         self._is_hashed = hashed
-        self._digest = hashlib.sha256()
+        self._digest = blake3()
         self._hashing = ThreadPoolExecutor(1, "source-hash")
-        self._hashed: Future[None] | None = None
+        self._hashed: Future[blake3] | None = None
         try:
             self._content = Path(file.path).open("rb", buffering=0)  # noqa: SIM115 - closed by close()
         except OSError as exc:
@@ -57,7 +57,7 @@ class RawFile:
         return content
 
     def finish(self) -> str | None:
-        """Return the SHA-256 of the whole file after its last byte was read; None where nobody wanted it.
+        """Return the BLAKE3 of the whole file after its last byte was read; None where nobody wanted it.
 
         Raises:
             SourceChangedError: the file is no longer what it was when it was opened.

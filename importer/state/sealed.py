@@ -1,16 +1,17 @@
 """Files that end in a hash over what is before it, so that damage of any kind is seen before anything is believed.
 
-A seal is 40 bytes: a mark, then BLAKE2b-256 of everything before the mark. What is before it stays a file of its own
+A seal is 40 bytes: a mark, then BLAKE3 of everything before the mark. What is before it stays a file of its own
 kind, in one piece.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
+
+from blake3 import blake3
 
 from importer.errors import StateError
 from importer.files import WholeFile, writing
@@ -22,7 +23,7 @@ IMPORT_AGAIN: Final = (
     "import the source again as a new run: nothing is lost, and what was delivered is only written once more"
 )
 
-_MARK: Final = b"sealed1\n"
+_MARK: Final = b"sealed2\n"
 _HASH_BYTES: Final = 32
 SEAL_BYTES: Final = len(_MARK) + _HASH_BYTES
 _BLOCK_BYTES: Final = 1 << 20
@@ -71,7 +72,7 @@ class SealedFile:
     def __init__(self, path: Path, *, lasting: bool = True) -> None:
         self._file = WholeFile(path)
         self._lasting = lasting
-        self._hash = hashlib.blake2b(digest_size=_HASH_BYTES)
+        self._hash = blake3()
         self.stream: IO[bytes] = cast("IO[bytes]", _Hashed(self._file, self._hash)) if lasting else self._file.stream
 
     def settle(self) -> None:
@@ -96,7 +97,7 @@ class SealedFile:
 class _Hashed(io.RawIOBase):
     """Passes on what is written, and hashes it."""
 
-    def __init__(self, file: WholeFile, digest: hashlib.blake2b) -> None:
+    def __init__(self, file: WholeFile, digest: blake3) -> None:
         super().__init__()
         self._file = file
         self._digest = digest
@@ -117,7 +118,7 @@ def check_seal(path: Path) -> Seal:
     Raises:
         StateError: it is missing, damaged, or cannot be read.
     """
-    digest = hashlib.blake2b(digest_size=_HASH_BYTES)
+    digest = blake3()
     try:
         with path.open("rb", buffering=0) as content:
             stamp = stamp_of(content.fileno())
@@ -145,7 +146,7 @@ def read_sealed(path: Path) -> bytes:
             seal = file.read()
     except OSError as exc:
         raise unreadable(path, exc) from exc
-    if seal != _MARK + hashlib.blake2b(content, digest_size=_HASH_BYTES).digest():
+    if seal != _MARK + blake3(content).digest():
         raise damaged(path)
     return content
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from importer.errors import SourceChangedError
 from importer.ports import SourceOptions
@@ -58,8 +58,8 @@ def test_a_file_is_hashed_while_it_is_read_where_that_is_wanted(write: Write) ->
     hashed, plain = open_source(str(path), SourceOptions(), hashed=True), open_source(str(path), SourceOptions())
     list(hashed.chunks())
     list(plain.chunks())
-    assert hashed.describe().files[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert plain.describe().files[0].sha256 is None
+    assert hashed.describe().files[0].digest == blake3(path.read_bytes()).hexdigest()
+    assert plain.describe().files[0].digest is None
     assert plain.fingerprint() == hashed.fingerprint()
 
 
