@@ -12,7 +12,7 @@ import polars as pl
 
 from importer.core.cost import DELETE_PROFILE, GET_IDENTIFIERS, GET_PROFILE, Cost, reads_at_most
 from importer.core.delivery import RequestKind
-from importer.core.filled import FilledSet
+from importer.core.filled import FilledSet, rows_of_sets
 from importer.core.manifest import RouteCounts
 from importer.core.report import FinalState
 from importer.core.report_parts import Operations
@@ -21,6 +21,8 @@ from importer.core.stored_lookup import StoredLookup
 from importer.core.wire import WireTrait
 from importer.pipeline.outcomes import Delivered
 from importer.pipeline.sent_again import History
+
+Counts = npt.NDArray[np.int64]
 
 _STRETCH_ROWS: Final = 500_000
 """Lines looked at together."""
@@ -54,36 +56,30 @@ class Made:
         return np.array([len(names.intersection(entry.filled)) for entry in self.sets], dtype=np.int64)
 
 
-def cost_of_rows(rows: pl.DataFrame, made: Made, *, patched: pl.Series | None = None) -> Cost:
-    """Return what sending rows costs.
+def cost_of_rows(rows: pl.DataFrame, made: Made) -> Cost:
+    """Return what sending rows costs; all that need requests of their own have them.
 
     Args:
         rows: Lines of the index (``set``, ``state``) that go.
         made: Sets and traits.
-        patched: Which of them go by Bulk with requests of their own behind; all that need some if None.
     """
-    cost = Cost()
-    for start in range(0, rows.height, _STRETCH_ROWS):
-        stretch = patched[start : start + _STRETCH_ROWS] if patched is not None else None
-        cost += _cost_of(rows[start : start + _STRETCH_ROWS], made, stretch)
-    return cost
+    counts = rows_of_sets(rows["set"].to_numpy(), len(made.sets))
+    return _cost_of(counts, counts, int((rows["state"] == "sequence").sum()), made)
 
 
-def _cost_of(rows: pl.DataFrame, made: Made, patched: pl.Series | None) -> Cost:
-    set_ids = rows["set"].to_numpy()
-    removes, further = made.removing().take(set_ids), made.further().take(set_ids)
-    if patched is not None:
-        removes &= patched.to_numpy()
-        further = np.where(patched.to_numpy(), further, 0)
+def _cost_of(counts: Counts, patched: Counts, merging: int, made: Made) -> Cost:
+    """Return what sending rows costs, given how many there are of each set, and how many of these go row by row."""
+    removing, further = made.removing(), made.further()
     # A row's further identifiers go to one profile, which is found by its first identifier.
-    added_to = int((further > 0).sum())
+    added_to = int(patched[further > 0].sum())
+    patches = int(patched[removing].sum())
     return Cost(
-        rows=rows.height,
-        merging=int((rows["state"] == "sequence").sum()),
-        patches=int(removes.sum()),
-        further=int(further.sum()),
-        lookups_at_least=int(removes.sum()) + added_to,
-        lookups_at_most=int(made.identifiers()[set_ids[removes]].sum()) + added_to,
+        rows=int(counts.sum()),
+        merging=merging,
+        patches=patches,
+        further=int((patched * further).sum()),
+        lookups_at_least=patches + added_to,
+        lookups_at_most=int((patched * made.identifiers())[removing].sum()) + added_to,
     )
 
 
@@ -96,13 +92,18 @@ def cost_left(index: pl.DataFrame, delivered: Delivered, made: Made) -> Cost:
         made: Sets and traits.
     """
     waiting = _waiting(delivered)
-    cost = Cost()
+    set_ids, position = index["set"].to_numpy(), index["position"].to_numpy()
+    in_groups = (index["state"] == "sequence").to_numpy()
+    counts = patched = np.zeros(len(made.sets), dtype=np.int64)
+    merging = 0
     # Of all rows together the numbers made here would be more than the index.
-    for lines in index.select("set", "state", "position").iter_slices(_STRETCH_ROWS):
-        here = waiting.take(np.minimum(lines["position"].to_numpy(), waiting.size - 1))
-        left = here > 0
-        cost += cost_of_rows(lines.filter(pl.Series(left)), made, patched=pl.Series(here[left] == _PATCHED))
-    return cost
+    for start in range(0, index.height, _STRETCH_ROWS):
+        here = slice(start, start + _STRETCH_ROWS)
+        waits = waiting.take(np.minimum(position[here], waiting.size - 1))
+        counts = counts + rows_of_sets(set_ids[here], len(made.sets), waits > 0)
+        patched = patched + rows_of_sets(set_ids[here], len(made.sets), waits == _PATCHED)
+        merging += int((in_groups[here] & (waits > 0)).sum())
+    return _cost_of(counts, patched, merging, made)
 
 
 def _waiting(delivered: Delivered) -> npt.NDArray[np.uint8]:

@@ -24,10 +24,11 @@ def merge_groups(index: pl.DataFrame, groups: pl.DataFrame, reading: str) -> Mer
         reading: How the service is taken to treat a row that matches several profiles.
     """
     merges = groups.filter(pl.col("kind") == "merge")
-    group = index["group"]
-    sizes = group.filter(group.is_in(merges["group"].implode())).value_counts()["count"]
     held = merges.filter(pl.col("decision") == "held")
-    held_rows = ((index["state"] == "held") & group.is_in(held["group"].implode())).sum()
+    rows = index[["group", "state"]][np.flatnonzero(index["group"].to_numpy() >= 0)]
+    group = rows["group"]
+    sizes = group.filter(group.is_in(merges["group"].implode())).value_counts()["count"]
+    held_rows = ((rows["state"] == "held") & group.is_in(held["group"].implode())).sum()
     return MergeGroups(
         groups=merges.height,
         rows=sizes.sum(),
@@ -86,7 +87,7 @@ def unlike_lines(index: pl.DataFrame, verified: pl.DataFrame, most: int) -> pl.D
         most: The first so many.
     """
     unlike = verified.filter(pl.col("result") != Verified.CONFIRMED.value)
-    position = index["position"].to_numpy()
+    position = index["position"].to_numpy() if unlike.height else np.empty(0, dtype=np.int64)
     lines = np.flatnonzero(np.isin(position, unlike["position"].to_numpy().astype(position.dtype)))
     return (
         pl.DataFrame({"line": lines, "position": position[lines].astype(np.int64)})

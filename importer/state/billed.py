@@ -41,6 +41,7 @@ _QUERY: Final = """
             kind = 'add-identifier' AND outcome IN ('added', 'ambiguous') AS added
         FROM attempts
     ) a ON a.batch_id = b.batch_id
+    WHERE b.state <> :waiting OR a.batch_id IS NOT NULL
     GROUP BY b.batch_id
 """
 
@@ -104,8 +105,8 @@ def read_billed(ledger: Path, fallback: str) -> tuple[dict[str, Billed], int]:
             connection.execute("BEGIN")
             own = ", ".join(f"'{state.value}'" for state in ROW_OUTCOME)
             query = _QUERY.replace(":own", own)
-            values = {"fallback": fallback, "patched": RowState.PATCHED.value}
-            months: dict[str, Billed] = {}
+            values = {"fallback": fallback, "patched": RowState.PATCHED, "waiting": BatchState.PENDING}
+            months = {fallback: Billed()}
             for month, *found in connection.execute(query, values):
                 months[month] = months.get(month, Billed()) + _of_batch(found)
             text = connection.execute("SELECT value FROM meta WHERE name = 'requests'").fetchone()

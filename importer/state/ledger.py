@@ -22,7 +22,6 @@ from importer.core.lifecycle import (
     CODE_NO_ANSWER,
     FINAL,
     HALF_DONE,
-    OUTCOME,
     ROW_OUTCOME,
     BatchState,
     RowState,
@@ -32,6 +31,7 @@ from importer.state.ledger_check import connect, damaged, ledger_error, open_che
 from importer.state.ledger_schema import (
     ATTEMPT_COLUMNS,
     BATCH_COLUMNS,
+    OUTCOME_COLUMNS,
     PUT_ATTEMPT,
     PUT_BATCH,
     PUT_ROW,
@@ -44,6 +44,7 @@ from importer.state.ledger_schema import (
     attempt_values,
     batch_values,
     entry_of,
+    outcome_of,
     result_of,
     row_values,
 )
@@ -204,23 +205,8 @@ class SqliteLedger:
 
     def outcomes(self) -> Iterator[BatchOutcome]:
         """Yield what came of all planned positions, in their order, without gap or overlap."""
-        query = f"SELECT {BATCH_COLUMNS} FROM batches WHERE state <> ? ORDER BY start"  # noqa: S608 - constants
-        for entry in self._select(query, (BatchState.SPLIT,), entry_of):
-            spec, trace = entry.spec, entry.trace
-            yield BatchOutcome(
-                start=spec.start,
-                stop=spec.stop,
-                batch_id=spec.batch_id,
-                state=OUTCOME[entry.state],
-                code=trace.code,
-                route=spec.route,
-                request_id=trace.request_id,
-                operation_id=trace.operation_id,
-                import_id=trace.import_id,
-                attempts=entry.attempts,
-                http_status=trace.http_status,
-                service_code=trace.service_code,
-            )
+        query = f"SELECT {OUTCOME_COLUMNS} FROM batches WHERE state <> ? ORDER BY start"  # noqa: S608 - constants
+        yield from self._select(query, (BatchState.SPLIT,), outcome_of)
 
     def row_outcomes(self) -> Iterator[RowOutcome]:
         """Yield the rows whose outcome is their own, by position."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from importer.core.delivery import Attempt, BatchEntry, BatchSpec, RequestKind, RowResult, Trace
-from importer.core.lifecycle import BatchState, RowState
+from importer.core.lifecycle import OUTCOME, BatchState, RowState
 from importer.core.route import Route
 
 SCHEMA_VERSION: Final = 1
@@ -65,6 +65,11 @@ PUT_ROW: Final = "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)"
 ATTEMPT_COLUMNS: Final = "batch_id, kind, outcome, position, http_status, service_code, request_id, import_id"
 PUT_ATTEMPT: Final = f"INSERT INTO attempts ({ATTEMPT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 ROW_COLUMNS: Final = "position, state, code, profile_id, http_status, service_code, request_id"
+
+OUTCOME_COLUMNS: Final = (
+    "start, stop, batch_id, state, code, route, request_id, operation_id, import_id, attempts,"
+    " http_status, service_code"
+)
 
 Value = str | int | None
 
@@ -133,6 +138,12 @@ def entry_of(row: tuple[Any, ...]) -> BatchEntry:
     batch_id, parent_id, route, start, stop, wave, digest, state, attempts, *trace = row
     spec = BatchSpec(batch_id, Route(route), start, stop, wave, digest, parent_id)
     return BatchEntry(spec, BatchState(state), attempts, Trace(*trace))
+
+
+def outcome_of(row: tuple[Any, ...]) -> BatchOutcome:
+    """Return the outcome of the batch a row of `OUTCOME_COLUMNS` holds."""
+    start, stop, batch_id, state, code, route, *trace = row
+    return BatchOutcome(start, stop, batch_id, OUTCOME[BatchState(state)], code, Route(route), *trace)
 
 
 def row_values(result: RowResult) -> tuple[Value, ...]:

@@ -121,6 +121,7 @@ class PackageReader:
         self._rows = FrameFile(folder / ROWS_FILE, seals.get(ROWS_FILE))
         self._files = [FrameFile(folder / VALID_FILE, seals.get(VALID_FILE))]
         self._files += [FrameFile(path) for path in sorted(folder.glob(EXTRA_FILES))]
+        self._starts = _starts_of(self._files)
 
     def check_fits(self, index: pl.DataFrame, order: pl.DataFrame) -> None:
         """Compare index and send order with the rows: a file of another run, or of another time, is as bad as none.
@@ -135,7 +136,7 @@ class PackageReader:
         )
         if not fits:
             raise damaged(self._folder, "its files are not of one run and time")
-        if not _below(order["slot"], sum(file.height for file in self._files)):
+        if not _below(order["slot"], int(self._starts[-1])):
             names = (EXTRA_FILES.replace("*", f"{number:03d}") for number in count(1))
             raise missing(next(path for name in names if not (path := self._folder / name).exists()))
 
@@ -153,32 +154,34 @@ class PackageReader:
 
     def take(self, slots: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Return typed rows by slot, in the order given, only the named columns if given."""
-        pieces, back = gathered(slots, self._starts(), lambda number, rows: self._files[number].take(rows, columns))
+        pieces, back = gathered(slots, self._starts, lambda number, rows: self._files[number].take(rows, columns))
         return put_back(pl.concat(pieces), back) if pieces else self._files[0].take(slots, columns)
 
     def seals(self, slots: npt.NDArray[np.int64]) -> bytes:
         """Return what the files that hold these rows are sealed with."""
-        starts = self._starts()
+        starts = self._starts
         # A batch has its rows in one file as a rule, and there are thousands of them.
         ends = np.searchsorted(starts, [slots.min(initial=starts[-1]), slots.max(initial=-1)], side="right") - 1
         numbers = [ends[0]] if ends[0] == ends[1] else np.unique(np.searchsorted(starts, slots, side="right") - 1)
         return b"".join(self._files[number].digest for number in numbers)
 
-    def _starts(self) -> npt.NDArray[np.int64]:
-        """Return the first slot of each file, and the end of the last."""
-        return np.cumsum([0, *(file.height for file in self._files)], dtype=np.int64)
-
     def append_extra(self, frame: pl.DataFrame) -> int:
         """Keep changed rows in a file of their own; return the slot of the first."""
-        first = sum(file.height for file in self._files)
+        first = int(self._starts[-1])
         path = self._folder / EXTRA_FILES.replace("*", f"{len(self._files):03d}")
         self._files.append(FrameFile(path, write_frame(path, frame, _EXTRA_BATCH_ROWS)))
+        self._starts = _starts_of(self._files)
         return first
 
     def close(self) -> None:
         """Close the files."""
         for file in (self._rows, *self._files):
             file.close()
+
+
+def _starts_of(files: Sequence[FrameFile]) -> npt.NDArray[np.int64]:
+    """Return the first slot of each file, and the end of the last."""
+    return np.cumsum([0, *(file.height for file in files)], dtype=np.int64)
 
 
 def _below(numbers: pl.Series, end: int) -> bool:
