@@ -22,6 +22,7 @@ from importer.core.entries import Entry, issues_of, rejected_rows
 from importer.core.findings import Cell, Finding, kept, marked, nulls
 from importer.core.issue_catalogue import CATALOGUE
 from importer.core.issues import Severity
+from importer.core.report import Skipped
 from importer.core.schema import DataType
 from importer.core.source_text import SourceText, read_text
 from importer.core.text_views import not_null
@@ -30,8 +31,9 @@ from importer.core.transform import NullIntent, OnInvalid, TraitPlan
 REMOVE_PREFIX: Final = "remove:"
 """Prefix of the Boolean column that marks explicit removals of a trait."""
 
-EARLY_SCHEMA: Final = pl.Schema({"state": pl.String, "code": pl.String})
-"""State of a row that is decided here: ``rejected`` or ``skipped``; null where the row goes on."""
+_CODES: Final = pl.Enum(sorted({*CATALOGUE, Skipped.BLANK_LINE, Skipped.WHERE}))
+EARLY_SCHEMA: Final = pl.Schema({"state": pl.Enum(["rejected", "skipped"]), "code": _CODES})
+"""State of a row that is decided here, and why; null where the row goes on."""
 
 _NOTHING_SEEN: Final[Mapping[str, TextBytes]] = MappingProxyType({})
 
@@ -131,15 +133,17 @@ def _first_of_each(rows: pl.Series, codes: pl.Series) -> tuple[pl.Series, pl.Ser
 
 def _skipped(checks: Checks, text: SourceText, blank: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
     """Return the early states of rows that nothing judges, and which rows go on."""
-    undecided = nulls(pl.String, len(blank))
-    early = pl.DataFrame({"state": undecided, "code": undecided})
+    early = pl.DataFrame([nulls(dtype, len(blank)).alias(name) for name, dtype in EARLY_SCHEMA.items()])
     active = ~blank
     if checks.plan.where is not None:
         active &= text.evaluate(checks.plan.where.expr).fill_null(value=True)
     if not active.all():
         early = early.with_columns(
-            state=pl.when(~active).then(pl.lit("skipped")),
-            code=pl.when(blank).then(pl.lit("blank-line")).when(~active).then(pl.lit("where")),
+            state=pl.when(~active).then(pl.lit("skipped", dtype=EARLY_SCHEMA["state"])),
+            code=pl.when(blank)
+            .then(pl.lit(Skipped.BLANK_LINE, dtype=_CODES))
+            .when(~active)
+            .then(pl.lit(Skipped.WHERE, dtype=_CODES)),
         )
     return early, active
 
@@ -264,7 +268,8 @@ def _rule_entries(checks: Checks, casts: Sequence[_CastTrait], text: SourceText)
 
 
 def _with_rejected(early: pl.DataFrame, rows: pl.Series, codes: pl.Series) -> pl.DataFrame:
-    return pl.DataFrame({"state": early["state"].scatter(rows, "rejected"), "code": early["code"].scatter(rows, codes)})
+    state, code = early["state"].scatter(rows, "rejected"), early["code"].scatter(rows, codes.cast(_CODES))
+    return pl.DataFrame({"state": state, "code": code})
 
 
 def _judged(casts: Sequence[_CastTrait], positions: pl.Series) -> pl.DataFrame:

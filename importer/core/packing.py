@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.characters import TextBytes, is_one_of
-from importer.core.check import CheckedRows
+from importer.core.check import EARLY_SCHEMA, CheckedRows
 from importer.core.entries import as_text
 from importer.core.filled import FilledSets
 from importer.core.findings import kept, nulls
@@ -25,13 +25,12 @@ KEY_PREFIX: Final = "key:"
 KEY_TEXT: Final = "key"
 """Column of a packaged row that holds its whole key as one text; null where any key column is empty."""
 
-ROWS_SCHEMA: Final = pl.Schema(
-    {"file": pl.UInt16, "row_number": pl.UInt64, "line": pl.UInt64, "state": pl.String, "code": pl.String}
-)
+ROWS_SCHEMA: Final = pl.Schema({"file": pl.UInt16(), "row_number": pl.UInt64(), "line": pl.UInt64(), **EARLY_SCHEMA})
 """Every row read, in source order; the key columns follow. `state` is null where the row was packaged."""
 
 _KEY_SEPARATOR: Final = "\x1f"
 _MALFORMED: Final = "malformed-row"
+_TEXT: Final = pl.String()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +119,13 @@ def _malformed_rows(chunk: ChunkRows) -> dict[str, pl.Series]:
         "file": pl.Series(np.full(count, chunk.file_index, dtype=np.uint16)),
         "row_number": chunk.malformed["row_number"],
         "line": chunk.malformed["line"],
-        "state": _repeated("rejected", count),
-        "code": _repeated(_MALFORMED, count),
+        "state": _repeated("rejected", count, EARLY_SCHEMA["state"]),
+        "code": _repeated(_MALFORMED, count, EARLY_SCHEMA["code"]),
     }
 
 
-def _repeated(text: str, count: int) -> pl.Series:
-    return pl.Series([text]).new_from_index(0, count)
+def _repeated(text: str, count: int, dtype: pl.DataType = _TEXT) -> pl.Series:
+    return pl.Series([text], dtype=dtype).new_from_index(0, count)
 
 
 def _in_order(frame: pl.DataFrame, more: Mapping[str, pl.Series]) -> pl.DataFrame:

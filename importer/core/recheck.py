@@ -15,6 +15,7 @@ import polars as pl
 
 from importer.core.check import REMOVE_PREFIX, check_rows
 from importer.core.check_values import Checks, compile_checks
+from importer.core.enum_texts import enum_texts
 from importer.core.issue_catalogue import CATALOGUE
 from importer.core.issues import ISSUES_SCHEMA, Severity
 from importer.core.schema import DataType, Normalization, StoreSchema, TraitDefinition
@@ -159,7 +160,7 @@ def recheck_rows(recheck: Recheck, frame: pl.DataFrame) -> Rechecked:
     fitting = pl.DataFrame([typed["row"].alias("at"), *columns, *flags])
     whole = pl.DataFrame({"at": numbers.cast(pl.UInt32)}).join(fitting, on="at", how="left", maintain_order="left")
     whole = whole.with_columns(pl.col(f"^{REMOVE_PREFIX}.*$").fill_null(value=False)).drop("at")
-    return Rechecked(whole, checked.early["code"], _issues(recheck, checked.issues))
+    return Rechecked(whole, enum_texts(checked.early["code"]), _issues(recheck, checked.issues))
 
 
 def _merged(recheck: Recheck, trait: TraitPlan, value: pl.Series, kept: pl.DataFrame) -> pl.Series:

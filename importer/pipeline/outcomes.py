@@ -159,7 +159,7 @@ class _Fates:
         ended = np.flatnonzero(decision == len(INDEX_STATES))
         coded = np.flatnonzero(self._has_code[first : first + len(rows)])
         state = _put(self._decided[decision], ended, frame["state"][ended].cast(STATE))
-        code = _put(told["code"], ended, frame["code"][ended])
+        code = _put(told["code"], ended, enum_texts(frame["code"][ended]))
         code = _put(code, rows[coded], enum_texts(lines["code"][coded]))
         goes = decision < _GOING
         if self._ranges.height:

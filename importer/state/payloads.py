@@ -15,7 +15,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from importer.core.filled import FilledSet
 from importer.core.identity import identifier_hash
@@ -35,7 +34,6 @@ _AHEAD: Final = 20_000
 _BODIES_AHEAD: Final = 20
 """As many rows as so many bodies hold are encoded together, at most: of large rows a body has few."""
 
-_DIGEST_BYTES: Final = 16
 _FEWEST_AHEAD: Final = 100
 _STRETCHES: Final = 3
 """Kept at once: the one asked for, the one behind it, and the one before, for which another thread may be late."""
@@ -210,10 +208,10 @@ class PackagePayloads:
         No row is read: what holds the rows is sealed over every byte, and the seal was compared when it was opened.
         """
         slots = self._slots[start:stop]
-        digest = blake3(f"{self._salt}:{ENCODER_VERSION}:".encode())
+        digest = hashlib.blake2b(f"{self._salt}:{ENCODER_VERSION}:".encode(), digest_size=16)
         digest.update(self._package.seals(slots))
         digest.update(slots.astype("<i8").tobytes())
-        return digest.hexdigest(length=_DIGEST_BYTES)
+        return digest.hexdigest()
 
     def _row(self, position: int) -> dict[str, object]:
         return self._package.take(self._slots[position : position + 1]).row(0, named=True)

@@ -1,11 +1,12 @@
 """Files that end in a hash over what is before it, so that damage of any kind is seen before anything is believed.
 
-A seal is 40 bytes: a mark, then BLAKE3 of everything before the mark. What is before it stays a file of its own
-kind, in one piece.
+A seal is 40 bytes: a mark, then BLAKE3 of everything before the mark; files of earlier versions have another mark and
+BLAKE2b. What is before it stays a file of its own kind, in one piece.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from pathlib import Path
@@ -24,6 +25,7 @@ IMPORT_AGAIN: Final = (
 )
 
 _MARK: Final = b"sealed2\n"
+_EARLIER_MARK: Final = b"sealed1\n"
 _HASH_BYTES: Final = 32
 SEAL_BYTES: Final = len(_MARK) + _HASH_BYTES
 _BLOCK_BYTES: Final = 1 << 20
@@ -118,18 +120,18 @@ def check_seal(path: Path) -> Seal:
     Raises:
         StateError: it is missing, damaged, or cannot be read.
     """
-    digest = blake3()
     try:
         with path.open("rb", buffering=0) as content:
             stamp = stamp_of(content.fileno())
             left = size = max(stamp.size_bytes - SEAL_BYTES, 0)
+            mark, digest = _begun(os.pread(content.fileno(), len(_MARK), size))
             while left and (block := content.read(min(left, _BLOCK_BYTES))):
                 digest.update(block)
                 left -= len(block)
             seal = content.read(SEAL_BYTES)
     except OSError as exc:
         raise unreadable(path, exc) from exc
-    if seal != _MARK + digest.digest():
+    if seal != mark + digest.digest():
         raise damaged(path)
     return Seal(size, digest.digest(), stamp)
 
@@ -146,9 +148,18 @@ def read_sealed(path: Path) -> bytes:
             seal = file.read()
     except OSError as exc:
         raise unreadable(path, exc) from exc
-    if seal != _MARK + blake3(content).digest():
+    mark, digest = _begun(seal[: len(_MARK)])
+    digest.update(content)
+    if seal != mark + digest.digest():
         raise damaged(path)
     return content
+
+
+def _begun(mark: bytes) -> tuple[bytes, blake3 | hashlib.blake2b]:
+    """Return the mark that a seal must have, and the hash that goes with it, of nothing yet."""
+    if mark == _EARLIER_MARK:
+        return mark, hashlib.blake2b(digest_size=_HASH_BYTES)
+    return _MARK, blake3()
 
 
 def damaged(path: Path, kind: str = "") -> StateError:

@@ -38,7 +38,7 @@ def rejected_rows(run: Run) -> tuple[int, int]:
     early = counts.early
     if early is None:
         none = pl.Series("state", dtype=pl.String)
-        states = pl.concat([none, *(frame["state"] for frame in run.package.rows_frames())])
+        states = pl.concat([none, *(frame["state"].cast(pl.String) for frame in run.package.rows_frames())])
         early = dict(states.value_counts().iter_rows())
     rejected = run.index.filter(pl.col("state") == "rejected").height + early.get("rejected", 0)
     return rejected, counts.rows_read - early.get("skipped", 0)

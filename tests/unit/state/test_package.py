@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from importer.core.index import INDEX_SCHEMA
 from importer.errors import StateError
 from importer.state.frames import FrameFile, FrameWriter, read_frame, write_frame
 from importer.state.package import PackageReader, PackageWriter
+from importer.state.sealed import SEAL_BYTES
 
 
 def make_rows(count: int, *, first: int = 0) -> pl.DataFrame:
@@ -216,6 +218,25 @@ def test_no_damage_is_overlooked(tmp_path: Path) -> None:
             read_frame(path)
     path.write_bytes(good)
     assert FrameFile(path).take(np.arange(600)).equals(rows)
+
+
+def test_what_an_earlier_version_sealed_is_read(tmp_path: Path) -> None:
+    """It has a mark of its own and BLAKE2b; damage of it is seen, and neither mark goes with the other hash."""
+    path, rows = tmp_path / "f.arrow", make_rows(600)
+    write_frame(path, rows)
+    content = path.read_bytes()[:-SEAL_BYTES]
+    earlier = hashlib.blake2b(content, digest_size=32).digest()
+    path.write_bytes(content + b"sealed1\n" + earlier)
+    assert FrameFile(path).take(np.arange(600)).equals(rows)
+    assert FrameFile(path).digest == earlier
+    assert read_frame(path).equals(rows)
+    wrong = b"?" + content[1:]
+    for bad in (wrong + b"sealed1\n" + earlier, content + b"sealed2\n" + earlier, content + b"sealed3\n" + earlier):
+        path.write_bytes(bad)
+        with pytest.raises(StateError, match=r"f\.arrow is damaged"):
+            FrameFile(path)
+        with pytest.raises(StateError, match=r"f\.arrow is damaged"):
+            read_frame(path)
 
 
 def test_damage_is_seen_while_a_package_is_open(tmp_path: Path) -> None:
