@@ -17,7 +17,7 @@ import polars as pl
 
 from importer.core.characters import bytes_of, edges, sizes_of
 from importer.core.check import REMOVE_PREFIX
-from importer.core.json_text import escape_expr, needs_escape, quoted
+from importer.core.json_text import escape_expr, escapes_in, quoted
 from importer.core.schema import DataType
 from importer.core.text_views import not_null
 from importer.core.transform import NullIntent, TransformPlan
@@ -85,60 +85,86 @@ def encode_profiles(traits: Sequence[WireTrait], frame: pl.DataFrame, *, lead: s
         String, same rows, same order: ``{"traits":{"Group":{"trait":value}}}``.
     """
     traits = [trait for trait in traits if not trait.further]
-    between = _Between(lead + '{"traits":{', frame.height)
+    between = _Between(lead + '{"traits":{')
     pieces: list[pl.Expr] = []
     columns: list[pl.Series] = []
     for number, trait in enumerate(traits):
         values = frame[trait.ref]
-        columns += [between.before(trait, values).alias(f"{number}"), values.alias(trait.ref)]
-        pieces += [pl.col(f"{number}"), _value(trait, values)]
-    columns.append(between.behind().alias("end"))
+        before = between.before(trait, values)
+        if isinstance(before, str):
+            pieces.append(pl.lit(before))
+        else:
+            columns.append(before.alias(f"{number}"))
+            pieces.append(pl.col(f"{number}"))
+        columns.append(values)
+        pieces.append(_value(trait, values))
+    columns.append(between.behind(frame.height).alias("end"))
     return pl.DataFrame(columns).select(profile=pl.concat_str(*pieces, pl.col("end"), ignore_nulls=True)).to_series()
 
 
 def _value(trait: WireTrait, values: pl.Series) -> pl.Expr:
     value = pl.col(trait.ref)
     if trait.data_type is DataType.STRING:
-        return escape_expr(value) if needs_escape(values) else value
+        return escape_expr(value, escapes_in(values))
     return value.cast(pl.String)
+
+
+_Flags = np.uint8 | npt.NDArray[np.uint8]
+"""A flag a row, or one that all rows have."""
+
+_YES: Final = np.uint8(1)
 
 
 class _Between:
     """What stands between the values of profiles, as one text a place: which one tells what the row has so far.
 
-    So a profile is put together once, from half as many pieces as keys, colons, quotes and commas would be.
+    So a profile is put together once, from half as many pieces as keys, colons, quotes and commas would be; most traits
+    have a value in every row, and then it is one text for all.
     """
 
-    def __init__(self, opening: str, height: int) -> None:
+    def __init__(self, opening: str) -> None:
         self._opening = opening
         self._group: str | None = None
-        self._begun = np.zeros(height, dtype=np.uint8)
-        self._group_begun = np.zeros(height, dtype=np.uint8)
-        self._quoted = np.zeros(height, dtype=np.uint8)
+        self._begun: _Flags = np.uint8(0)
+        self._group_begun: _Flags = np.uint8(0)
+        self._quoted: _Flags = np.uint8(0)
 
-    def before(self, trait: WireTrait, values: pl.Series) -> pl.Series:
-        """Return what stands before the value of the next trait; an empty text where it has none."""
+    def before(self, trait: WireTrait, values: pl.Series) -> pl.Series | str:
+        """Return what stands before the value of the next trait, an empty text where it has none; one text for all."""
         if trait.group != self._group:
-            self._group, self._group_begun = trait.group, np.zeros_like(self._group_begun)
+            self._group, self._group_begun = trait.group, np.uint8(0)
         quote = '"' if trait.data_type is DataType.STRING else ""
         name, group = f"{quoted(trait.name)}:{quote}", f"{quoted(trait.group)}:{{"
         texts = ["", self._opening + group + name]
         texts += [f"{close}}},{group}{name}" for close in ("", '"')]
         texts += [f"{close},{name}" for close in ("", '"')]
-        filled = values.is_not_null().to_numpy()
-        which = np.where(self._begun, 2 + 2 * self._group_begun + self._quoted, 1) * filled
-        self._begun |= filled
-        self._group_begun |= filled
-        self._quoted = np.where(filled, np.uint8(bool(quote)), self._quoted)
+        filled = not_null(values).view(np.uint8) if values.null_count() else _YES
+        which = np.where(self._begun, np.uint8(2) + np.uint8(2) * self._group_begun + self._quoted, _YES) * filled
+        self._begun = _either(self._begun, filled)
+        self._group_begun = _either(self._group_begun, filled)
+        self._quoted = _last(np.uint8(bool(quote)), filled, self._quoted)
         return _texts(texts, which)
 
-    def behind(self) -> pl.Series:
-        """Return what stands behind the last value."""
-        return _texts([self._opening + "}}", "}}}", '"}}}'], self._begun + (self._begun & self._quoted))
+    def behind(self, height: int) -> pl.Series:
+        """Return what stands behind the last value of so many rows."""
+        last = _texts([self._opening + "}}", "}}}", '"}}}'], np.asarray(self._begun + (self._begun & self._quoted)))
+        return pl.Series([last]).new_from_index(0, height) if isinstance(last, str) else last
 
 
-def _texts(texts: list[str], which: npt.NDArray[np.uint8]) -> pl.Series:
-    return pl.Series(texts, dtype=pl.String).gather(which.astype(np.uint32))
+def _either(before: _Flags, filled: _Flags) -> _Flags:
+    return _YES if _is_all(before) or _is_all(filled) else before | filled
+
+
+def _last(value: np.uint8, filled: _Flags, before: _Flags) -> _Flags:
+    return value if _is_all(filled) or (before.ndim == 0 and before == value) else np.where(filled, value, before)
+
+
+def _is_all(flags: _Flags) -> bool:
+    return flags.ndim == 0 and bool(flags)
+
+
+def _texts(texts: list[str], which: npt.NDArray[np.uint8]) -> pl.Series | str:
+    return pl.Series(texts, dtype=pl.String).gather(which.astype(np.uint32)) if which.ndim else texts[int(which)]
 
 
 class ProfileText:

@@ -35,8 +35,11 @@ _BODIES_AHEAD: Final = 20
 """As many rows as so many bodies hold are encoded together, at most: of large rows a body has few."""
 
 _FEWEST_AHEAD: Final = 100
-_STRETCHES: Final = 3
-"""Kept at once: the one asked for, the one behind it, and the one before, for which another thread may be late."""
+_ENCODERS: Final = 2
+"""One alone waits for the threads that send, as these do for it."""
+
+_STRETCHES: Final = _ENCODERS + 2
+"""Kept at once: the one asked for, those behind it, and the one before, for which another thread may be late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class PackagePayloads:
         self._salt = salt
         self._written: dict[int, PartFile] = {}
         self._ordering = threading.Lock()
-        self._encoder = ThreadPoolExecutor(1, "encode")
+        self._encoder = ThreadPoolExecutor(_ENCODERS, "encode")
         self._ahead: deque[_Stretch] = deque(maxlen=_STRETCHES)
         self._columns = [trait.ref for trait in traits if not trait.further]
 
@@ -95,7 +98,7 @@ class PackagePayloads:
         """Encode positions ``[start, stop)``.
 
         Whoever asks for a whole body asks for the next one too, so those behind it go along; and while bodies are cut
-        from one stretch, the stretch behind it is encoded.
+        from one stretch, those behind it are encoded.
 
         Returns:
             The first position that was encoded, and the profiles from there on.
@@ -106,8 +109,11 @@ class PackagePayloads:
             stretch = next((stretch for stretch in self._ahead if stretch.holds(start, stop)), None)
             if stretch is None:
                 stretch = self._order(start, max(stop, start + min(_AHEAD, _BODIES_AHEAD * (stop - start))))
-            if stretch.stop < len(self._slots) and all(other.start != stretch.stop for other in self._ahead):
-                self._order(stretch.stop, 2 * stretch.stop - stretch.start)
+            last = stretch
+            for _ in range(_ENCODERS):
+                if last.stop < len(self._slots):
+                    begun = next((other for other in self._ahead if other.start == last.stop), None)
+                    last = begun or self._order(last.stop, 2 * last.stop - last.start)
         return stretch.start, stretch.profiles.result()
 
     def _order(self, start: int, stop: int) -> _Stretch:

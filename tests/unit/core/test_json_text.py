@@ -12,11 +12,11 @@ from importer.core.json_text import (
     ARRAY_OF_INTEGERS,
     ARRAY_OF_STRINGS,
     escape_expr,
+    escapes_in,
     has_half_pair,
     json_lists,
     json_plain,
     json_strings,
-    needs_escape,
     quoted,
 )
 
@@ -31,11 +31,17 @@ def test_strings_are_escaped_as_the_json_library_does() -> None:
     assert escaped.to_list() == [expected[1:-1], None]
 
 
-def test_only_texts_with_such_characters_need_escaping() -> None:
-    """The test for a whole column finds every character that JSON escapes, and no other."""
+def test_only_the_escapes_that_a_column_needs_are_looked_for() -> None:
+    """Every character that JSON escapes is found, and no other; with what was found a column comes out the same."""
     for char in EVERY_ODD_CHARACTER:
-        assert needs_escape(pl.Series(["plain", char])) == (len(json.dumps(char, ensure_ascii=False)) > 3)
-    assert not needs_escape(pl.Series([None], dtype=pl.String))
+        found = escapes_in(pl.Series(["plain", char]))
+        assert bool(found) == (char in found) == (len(json.dumps(char, ensure_ascii=False)) > 3)
+    assert not escapes_in(pl.Series([None], dtype=pl.String))
+    for text in ('say "hi"', "a\tb\r\nc\\", "\n\x0b", EVERY_ODD_CHARACTER, "\u4e2d"):
+        column = pl.Series(["plain", text, None])
+        escaped = pl.DataFrame({"t": column}).select(escape_expr(pl.col("t"), escapes_in(column))).to_series()
+        assert escaped.to_list() == ["plain", json.dumps(text, ensure_ascii=False)[1:-1], None]
+    assert set(escapes_in(pl.Series(['"', "\n", "plain"]))) == {'"', "\n"}
 
 
 def test_lists_become_json_arrays() -> None:

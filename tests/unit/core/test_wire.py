@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from itertools import chain, combinations
+from itertools import chain, combinations, product
 
 import polars as pl
 import pytest
@@ -55,6 +55,20 @@ def test_profiles_are_written_as_the_service_reads_them() -> None:
     ]
     assert encode_profiles(TRAITS, frame((None,) * 5)).to_list() == ['{"traits":{}}']
     assert encode_profiles(TRAITS, frame()).to_list() == []
+
+
+def test_what_stands_between_values_does_not_depend_on_the_rows_beside() -> None:
+    """A trait may have a value in all rows, in some or in none: a row is the text it is when it is alone."""
+    full, empty = ("Ann", "a@x.io", -5, True, '["a"]'), (None,) * 5
+    for having in product(("all", "some", "none"), repeat=5):
+        first = tuple(value if has != "none" else None for value, has in zip(full, having, strict=True))
+        other = tuple(value if has == "all" else None for value, has in zip(full, having, strict=True))
+        alone = [encode_profiles(TRAITS, frame(row), lead=",").item() for row in (first, other, first)]
+        assert encode_profiles(TRAITS, frame(first, other, first), lead=",").to_list() == alone
+        assert json.loads(alone[1][1:])["traits"].keys() == {
+            trait.group for trait, value in zip(TRAITS, other, strict=True) if value is not None
+        }
+    assert encode_profiles(TRAITS, frame(empty, full, empty)).to_list()[::2] == ['{"traits":{}}'] * 2
 
 
 def test_a_bulk_body_is_a_list_of_profiles() -> None:

@@ -9,9 +9,11 @@ import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from importer.core.filled import FilledSet
@@ -221,6 +223,25 @@ def test_a_thread_that_is_late_finds_its_rows_encoded(tmp_path: Path) -> None:
     for start in (0, 20_000, 19_000, 21_000, 18_000, 40_000, 39_000):
         assert emails(payloads.bulk_body(start, start + 1000)) == ["a"] * 1000
     assert package.takes == [20_000, 20_000, 20_000]
+
+
+class Meeting(FakePackage):
+    """A package that gives rows only to two who ask for them at once."""
+
+    both = Barrier(2)
+
+    def take(self, slots: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Wait for the other."""
+        self.both.wait(60)
+        return super().take(slots, columns)
+
+
+def test_two_stretches_are_encoded_at_once(tmp_path: Path) -> None:
+    """Whoever asks for the first body has the stretch behind it begun as well."""
+    package = Meeting(valid=[pl.DataFrame(ROWS[:1], schema=SCHEMA, orient="row")])
+    slots = np.zeros(40_000, dtype=np.int64)
+    payloads = PackagePayloads(package, slots, TRAITS, SETS, parts=tmp_path / "parts", salt="")
+    assert emails(payloads.bulk_body(0, 1000)) == ["a"] * 1000
 
 
 def test_threads_may_ask_at_once(tmp_path: Path) -> None:
