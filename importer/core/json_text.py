@@ -20,7 +20,7 @@ _ESCAPES: Final[dict[str, str]] = {
     "\b": "\\b",
     "\f": "\\f",
 } | {chr(i): f"\\u{i:04x}" for i in range(0x20) if chr(i) not in "\n\r\t\b\f"}
-_PLAIN: Final = '"\\'
+_MARKS: Final = '"\\'
 _BREAKS: Final = "\n\r\t"
 """Of control characters those that text can have where others are refused."""
 
@@ -56,10 +56,13 @@ def escape_expr(text: pl.Expr, escapes: Mapping[str, str] = _ESCAPES) -> pl.Expr
 
 
 def escapes_in(text: pl.Series) -> Mapping[str, str]:
-    """Return the escapes that a column needs, by character: to look for all that there are takes twice as long."""
+    """Return the escapes that a column needs, by character: to look for all that there are takes twice as long.
+
+    All of them, where it has a control character that is no line break or tab.
+    """
     data = np.frombuffer(text.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2] or b"", dtype=np.uint8)
     content, has_control = data.tobytes(), bool(data.size) and bool(data.min() < _SPACE_BYTE)
-    found = {char: _ESCAPES[char] for char in (_PLAIN + _BREAKS if has_control else _PLAIN) if char.encode() in content}
+    found = {char: _ESCAPES[char] for char in (_MARKS + _BREAKS if has_control else _MARKS) if char.encode() in content}
     if has_control and np.count_nonzero(data < _SPACE_BYTE) > sum(content.count(char.encode()) for char in _BREAKS):
         return _ESCAPES
     return found

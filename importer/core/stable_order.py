@@ -15,7 +15,7 @@ _STRETCH_ROWS: Final = 1 << 16
 _NARROW_BYTES: Final = 2
 
 Kinds = Callable[[slice], npt.NDArray[np.integer[Any]]]
-"""Returns the numbers of a stretch of rows; those of 16 bits are sorted without comparing them."""
+"""Returns the numbers of a stretch of rows, none below zero; those of 16 bits are sorted without comparing them."""
 
 
 def stable_order(rows: int, kinds: Kinds, stretch_rows: int = _STRETCH_ROWS) -> tuple[npt.NDArray[np.int32], Positions]:

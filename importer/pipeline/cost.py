@@ -23,6 +23,7 @@ from importer.pipeline.outcomes import Delivered
 from importer.pipeline.sent_again import History
 
 Counts = npt.NDArray[np.int64]
+"""Rows of each filled set, by number."""
 
 _STRETCH_ROWS: Final = 500_000
 """Lines looked at together."""
@@ -93,16 +94,16 @@ def cost_left(index: pl.DataFrame, delivered: Delivered, made: Made) -> Cost:
     """
     waiting = _waiting(delivered)
     set_ids, position = index["set"].to_numpy(), index["position"].to_numpy()
-    in_groups = (index["state"] == "sequence").to_numpy()
-    counts = patched = np.zeros(len(made.sets), dtype=np.int64)
+    in_groups = index["state"] == "sequence"  # a bit a row
+    counts, patched = np.zeros((2, len(made.sets)), dtype=np.int64)
     merging = 0
     # Of all rows together the numbers made here would be more than the index.
     for start in range(0, index.height, _STRETCH_ROWS):
         here = slice(start, start + _STRETCH_ROWS)
         waits = waiting.take(np.minimum(position[here], waiting.size - 1))
-        counts = counts + rows_of_sets(set_ids[here], len(made.sets), waits > 0)
-        patched = patched + rows_of_sets(set_ids[here], len(made.sets), waits == _PATCHED)
-        merging += int((in_groups[here] & (waits > 0)).sum())
+        counts += rows_of_sets(set_ids[here], len(made.sets), waits > 0)
+        patched += rows_of_sets(set_ids[here], len(made.sets), waits == _PATCHED)
+        merging += int((in_groups[here].to_numpy() & (waits > 0)).sum())
     return _cost_of(counts, patched, merging, made)
 
 

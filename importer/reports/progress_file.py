@@ -110,11 +110,14 @@ class ProgressFile:
         self._said = said
         self._written_s = self._clock.monotonic_s()
         beside = self._path.with_name(f"{self._path.name}.part")
-        with suppress(OSError):
+        try:
             descriptor = open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW)
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(orjson.dumps(asdict(said)))
             beside.replace(self._path)
+        except OSError:  # nobody is told how far it is; half a file on a full disk is of no use either
+            with suppress(OSError):
+                beside.unlink()
 
 
 def read_progress(folder: Path, since_ns: int = 0) -> RunProgress | None:

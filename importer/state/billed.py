@@ -92,7 +92,7 @@ def read_billed(ledger: Path, fallback: str) -> tuple[dict[str, Billed], int]:
         fallback: Month of what the ledger has no time of.
 
     Returns:
-        Operations by month, and billable reads in all at most.
+        Operations by month, that of `fallback` in any case, and billable reads in all at most.
 
     Raises:
         StateError: it cannot be read.
@@ -115,7 +115,7 @@ def read_billed(ledger: Path, fallback: str) -> tuple[dict[str, Billed], int]:
     requests = orjson.loads(text[0]) if text is not None else {}
     deletes = requests.get(DELETE_PROFILE, 0)
     if deletes:
-        months[fallback] = months.get(fallback, Billed()) + Billed(at_most=deletes)
+        months[fallback] += Billed(at_most=deletes)
     return months, reads_at_most(requests)
 
 

@@ -107,14 +107,20 @@ class PackagePayloads:
             return start, self._profiles(start, stop)
         with self._ordering:
             stretch = next((stretch for stretch in self._ahead if stretch.holds(start, stop)), None)
-            if stretch is None:
-                stretch = self._order(start, max(stop, start + min(_AHEAD, _BODIES_AHEAD * (stop - start))))
-            last = stretch
-            for _ in range(_ENCODERS):
-                if last.stop < len(self._slots):
-                    begun = next((other for other in self._ahead if other.start == last.stop), None)
-                    last = begun or self._order(last.stop, 2 * last.stop - last.start)
+            is_again = stretch is None and any(stop <= other.stop for other in self._ahead)
+            if not is_again:
+                length = min(_AHEAD, _BODIES_AHEAD * (stop - start))
+                stretch = stretch or self._order(start, max(stop, start + length))
+                self._look_ahead(stretch)
+        if stretch is None:  # a body sent again must not drive out what is encoded for those that follow
+            return start, self._profiles(start, stop)
         return stretch.start, stretch.profiles.result()
+
+    def _look_ahead(self, last: _Stretch) -> None:
+        for _ in range(_ENCODERS):
+            if last.stop < len(self._slots):
+                begun = next((other for other in self._ahead if other.start == last.stop), None)
+                last = begun or self._order(last.stop, 2 * last.stop - last.start)
 
     def _order(self, start: int, stop: int) -> _Stretch:
         stop = min(stop, len(self._slots))

@@ -117,6 +117,13 @@ def test_a_run_goes_on_where_it_cannot_be_written(tmp_path: Path) -> None:
     assert read_progress(tmp_path / "gone") is None
 
 
+def test_what_cannot_be_put_in_its_place_is_taken_away(tmp_path: Path) -> None:
+    """Half a file would be left on a full disk."""
+    (tmp_path / PROGRESS_NAME / "in the way").mkdir(parents=True)
+    ProgressFile(Heard(), tmp_path / PROGRESS_NAME, Ticks()).stage("send", None)
+    assert [path.name for path in tmp_path.iterdir()] == [PROGRESS_NAME]
+
+
 def test_whoever_reads_it_meanwhile_reads_it_whole(tmp_path: Path) -> None:
     """It is replaced, never rewritten, also by several threads."""
     ticks = Ticks()

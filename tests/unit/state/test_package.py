@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pytest
+from blake3 import blake3
 
 from importer.core.index import INDEX_SCHEMA
 from importer.errors import StateError
@@ -231,7 +232,11 @@ def test_what_an_earlier_version_sealed_is_read(tmp_path: Path) -> None:
     assert FrameFile(path).digest == earlier
     assert read_frame(path).equals(rows)
     wrong = b"?" + content[1:]
-    for bad in (wrong + b"sealed1\n" + earlier, content + b"sealed2\n" + earlier, content + b"sealed3\n" + earlier):
+    now = blake3(content).digest()
+    for bad in (
+        wrong + b"sealed1\n" + earlier,
+        *(content + mark for mark in (b"sealed1\n" + now, b"sealed2\n" + earlier)),
+    ):
         path.write_bytes(bad)
         with pytest.raises(StateError, match=r"f\.arrow is damaged"):
             FrameFile(path)
