@@ -13,6 +13,7 @@ from importer.core.union_find import Positions
 _STRETCH_ROWS: Final = 1 << 16
 
 _NARROW_BYTES: Final = 2
+"""Of numbers that are counted in a table of all there can be."""
 
 Kinds = Callable[[slice], npt.NDArray[np.integer[Any]]]
 """Returns the numbers of a stretch of rows, none below zero; those of 16 bits are sorted without comparing them."""

@@ -87,6 +87,7 @@ def unlike_lines(index: pl.DataFrame, verified: pl.DataFrame, most: int) -> pl.D
         most: The first so many.
     """
     unlike = verified.filter(pl.col("result") != Verified.CONFIRMED.value)
+    # Most runs have nothing to look for, and looking through all positions takes as long for nothing.
     position = index["position"].to_numpy() if unlike.height else np.empty(0, dtype=np.int64)
     lines = np.flatnonzero(np.isin(position, unlike["position"].to_numpy().astype(position.dtype)))
     return (

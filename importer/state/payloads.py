@@ -36,7 +36,7 @@ _BODIES_AHEAD: Final = 20
 
 _FEWEST_AHEAD: Final = 100
 _ENCODERS: Final = 2
-"""One alone waits for the threads that send, as these do for it."""
+"""One thread alone ran little more than half of the time while others sent."""
 
 _STRETCHES: Final = _ENCODERS + 2
 """Kept at once: the one asked for, those behind it, and the one before, for which another thread may be late."""

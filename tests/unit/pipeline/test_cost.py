@@ -10,7 +10,7 @@ from importer.core.cost import Cost
 from importer.core.filled import FilledSet
 from importer.core.schema import DataType
 from importer.core.wire import WireTrait
-from importer.pipeline.cost import Made, cost_left
+from importer.pipeline.cost import Made, cost_left, cost_of_rows
 from importer.pipeline.outcomes import OVERRIDES_SCHEMA, RANGES_SCHEMA, Delivered
 from tests.support.fakes import index_of
 
@@ -55,3 +55,29 @@ def test_only_routes_with_requests_of_their_own_are_patched() -> None:
     batches = [(0, 2, "not_sent", "bulk+patch"), (2, 3, "not_sent", "import")]
     cost = left([2, 1, 0], batches)
     assert (cost.rows, cost.patches, cost.lookups_at_most) == (3, 2, 2)
+
+
+def test_rows_cost_what_their_sets_do() -> None:
+    """Removals are looked up by any identifier of a row, further values by its first one; rows of groups may merge."""
+    made = Made(
+        [*MADE.sets, FilledSet(("I.mail", "I.phone", "I.other"), ("I.name",)), FilledSet(("I.mail", "I.other"), ())],
+        [
+            *MADE.traits,
+            WireTrait("I.phone", "I", "phone", DataType.STRING, id_type="phone"),
+            WireTrait("I.other", "I", "other", DataType.STRING, further=True),
+        ],
+    )
+    rows = index_of(
+        {"set": 3}, {"set": 2, "state": "sequence"}, {"set": 0}, {"set": 2, "state": "sequence"}, {"set": 1}
+    )
+    cost = cost_of_rows(rows, made)
+    assert (cost.rows, cost.merging, cost.patches, cost.further) == (5, 2, 3, 3)
+    assert (cost.lookups_at_least, cost.lookups_at_most) == (6, 8)
+    assert cost_of_rows(rows.clear(), made) == Cost()
+    waiting = rows.with_columns(position=pl.Series([0, 1, -1, 2, 3], dtype=rows["position"].dtype))
+    ranges = [
+        dict.fromkeys(RANGES_SCHEMA) | {"start": 0, "stop": 2, "state": "not_sent", "route": "bulk+identifiers"},
+        dict.fromkeys(RANGES_SCHEMA) | {"start": 2, "stop": 4, "state": "accepted", "route": "bulk"},
+    ]
+    some = cost_left(waiting, Delivered(pl.DataFrame(ranges, schema=RANGES_SCHEMA)), made)
+    assert some == cost_of_rows(rows[:2], made)

@@ -57,6 +57,16 @@ def states(frame: pl.DataFrame) -> list[tuple[str, str | None]]:
 SENT: Final[dict[str, Any]] = {"position": 0}
 
 
+def test_rows_of_an_earlier_version_have_the_same_outcomes() -> None:
+    """Its packages hold states and codes as text."""
+    package = package_of([("rejected", "malformed-row"), None, ("skipped", "where")], [None, ("skipped", "blank-line")])
+    index = index_of({"row": 1, **SENT}, {"row": 3, "state": "held", "code": "merge-group"})
+    now = outcomes(package, index)
+    package.rows = [frame.with_columns(pl.col("state", "code").cast(pl.String)) for frame in package.rows]
+    assert outcomes(package, index).equals(now)
+    assert states(now)[::2] == [("rejected", "malformed-row"), ("skipped", "where"), ("skipped", "blank-line")]
+
+
 def test_rows_that_ended_early_keep_their_state() -> None:
     """They stand among the others, in the source's order, without a trace of a batch."""
     package = package_of([("skipped", "blank-line"), None, ("rejected", "malformed-row")])

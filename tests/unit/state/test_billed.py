@@ -42,6 +42,7 @@ def ledger_of(path: Path, *batches: tuple[Route, BatchState, int, int, tuple[str
     ("batch", "billed"),
     [
         ((BULK, BatchState.PENDING, 10, 0, ()), Billed()),
+        ((BULK, BatchState.PENDING, 10, 0, ("ambiguous",)), Billed(0, 10)),
         ((BULK, BatchState.PROCESSED, 10, 0, ("accepted",)), Billed(10, 10)),
         ((BULK, BatchState.ACCEPTED, 10, 0, ("ambiguous", "accepted")), Billed(10, 20)),
         ((BULK, BatchState.ACCEPTED, 1, 2, ("accepted",)), Billed(1, 2)),
