@@ -170,7 +170,7 @@ def bytes_held(data: npt.NDArray[np.uint8], offsets: Offsets, null_count: int) -
         offsets: Where each text begins in it, and where the last one ends: one more than texts.
         null_count: How many are null, if there are no bytes beneath a null; Arrow's CSV engine leaves none.
     """
-    sizes = np.diff(offsets)
+    sizes = offsets[1:] - offsets[:-1]
     shortest, longest = _shortest(sizes, null_count), int(sizes.max(initial=0))
     if not data.size:
         return TextBytes(

@@ -218,8 +218,7 @@ def rejected_rows(chunk: ChunkRows, checked: CheckedRows) -> RejectedRows:
             pl.col("code").unique(maintain_order=True).str.join(";")
         )
     at = _places(chunk.row_number, errors["row_number"])
-    frame = pl.DataFrame([column[at] for column in chunk.frame])
-    return RejectedRows(frame, errors["row_number"], _line(chunk)[at], errors["code"])
+    return RejectedRows(chunk.frame[at], errors["row_number"], _line(chunk)[at], errors["code"])
 
 
 def _line(chunk: ChunkRows) -> pl.Series:

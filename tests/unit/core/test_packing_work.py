@@ -75,6 +75,12 @@ def test_rejected_rows_are_taken_out_of_the_columns_that_are_kept_alone(bench: B
     assert calls_of(bench.pack, "PySeries", "'filter'") >= len(bench.checks.plan.traits)
 
 
+def test_rejected_rows_are_taken_from_all_columns_at_once(bench: Bench) -> None:
+    """A file of ten thousand columns would take as many calls a chunk; of lines it is one."""
+    assert calls_of(lambda: rejected_rows(bench.chunk, bench.checked), "PySeries", "'gather") == 1
+    assert calls_of(lambda: bench.chunk.frame["email"][[1, 2]], "PySeries", "'gather") == 1
+
+
 def calls_of(work: Callable[[], object], of: str, method: str) -> int:
     """Count the calls of a method of polars."""
     profile = cProfile.Profile()
