@@ -76,7 +76,7 @@ def test_rejected_rows_are_taken_out_of_the_columns_that_are_kept_alone(bench: B
 
 
 def test_rejected_rows_are_taken_from_all_columns_at_once(bench: Bench) -> None:
-    """A file of ten thousand columns would take as many calls a chunk; of lines it is one."""
+    """One call a column is ten thousand a chunk where a file is that wide; the call that is left is for the lines."""
     assert calls_of(lambda: rejected_rows(bench.chunk, bench.checked), "PySeries", "'gather") == 1
     assert calls_of(lambda: bench.chunk.frame["email"][[1, 2]], "PySeries", "'gather") == 1
 
