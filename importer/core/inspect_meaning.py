@@ -31,7 +31,7 @@ def guess_meaning(column: Column) -> tuple[Guess, ...]:
     if column.is_list:
         return (Guess(Meaning.ARRAY, 1.0, "a list column", separator="|"),)
     guesses = [guess for judge in _JUDGES for guess in judge(column)]
-    guesses += sensitive_guesses(column.values, column.said)
+    guesses += sensitive_guesses([(column.values, column.said)])[0]
     guesses = [guess for guess in guesses if guess.score >= MIN_SCORE]
     # A unique column of tax numbers is a good key, and still what must not be imported.
     best = sorted(guesses, key=lambda guess: (guess.meaning not in SENSITIVE, -guess.score, guess.meaning.value))[:4]

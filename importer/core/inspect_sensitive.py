@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from importer.core.inspect import Guess, Meaning
@@ -25,63 +29,86 @@ _NATIONAL: Final = {
     "German social insurance numbers": r"^[0-9]{2}[0-3][0-9](?:0[1-9]|1[0-2])[0-9]{2}[A-Z][0-9]{3}$",
     "Brazilian CPF numbers": r"^[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}$",
 }
-_DIAGNOSIS: Final = r"^[A-TV-Z][0-9]{2}\.[0-9]{1,4}$"
+_DIAGNOSES: Final = "ICD-10 diagnoses"
+_WRITTEN: Final = {**_NATIONAL, _DIAGNOSES: r"^[A-TV-Z][0-9]{2}\.[0-9]{1,4}$"}
+_CARDS, _DIGITS = "payment cards", "digits"
+_MOST_DIGITS: Final = 20
 _MANY: Final = 0.6
 _LEAST: Final = 3
 """Different values that have to fit: one number in ten has the check digit of a card by chance."""
 _SAID: Final = 0.95
 
 
-def sensitive_guesses(values: pl.Series, said: frozenset[Meaning]) -> list[Guess]:
-    """Judge whether a column holds what must not be imported.
+def sensitive_guesses(columns: Sequence[tuple[pl.Series, frozenset[Meaning]]]) -> list[list[Guess]]:
+    """Judge whether columns hold what must not be imported.
+
+    All of them at once: asked one by one, the asking takes longer than the looking.
 
     Args:
-        values: A sample of trimmed values, no nulls.
-        said: Meanings the header speaks for.
+        columns: Of each a sample of trimmed values, String without nulls, and the meanings that its header speaks for.
+
+    Returns:
+        The guesses about each column, none where nothing speaks for it.
     """
     guesses = [
-        Guess(meaning, _SAID, "the header says so", by_name=True)
-        for meaning in (Meaning.CARD_NUMBER, Meaning.NATIONAL_ID, Meaning.HEALTH)
-        if meaning in said
+        [
+            Guess(meaning, _SAID, "the header says so", by_name=True)
+            for meaning in (Meaning.CARD_NUMBER, Meaning.NATIONAL_ID, Meaning.HEALTH)
+            if meaning in said
+        ]
+        for _, said in columns
     ]
-    if not values.str.contains("[0-9]{2}").any():
-        return guesses
-    is_card = _is_card(values)
-    cards = _share(is_card)
-    if cards > _MANY and values.filter(is_card).n_unique() >= _LEAST:
-        guesses.append(Guess(Meaning.CARD_NUMBER, round(0.99 * cards, 2), "check digits of payment cards are right"))
-    # All of them at once: asked one by one, the asking takes longer than the looking.
-    fits = (pl.col("value").str.contains(pattern).mean() for pattern in (*_NATIONAL.values(), _DIAGNOSIS))
-    shares = values.to_frame("value").select(fit.alias(str(at)) for at, fit in enumerate(fits)).row(0)
-    for what, share in zip(_NATIONAL, shares, strict=False):
-        if share > _MANY:
-            guesses.append(Guess(Meaning.NATIONAL_ID, round(0.96 * share, 2), f"written like {what}"))
-    diagnoses = shares[-1]
-    if diagnoses > _MANY:
-        guesses.append(Guess(Meaning.HEALTH, round(0.9 * diagnoses, 2), "written like ICD-10 diagnoses"))
+    numbered = _numbered([values for values, _ in columns])
+    if numbered:
+        looks = _looks(pl.concat([columns[at][0] for at in numbered]))
+        start = 0
+        for at in numbered:
+            values = columns[at][0]
+            guesses[at] += _guesses(values, looks.slice(start, len(values)))
+            start += len(values)
     return guesses
 
 
-def _is_card(values: pl.Series) -> pl.Series:
-    digits = values.str.replace_all("[ -]", "")
-    shaped = digits.str.contains(_CARD)
-    if not shaped.any():
-        return shaped
-    return shaped & _luhn(digits.zip_with(shaped, pl.Series(["1"], dtype=pl.String).new_from_index(0, len(digits))))
+def _numbered(columns: Sequence[pl.Series]) -> list[int]:
+    """Return which columns have two digits side by side somewhere: nothing that is looked for has fewer."""
+    filled = [(at, len(values)) for at, values in enumerate(columns) if len(values)]
+    if not filled:
+        return []
+    has_digits = pl.concat([columns[at] for at, _ in filled]).str.contains("[0-9]{2}")
+    ends = accumulate(count for _, count in filled)
+    return [at for (at, count), end in zip(filled, ends, strict=True) if has_digits.slice(end - count, count).any()]
 
 
-def _luhn(digits: pl.Series) -> pl.Series:
-    """Tell whether the check digit is right; every text is digits only."""
-    padded = digits.str.zfill(20)
-    total = pl.repeat(0, len(digits), dtype=pl.Int64, eager=True)
-    for at in range(20):
-        digit = padded.str.slice(at, 1).cast(pl.Int64)
-        if at % 2 == 0:
-            digit = digit * 2
-            digit = digit - (digit > 9).cast(pl.Int64) * 9
-        total = total + digit
-    return total % 10 == 0
+def _looks(values: pl.Series) -> pl.DataFrame:
+    """Tell of each value what it looks like: a Boolean column for each of `_WRITTEN`, and one for cards."""
+    fits = [pl.col("value").str.contains(pattern).alias(what) for what, pattern in _WRITTEN.items()]
+    digits = pl.col("value").str.replace_all("[ -]", "")
+    looks = values.to_frame("value").select(*fits, digits.alias(_DIGITS), digits.str.contains(_CARD).alias(_CARDS))
+    shaped = np.flatnonzero(looks[_CARDS].to_numpy())
+    if shaped.size:
+        is_card = np.zeros(len(values), dtype=np.bool_)
+        is_card[shaped] = _luhn(looks[_DIGITS][shaped])
+        looks = looks.with_columns(pl.Series(_CARDS, is_card))
+    return looks.drop(_DIGITS)
 
 
-def _share(mask: pl.Series) -> float:
-    return float(mask.fill_null(value=False).mean() or 0.0)  # type: ignore[arg-type] # the mean of a Boolean column
+def _guesses(values: pl.Series, looks: pl.DataFrame) -> Iterator[Guess]:
+    share = {look.name: float(look.sum()) / len(values) for look in looks.get_columns()}
+    cards, diagnoses = share[_CARDS], share[_DIAGNOSES]
+    if cards > _MANY and values.filter(looks[_CARDS]).n_unique() >= _LEAST:
+        yield Guess(Meaning.CARD_NUMBER, round(0.99 * cards, 2), "check digits of payment cards are right")
+    for what in _NATIONAL:
+        if share[what] > _MANY:
+            yield Guess(Meaning.NATIONAL_ID, round(0.96 * share[what], 2), f"written like {what}")
+    if diagnoses > _MANY:
+        yield Guess(Meaning.HEALTH, round(0.9 * diagnoses, 2), f"written like {_DIAGNOSES}")
+
+
+def _luhn(digits: pl.Series) -> npt.NDArray[np.bool_]:
+    """Tell whether the check digit is right; every text is digits only, `_MOST_DIGITS` at most."""
+    padded = "".join(digits.str.zfill(_MOST_DIGITS))
+    digit = np.frombuffer(padded.encode(), dtype=np.uint8).reshape(-1, _MOST_DIGITS) - np.uint8(ord("0"))
+    digit[:, ::2] *= 2
+    digit[digit > 9] -= 9
+    right: npt.NDArray[np.bool_] = digit.sum(axis=1) % 10 == 0
+    return right

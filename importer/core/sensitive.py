@@ -49,11 +49,11 @@ def sensitive_notes(plan: TransformPlan, samples: Mapping[str, pl.Series]) -> tu
 
 
 def _found(plan: TransformPlan, samples: Mapping[str, pl.Series]) -> Iterator[str]:
-    for trait in plan.traits:
-        # Together, because each may tell what the other means: a card number of Loyalty is none to pay with.
-        said = header_says(" ".join([trait.column or "", trait.group, trait.name]))
-        values = samples.get(trait.ref, pl.Series([], dtype=pl.String))
-        guesses = sensitive_guesses(values, said)
+    none = pl.Series([], dtype=pl.String)
+    # Of all three together, as each may tell what another means: a card number of Loyalty is none to pay with.
+    said = [header_says(" ".join([trait.column or "", trait.group, trait.name])) for trait in plan.traits]
+    values = [samples.get(trait.ref, none) for trait in plan.traits]
+    for trait, guesses in zip(plan.traits, sensitive_guesses(list(zip(values, said, strict=True))), strict=True):
         if guesses:
             yield _told(trait, max(guesses, key=lambda guess: (not guess.by_name, guess.score)))
 

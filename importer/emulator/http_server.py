@@ -16,6 +16,8 @@ from importer.emulator.misbehaviour import LINE, Line
 
 GRACE_S = 3
 _DATE_S = 1
+_PARTING_TURNS = 10
+"""Turns of the loop in which a connection that its client has closed is found closed and taken off; it takes three."""
 
 
 class HttpServer(uvicorn.Server):
@@ -73,9 +75,11 @@ class HttpServer(uvicorn.Server):
                     await self._asked.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End in good order; where nobody is connected there is nobody to give a tenth of a second."""
-        if self.server_state.connections or self.server_state.tasks:
-            await super().shutdown(sockets)
-            return
+        """End in good order; where nobody is connected any more there is nobody to give a tenth of a second."""
         for server in self.servers:
             server.close()
+        for _ in range(_PARTING_TURNS):
+            if not self.server_state.connections and not self.server_state.tasks:
+                return
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)

@@ -37,7 +37,8 @@ def test_a_connection_that_stays_open_does_not_keep_the_emulator() -> None:
             client.get("/v1/ControlPlane/Stores")
 
 
-def test_a_port_without_connections_ends_without_a_pause() -> None:
+@pytest.mark.parametrize("has_client", [False, True])
+def test_a_port_that_nobody_is_connected_to_any_more_ends_without_a_pause(has_client: bool) -> None:
     """Nothing is slept through where nobody has to be waited for: the loop's timers are the date's alone."""
     bound = socket.create_server(("127.0.0.1", 0))
     server = HttpServer(Starlette(), threading.Semaphore(0))
@@ -55,6 +56,10 @@ def test_a_port_without_connections_ends_without_a_pause() -> None:
         serving = loop.create_task(server.serve(sockets=[bound]))
         while not server.started:
             await asyncio.sleep(0)
+        if has_client:
+            with socket.create_connection(bound.getsockname()):
+                while not server.server_state.connections:
+                    await asyncio.sleep(0)
         server.ask_to_end()
         await serving
 
