@@ -7,13 +7,14 @@ version of an engine's own hash, not what a trait is called in the source.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import polars as pl
 import polars_hash as plh
 
 from importer.core.check import REMOVE_PREFIX
-from importer.core.wire import WireTrait, encode_profiles
+from importer.core.profile_text import encode_profiles
+from importer.core.wire import WireTrait
 
 FINGERPRINT_VERSION: Final = 1
 """Moves whenever the same payload would get other bytes; a snapshot of another version matches nothing."""
@@ -39,7 +40,9 @@ def payload_fingerprints(traits: Sequence[WireTrait], frame: pl.DataFrame) -> pl
         if trait.removable
     ]
     text = pl.concat_str(plh.col("profile"), *removals, *_further(ordered), ignore_nulls=True).alias("payload")
-    told = frame.with_columns(encode_profiles(ordered, frame).alias("profile")).select(text)
+    values = frame.select(trait.ref for trait in ordered).to_arrow(compat_level=pl.CompatLevel.oldest())
+    profile = cast("pl.Series", pl.from_arrow(encode_profiles(ordered, values)))
+    told = frame.with_columns(profile.alias("profile")).select(text)
     return told.select(
         plh.col("payload").nchash.xxh3_128(return_binary=True, byte_order="big").alias("fingerprint")
     ).to_series()

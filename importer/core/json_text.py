@@ -1,4 +1,4 @@
-"""JSON text made and recognised by polars expressions: strings escaped, flat arrays matched.
+"""JSON text made and recognised, whole columns at a time: strings escaped, flat arrays matched.
 
 The result of each function is what `json.dumps(..., ensure_ascii=False)` would give for the same values.
 """
@@ -6,10 +6,11 @@ The result of each function is what `json.dumps(..., ensure_ascii=False)` would 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 _ESCAPES: Final[dict[str, str]] = {
     '"': '\\"',
@@ -45,22 +46,34 @@ _PAIR: Final = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF: Final = r"\\u[dD][89a-fA-F]"
 
 
-def escape_expr(text: pl.Expr, escapes: Mapping[str, str] = _ESCAPES) -> pl.Expr:
+def escape_expr(text: pl.Expr) -> pl.Expr:
     """Return `text` as it stands between the quotes of a JSON string. Null stays null.
 
     Args:
         text: String.
-        escapes: What `escapes_in` found, or all.
     """
-    return text.str.replace_many(dict(escapes)) if escapes else text
+    return text.str.replace_many(dict(_ESCAPES))
 
 
-def escapes_in(text: pl.Series) -> Mapping[str, str]:
+def escaped(text: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Do the same with a whole column, and nothing where none of its texts needs it."""
+    escapes = escapes_in(text)
+    if not escapes:
+        return text
+    column = cast("pl.Series", pl.from_arrow(text))
+    return column.str.replace_many(dict(escapes)).to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def escapes_in(text: pa.LargeStringArray) -> Mapping[str, str]:
     """Return the escapes that a column needs, by character: to look for all that there are takes twice as long.
 
     All of them, where it has a control character that is no line break or tab.
     """
-    data = np.frombuffer(text.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2] or b"", dtype=np.uint8)
+    if not len(text):
+        return {}
+    _, offsets, content = text.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int64)[text.offset : text.offset + len(text) + 1]
+    data = np.frombuffer(content or b"", dtype=np.uint8)[ends[0] : ends[-1]]
     content, has_control = data.tobytes(), bool(data.size) and bool(data.min() < _SPACE_BYTE)
     found = {char: _ESCAPES[char] for char in (_MARKS + _BREAKS if has_control else _MARKS) if char.encode() in content}
     if has_control and np.count_nonzero(data < _SPACE_BYTE) > sum(content.count(char.encode()) for char in _BREAKS):

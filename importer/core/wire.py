@@ -1,4 +1,4 @@
-"""Typed rows to the service's wire form: Bulk bodies, patches of removals, import files.
+"""Typed rows to the service's wire form: patches of removals, import files, and how large bodies become.
 
 Key order is fixed by the plan, never by what a batch happens to hold, so the same typed rows give the same bytes.
 No `null` leaves through a Bulk body; the only nulls on the wire are the removals of `encode_removals`.
@@ -6,9 +6,8 @@ No `null` leaves through a Bulk body; the only nulls on the wire are the removal
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -17,7 +16,7 @@ import polars as pl
 
 from importer.core.characters import bytes_of, edges, sizes_of
 from importer.core.check import REMOVE_PREFIX
-from importer.core.json_text import escape_expr, escapes_in, quoted
+from importer.core.json_text import quoted
 from importer.core.schema import DataType
 from importer.core.text_views import not_null
 from importer.core.transform import NullIntent, TransformPlan
@@ -71,123 +70,6 @@ def wire_traits(plan: TransformPlan) -> tuple[WireTrait, ...]:
         )
         for trait in ordered
     )
-
-
-def encode_profiles(traits: Sequence[WireTrait], frame: pl.DataFrame, *, lead: str = "") -> pl.Series:
-    """Encode rows as the JSON text of ProfileData objects.
-
-    Args:
-        traits: Groups kept together; further values of an identifier type are in no profile.
-        frame: One column a trait; null is left out.
-        lead: Stands in front of each.
-
-    Returns:
-        String, same rows, same order: ``{"traits":{"Group":{"trait":value}}}``.
-    """
-    traits = [trait for trait in traits if not trait.further]
-    between = _Between(lead + '{"traits":{')
-    pieces: list[pl.Expr] = []
-    columns: list[pl.Series] = []
-    for number, trait in enumerate(traits):
-        values = frame[trait.ref]
-        before = between.before(trait, values)
-        if isinstance(before, str):
-            pieces.append(pl.lit(before))
-        else:
-            columns.append(before.alias(f"{number}"))
-            pieces.append(pl.col(f"{number}"))
-        columns.append(values)
-        pieces.append(_value(trait, values))
-    columns.append(between.behind(frame.height).alias("end"))
-    return pl.DataFrame(columns).select(profile=pl.concat_str(*pieces, pl.col("end"), ignore_nulls=True)).to_series()
-
-
-def _value(trait: WireTrait, values: pl.Series) -> pl.Expr:
-    value = pl.col(trait.ref)
-    if trait.data_type is DataType.STRING:
-        return escape_expr(value, escapes_in(values))
-    return value.cast(pl.String)
-
-
-_Flags = np.uint8 | npt.NDArray[np.uint8]
-"""A flag a row, or one that all rows have."""
-
-_YES: Final = np.uint8(1)
-
-
-class _Between:
-    """What stands between the values of profiles, as one text a place: which one tells what the row has so far.
-
-    So a profile is put together once, from half as many pieces as keys, colons, quotes and commas would be; most traits
-    have a value in every row, and then it is one text for all.
-    """
-
-    def __init__(self, opening: str) -> None:
-        self._opening = opening
-        self._group: str | None = None
-        self._begun: _Flags = np.uint8(0)
-        self._group_begun: _Flags = np.uint8(0)
-        self._quoted: _Flags = np.uint8(0)
-
-    def before(self, trait: WireTrait, values: pl.Series) -> pl.Series | str:
-        """Return what stands before the value of the next trait, an empty text where it has none; one text for all."""
-        if trait.group != self._group:
-            self._group, self._group_begun = trait.group, np.uint8(0)
-        quote = '"' if trait.data_type is DataType.STRING else ""
-        name, group = f"{quoted(trait.name)}:{quote}", f"{quoted(trait.group)}:{{"
-        texts = ["", self._opening + group + name]
-        texts += [f"{close}}},{group}{name}" for close in ("", '"')]
-        texts += [f"{close},{name}" for close in ("", '"')]
-        filled = not_null(values).view(np.uint8) if values.null_count() else _YES
-        which = np.where(self._begun, np.uint8(2) + np.uint8(2) * self._group_begun + self._quoted, _YES) * filled
-        self._begun = _either(self._begun, filled)
-        self._group_begun = _either(self._group_begun, filled)
-        self._quoted = _last(np.uint8(bool(quote)), filled, self._quoted)
-        return _texts(texts, which)
-
-    def behind(self, height: int) -> pl.Series:
-        """Return what stands behind the last value of so many rows."""
-        last = _texts([self._opening + "}}", "}}}", '"}}}'], np.asarray(self._begun + (self._begun & self._quoted)))
-        return pl.Series([last]).new_from_index(0, height) if isinstance(last, str) else last
-
-
-def _either(before: _Flags, filled: _Flags) -> _Flags:
-    return _YES if _is_all(before) or _is_all(filled) else before | filled
-
-
-def _last(value: np.uint8, filled: _Flags, before: _Flags) -> _Flags:
-    return value if _is_all(filled) or (before.ndim == 0 and before == value) else np.where(filled, value, before)
-
-
-def _is_all(flags: _Flags) -> bool:
-    return flags.ndim == 0 and bool(flags)
-
-
-def _texts(texts: list[str], which: npt.NDArray[np.uint8]) -> pl.Series | str:
-    return pl.Series(texts, dtype=pl.String).gather(which.astype(np.uint32)) if which.ndim else texts[int(which)]
-
-
-class ProfileText:
-    """Encoded profiles one behind the other, so that a Bulk body is cut out of them, not put together.
-
-    Args:
-        traits: See `encode_profiles`.
-        frame: The rows.
-    """
-
-    def __init__(self, traits: Sequence[WireTrait], frame: pl.DataFrame) -> None:
-        self.height = frame.height
-        arrow = encode_profiles(traits, frame, lead=",").to_arrow(compat_level=pl.CompatLevel.oldest())
-        _, offsets, text = arrow.buffers()
-        self._ends = np.frombuffer(offsets, dtype=np.int64, count=self.height + 1) if self.height else np.zeros(1, int)
-        self._text = memoryview(text or b"")
-
-    def body(self, start: int, stop: int, skip: Collection[int] = ()) -> bytes:
-        """Return the Bulk body of rows ``[start, stop)`` without those in `skip`."""
-        edges = [start - 1, *sorted(row for row in skip if start <= row < stop), stop]
-        ends = self._ends
-        stretches = [self._text[ends[first + 1] : ends[last]] for first, last in pairwise(edges) if last - first > 1]
-        return b"".join((b'{"profiles":[', *(text[at == 0 :] for at, text in enumerate(stretches)), b"]}"))
 
 
 def encode_removals(traits: Sequence[WireTrait], removed: Iterable[str]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 
 class PackageSink(Protocol):
@@ -41,6 +42,10 @@ class PackageAccess(Protocol):
 
     def take(self, slots: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Return rows by slot, in the order given, only the named columns if given."""
+        ...
+
+    def take_table(self, slots: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Return the named columns of rows by slot, in the order given, as Arrow has them."""
         ...
 
     def seals(self, slots: npt.NDArray[np.int64]) -> bytes:

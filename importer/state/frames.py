@@ -135,14 +135,22 @@ class FrameFile:
 
     def take(self, rows: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Return the given rows, in the given order, only the named columns if given."""
-        named = _named(columns)
+        table, back = self._gathered(rows, _named(columns))
+        return put_back(_frame(table, columns), back)
 
+    def take_table(self, rows: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Return the named columns of the given rows, in the given order, as Arrow has them."""
+        table, back = self._gathered(rows, _named(columns))
+        return (table if back is None else table.take(pa.array(back))).select(columns)
+
+    def _gathered(
+        self, rows: npt.NDArray[np.int64], columns: _Columns
+    ) -> tuple[pa.Table, npt.NDArray[np.int64] | None]:
         def read(number: int, here: npt.NDArray[np.int64]) -> pa.RecordBatch:
-            return _rows(self._batch(number, named), here)
+            return _rows(self._batch(number, columns), here)
 
         pieces, back = gathered(rows, self._starts, read)
-        table = pa.Table.from_batches(pieces) if pieces else self._schema.empty_table()
-        return put_back(_frame(table, columns), back)
+        return pa.Table.from_batches(pieces) if pieces else self._schema.empty_table(), back
 
     def _batch(self, number: int, columns: _Columns) -> pa.RecordBatch:
         with self._lock:

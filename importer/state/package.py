@@ -20,6 +20,7 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from importer.state.frames import FrameFile, FrameWriter, gathered, put_back, write_frame
 from importer.state.memory import give_back
@@ -156,6 +157,12 @@ class PackageReader:
         """Return typed rows by slot, in the order given, only the named columns if given."""
         pieces, back = gathered(slots, self._starts, lambda number, rows: self._files[number].take(rows, columns))
         return put_back(pl.concat(pieces), back) if pieces else self._files[0].take(slots, columns)
+
+    def take_table(self, slots: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Return the named columns of typed rows by slot, in the order given, as Arrow has them."""
+        pieces, back = gathered(slots, self._starts, lambda number, rows: self._files[number].take_table(rows, columns))
+        table = pa.concat_tables(pieces) if pieces else self._files[0].take_table(slots, columns)
+        return table if back is None else table.take(pa.array(back))
 
     def seals(self, slots: npt.NDArray[np.int64]) -> bytes:
         """Return what the files that hold these rows are sealed with."""

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from importer.core.filled import FilledSet
 from importer.core.identity import identifier_hash
+from importer.core.profile_text import ProfileText
 from importer.core.wire import (
     ENCODER_VERSION,
-    ProfileText,
     WireTrait,
     encode_import_rows,
     encode_removals,
@@ -129,7 +129,7 @@ class PackagePayloads:
         return stretch
 
     def _profiles(self, start: int, stop: int) -> ProfileText:
-        return ProfileText(self._traits, self._package.take(self._slots[start:stop], self._columns))
+        return ProfileText(self._traits, self._package.take_table(self._slots[start:stop], self._columns))
 
     def part(self, batch_id: int, start: int, stop: int) -> PartFile:
         """Write the import file of positions ``[start, stop)`` unless it is there; all rows fill the same traits."""

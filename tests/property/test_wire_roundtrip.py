@@ -12,15 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.core.cast import TYPED
+from importer.core.profile_text import ProfileText, encode_profiles
 from importer.core.schema import DataType
 from importer.core.wire import (
-    ProfileText,
     WireTrait,
     body_bytes_bound,
     csv_carried,
     csv_carries_expr,
     encode_import_rows,
-    encode_profiles,
     encode_removals,
     import_header,
 )
@@ -93,9 +92,9 @@ def test_bodies_say_what_the_rows_hold(case: tuple[tuple[WireTrait, ...], pl.Dat
     """A body is byte for byte what the json library makes of the rows: keys in plan order, never a null."""
     traits, frame = case
     expected = [profile_of(traits, row) for row in frame.to_dicts()]
-    profiles = encode_profiles(traits, frame).to_list()
+    profiles = encode_profiles(traits, frame.to_arrow()).to_pylist()
     assert profiles == [json.dumps(profile, ensure_ascii=False, separators=(",", ":")) for profile in expected]
-    assert json.loads(ProfileText(traits, frame).body(0, frame.height)) == {"profiles": expected}
+    assert json.loads(ProfileText(traits, frame.to_arrow()).body(0, frame.height)) == {"profiles": expected}
 
 
 @settings(max_examples=60, deadline=None)
@@ -103,11 +102,12 @@ def test_bodies_say_what_the_rows_hold(case: tuple[tuple[WireTrait, ...], pl.Dat
 def test_a_row_is_written_alike_in_any_company(case: tuple[tuple[WireTrait, ...], pl.DataFrame], chance: Any) -> None:
     """The bytes of a row depend on the row alone, not on the rows beside it."""
     traits, frame = case
-    together = encode_profiles(traits, frame).to_list()
+    rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    together = encode_profiles(traits, rows).to_pylist()
     order = list(range(frame.height))
     chance.shuffle(order)
     for row in order:
-        assert encode_profiles(traits, frame[row : row + 1]).to_list() == [together[row]]
+        assert encode_profiles(traits, rows.slice(row, 1)).to_pylist() == [together[row]]
 
 
 @settings(max_examples=120, deadline=None)
@@ -116,10 +116,10 @@ def test_a_body_is_never_larger_than_its_bound(case: tuple[tuple[WireTrait, ...]
     """The bound of a row covers its bytes and a comma, so those of a batch cover its body."""
     traits, frame = case
     bounds = body_bytes_bound(traits, frame)
-    profiles = encode_profiles(traits, frame).to_list()
+    profiles = encode_profiles(traits, frame.to_arrow()).to_pylist()
     if frame.height:
         assert all(len(p.encode()) < bound for p, bound in zip(profiles, bounds.tolist(), strict=True))
-        assert len(ProfileText(traits, frame).body(0, frame.height)) <= sum(bounds.tolist()) + 64
+        assert len(ProfileText(traits, frame.to_arrow()).body(0, frame.height)) <= sum(bounds.tolist()) + 64
 
 
 @settings(max_examples=120, deadline=None)

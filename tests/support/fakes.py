@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import polars as pl
+import pyarrow as pa
 
 from importer.core.check_values import Checks, compile_checks
 from importer.core.index import INDEX_SCHEMA
@@ -69,6 +70,10 @@ class FakePackage:
         self.takes.append(len(slots))
         rows = pl.concat([*self.valid, *self.extra])[slots]
         return rows if columns is None else rows.select(columns)
+
+    def take_table(self, slots: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Return the named columns of rows by slot, in the order given."""
+        return self.take(slots, columns).to_arrow()
 
     def seals(self, slots: npt.NDArray[np.int64]) -> bytes:
         """Return a hash over all valid rows, and one over each frame of changed rows that is asked for."""

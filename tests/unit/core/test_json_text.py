@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from importer.core.json_text import (
@@ -12,6 +13,7 @@ from importer.core.json_text import (
     ARRAY_OF_INTEGERS,
     ARRAY_OF_STRINGS,
     escape_expr,
+    escaped,
     escapes_in,
     has_half_pair,
     json_lists,
@@ -27,21 +29,26 @@ def test_strings_are_escaped_as_the_json_library_does() -> None:
     """Every control character, quotes, backslashes and text of any script come out as json.dumps has them."""
     expected = json.dumps(EVERY_ODD_CHARACTER, ensure_ascii=False)
     assert quoted(EVERY_ODD_CHARACTER) == expected
-    escaped = pl.DataFrame({"t": [EVERY_ODD_CHARACTER, None]}).select(escape_expr(pl.col("t"))).to_series()
-    assert escaped.to_list() == [expected[1:-1], None]
+    odd = pl.DataFrame({"t": [EVERY_ODD_CHARACTER, None]}).select(escape_expr(pl.col("t"))).to_series()
+    assert odd.to_list() == [expected[1:-1], None]
+
+
+def column(*texts: str | None) -> pa.LargeStringArray:
+    """Return a column of texts, a slice of a longer one."""
+    return pa.array(['"\x00\n', *texts, '"\x00\n'], pa.large_string())[1:-1]
 
 
 def test_only_the_escapes_that_a_column_needs_are_looked_for() -> None:
     """Every character that JSON escapes is found, and no other; with what was found a column comes out the same."""
     for char in EVERY_ODD_CHARACTER:
-        found = escapes_in(pl.Series(["plain", char]))
+        found = escapes_in(column("plain", char))
         assert bool(found) == (char in found) == (len(json.dumps(char, ensure_ascii=False)) > 3)
-    assert not escapes_in(pl.Series([None], dtype=pl.String))
+    assert not escapes_in(column(None))
+    assert not escapes_in(column())
     for text in ('say "hi"', "a\tb\r\nc\\", "\n\x0b", EVERY_ODD_CHARACTER, "\u4e2d"):
-        column = pl.Series(["plain", text, None])
-        escaped = pl.DataFrame({"t": column}).select(escape_expr(pl.col("t"), escapes_in(column))).to_series()
-        assert escaped.to_list() == ["plain", json.dumps(text, ensure_ascii=False)[1:-1], None]
-    assert set(escapes_in(pl.Series(['"', "\n", "plain"]))) == {'"', "\n"}
+        made = escaped(column("plain", text, None))
+        assert made.to_pylist() == ["plain", json.dumps(text, ensure_ascii=False)[1:-1], None]
+    assert set(escapes_in(column('"', "\n", "plain"))) == {'"', "\n"}
 
 
 def test_lists_become_json_arrays() -> None:

@@ -15,9 +15,10 @@ from importer.core.mapping_drift import named_columns
 from importer.core.mapping_resolve import resolve_mapping
 from importer.core.mapping_seed import seed_for, seeded_schema
 from importer.core.mapping_yaml import parse_mapping
+from importer.core.profile_text import encode_profiles
 from importer.core.route import ROUTES, Reason, Route, Via, choose_routes
 from importer.core.transform import RoutingPolicy, TransformPlan
-from importer.core.wire import encode_profiles, wire_traits
+from importer.core.wire import wire_traits
 from importer.errors import MappingError
 
 COLUMNS: dict[str, Any] = {
@@ -108,7 +109,7 @@ def test_no_body_carries_them_and_no_import_file() -> None:
         "landline": ["2125551000", None],
     }
     typed = _check(plan, **cells, name=["A", "B"]).typed
-    assert "2125551000" not in "".join(encode_profiles(traits, typed))
+    assert "2125551000" not in "".join(encode_profiles(traits, typed.to_arrow()).to_pylist())
     sets = FilledSets(traits, by_file=True)
     numbers = sets.intern(typed).to_numpy()
     for via in (Via.AUTO, Via.BULK, Via.IMPORT):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from itertools import chain, combinations, product
 
 import polars as pl
 import pytest
@@ -15,13 +13,11 @@ from importer.core.schema import DataType
 from importer.core.transform import NullIntent, TraitPlan, TransformPlan
 from importer.core.wire import (
     REMOVAL_CELL,
-    ProfileText,
     WireTrait,
     body_bytes_bound,
     csv_carried,
     csv_carries_expr,
     encode_import_rows,
-    encode_profiles,
     encode_removals,
     import_header,
     removal_column,
@@ -40,47 +36,6 @@ def frame(*rows: tuple[object, ...]) -> pl.DataFrame:
     """Make typed rows of `TRAITS`."""
     types = [pl.String, pl.String, pl.Int32, pl.Boolean, pl.String]
     return pl.DataFrame(rows, schema=dict(zip((t.ref for t in TRAITS), types, strict=True)), orient="row")
-
-
-def test_profiles_are_written_as_the_service_reads_them() -> None:
-    """A row becomes an object of groups and traits, in plan order, nulls and empty groups left out."""
-    profiles = encode_profiles(
-        TRAITS,
-        frame(("Ann", "a@x.io", -5, True, '["a"]'), (None, "b@x.io", None, False, None), ("", None, 0, None, "[]")),
-    )
-    assert profiles.to_list() == [
-        '{"traits":{"C":{"name":"Ann","email":"a@x.io"},"L":{"points":-5,"vip":true},"T":{"tags":["a"]}}}',
-        '{"traits":{"C":{"email":"b@x.io"},"L":{"vip":false}}}',
-        '{"traits":{"C":{"name":""},"L":{"points":0},"T":{"tags":[]}}}',
-    ]
-    assert encode_profiles(TRAITS, frame((None,) * 5)).to_list() == ['{"traits":{}}']
-    assert encode_profiles(TRAITS, frame()).to_list() == []
-
-
-def test_what_stands_between_values_does_not_depend_on_the_rows_beside() -> None:
-    """A trait may have a value in all rows, in some or in none: a row is the text it is when it is alone."""
-    full, empty = ("Ann", "a@x.io", -5, True, '["a"]'), (None,) * 5
-    for having in product(("all", "some", "none"), repeat=5):
-        first = tuple(value if has != "none" else None for value, has in zip(full, having, strict=True))
-        other = tuple(value if has == "all" else None for value, has in zip(full, having, strict=True))
-        alone = [encode_profiles(TRAITS, frame(row), lead=",").item() for row in (first, other, first)]
-        assert encode_profiles(TRAITS, frame(first, other, first), lead=",").to_list() == alone
-        assert json.loads(alone[1][1:])["traits"].keys() == {
-            trait.group for trait, value in zip(TRAITS, other, strict=True) if value is not None
-        }
-    assert encode_profiles(TRAITS, frame(empty, full, empty)).to_list()[::2] == ['{"traits":{}}'] * 2
-
-
-def test_a_bulk_body_is_a_list_of_profiles() -> None:
-    """Any stretch of encoded rows is a body, UTF-8, with rows left out wherever they stand."""
-    rows = [(name, None, number, None, None) for number, name in enumerate(("J\u00f6rg", "x", "y", "z"))]
-    text = ProfileText(TRAITS, frame(*rows))
-    profiles = [{"traits": {"C": {"name": name}, "L": {"points": number}}} for name, _, number, *_ in rows]
-    for start, stop in combinations(range(5), 2):
-        for skip in chain.from_iterable(combinations(range(-1, 5), count) for count in range(7)):
-            left = [profiles[row] for row in range(start, stop) if row not in skip]
-            assert json.loads(text.body(start, stop, skip)) == {"profiles": left}
-    assert ProfileText(TRAITS, frame()).body(0, 0) == b'{"profiles":[]}'
 
 
 def test_traits_of_a_group_stand_together() -> None:
