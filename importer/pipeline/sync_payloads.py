@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import polars as pl
 
 from importer.core.filled import FilledSet
-from importer.core.fingerprint import payload_fingerprints
+from importer.core.fingerprint import payload_columns, payload_fingerprints
 from importer.core.packing import KEY_PREFIX, KEY_TEXT, key_text_expr
 from importer.core.report import FinalState
 from importer.core.snapshot import SNAPSHOT_SCHEMA, TraitSets
@@ -37,9 +37,9 @@ def payloads_of_run(index: pl.DataFrame, package: PackageAccess, traits: Sequenc
     lines = payload_lines(index)
     slots = index["slot"]
     for part in lines.to_frame("line").iter_slices(_ROWS_A_TIME):
-        frame = package.take(slots.gather(part["line"]).to_numpy())
-        key, said = frame[KEY_TEXT].alias("key"), payload_fingerprints(traits, frame)
-        pieces.append(pl.DataFrame([part["line"], key, said.alias("fingerprint")]))
+        rows = package.take_table(slots.gather(part["line"]).to_numpy(), [KEY_TEXT, *payload_columns(traits)])
+        key = cast("pl.Series", pl.from_arrow(rows.column(KEY_TEXT))).alias("key")
+        pieces.append(pl.DataFrame([part["line"], key, payload_fingerprints(traits, rows).alias("fingerprint")]))
     return pl.concat(pieces).sort("key", maintain_order=True)
 
 

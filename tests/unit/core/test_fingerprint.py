@@ -29,7 +29,7 @@ SCHEMA = {
 def prints(*rows: dict[str, object], traits: tuple[WireTrait, ...] = TRAITS) -> list[str]:
     """Return the fingerprints of rows, as hexadecimal digits."""
     frame = pl.DataFrame([dict.fromkeys(SCHEMA) | row for row in rows], schema=SCHEMA)
-    return payload_fingerprints(traits, frame).bin.encode("hex").to_list()
+    return payload_fingerprints(traits, frame.to_arrow()).bin.encode("hex").to_list()
 
 
 def test_the_bytes_are_those_of_the_first_version() -> None:
