@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from importer.core.arrow_texts import content_of
+
 _ESCAPES: Final[dict[str, str]] = {
     '"': '\\"',
     "\\": "\\\\",
@@ -69,11 +71,8 @@ def escapes_in(text: pa.LargeStringArray) -> Mapping[str, str]:
 
     All of them, where it has a control character that is no line break or tab.
     """
-    if not len(text):
-        return {}
-    _, offsets, content = text.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int64)[text.offset : text.offset + len(text) + 1]
-    data = np.frombuffer(content or b"", dtype=np.uint8)[ends[0] : ends[-1]]
+    all_bytes, ends = content_of(text)
+    data = np.frombuffer(all_bytes, dtype=np.uint8)[ends[0] : ends[-1]]
     content, has_control = data.tobytes(), bool(data.size) and bool(data.min() < _SPACE_BYTE)
     found = {char: _ESCAPES[char] for char in (_MARKS + _BREAKS if has_control else _MARKS) if char.encode() in content}
     if has_control and np.count_nonzero(data < _SPACE_BYTE) > sum(content.count(char.encode()) for char in _BREAKS):

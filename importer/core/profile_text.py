@@ -13,14 +13,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from importer.core.arrow_texts import TEXT, content_of, joined, texts_of
 from importer.core.json_text import escaped, quoted
 from importer.core.schema import DataType
 from importer.core.wire import WireTrait
-
-_TEXT: Final = pa.large_string()
-_NOTHING: Final = pa.scalar("", _TEXT)
 
 
 def encode_profiles(traits: Sequence[WireTrait], rows: pa.Table, *, lead: str = "") -> pa.LargeStringArray:
@@ -38,11 +35,9 @@ def encode_profiles(traits: Sequence[WireTrait], rows: pa.Table, *, lead: str = 
     pieces = []
     for trait in traits:
         if not trait.further:
-            column = rows.column(trait.ref)
-            # One piece as a rule, and to put one together would copy it.
-            values = (column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()).cast(_TEXT)
+            values = texts_of(rows, trait.ref)
             pieces += [between.before(trait, values), escaped(values) if trait.data_type is DataType.STRING else values]
-    return pc.binary_join_element_wise(*pieces, between.behind(rows.num_rows), _NOTHING, null_handling="skip")
+    return joined([*pieces, between.behind(rows.num_rows)], nulls="skip")
 
 
 _Flags = np.uint8 | npt.NDArray[np.uint8]
@@ -100,7 +95,7 @@ def _is_all(flags: _Flags) -> bool:
 
 
 def _texts(texts: list[str], which: npt.NDArray[np.uint8]) -> pa.LargeStringArray | pa.LargeStringScalar:
-    return pa.array(texts, _TEXT).take(pa.array(which)) if which.ndim else pa.scalar(texts[int(which)], _TEXT)
+    return pa.array(texts, TEXT).take(pa.array(which)) if which.ndim else pa.scalar(texts[int(which)], TEXT)
 
 
 class ProfileText:
@@ -113,9 +108,7 @@ class ProfileText:
 
     def __init__(self, traits: Sequence[WireTrait], rows: pa.Table) -> None:
         self.height = rows.num_rows
-        _, offsets, text = encode_profiles(traits, rows, lead=",").buffers()
-        self._ends = np.frombuffer(offsets, dtype=np.int64, count=self.height + 1) if self.height else np.zeros(1, int)
-        self._text = memoryview(text or b"")
+        self._text, self._ends = content_of(encode_profiles(traits, rows, lead=","))
 
     def body(self, start: int, stop: int, skip: Collection[int] = ()) -> bytes:
         """Return the Bulk body of rows ``[start, stop)`` without those in `skip`."""

@@ -13,7 +13,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
+from importer.core.arrow_texts import TEXT, content_of, joined, texts_of
 from importer.core.characters import bytes_of, edges, sizes_of
 from importer.core.check import REMOVE_PREFIX
 from importer.core.json_text import quoted
@@ -26,6 +28,8 @@ ENCODER_VERSION: Final = 3
 
 REMOVAL_CELL: Final = "\\N"
 """Import cell that removes the stored trait (source: product documentation, CSV import)."""
+
+_COMMA, _LINE_END = pa.scalar(",", TEXT), pa.scalar("\n", TEXT)
 
 _LETTERS: Final = "àáâäǎæãåāçćčċďðḍèéêëěẽēėęğġħḥìíîïǐĩīıįķğłļľṁòóôöǒœøõōřṛßşșśšṣțťþṭùúûüǔũūűůŵýŷÿźžżẓ"
 _UPPER: Final = "".join(char.upper() for char in _LETTERS if len(char.upper()) == 1 and char not in "ßı")
@@ -83,18 +87,28 @@ def encode_removals(traits: Sequence[WireTrait], removed: Iterable[str]) -> byte
     return ('{"traits":{' + body + "}}").encode()
 
 
-def encode_import_rows(traits: Sequence[WireTrait], frame: pl.DataFrame) -> bytes:
+def encode_import_rows(traits: Sequence[WireTrait], rows: pa.Table) -> bytes:
     """Encode rows as lines of an import file, without its header.
 
     The values are such that no cell needs quotes: `CSV_TEXT` has no comma, quote or line break. A null is written as
     a removal, so the caller passes only traits that every row fills or removes.
+
+    Args:
+        traits: One cell each.
+        rows: One typed column a trait.
+
+    Raises:
+        ValueError: a row lacks a value that it does not remove.
     """
-    cells = []
+    pieces = []
     for trait in traits:
-        cell = pl.col(trait.ref).cast(pl.String)
-        cells.append(cell.fill_null(REMOVAL_CELL) if trait.removable else cell)
-    line = frame.select(pl.concat_str([*cells], separator=",").alias("line")).to_series()
-    return ("\n".join(line.to_list()) + "\n").encode() if frame.height else b""
+        cells = texts_of(rows, trait.ref)
+        pieces += [cells.fill_null(REMOVAL_CELL) if trait.removable else cells, _COMMA]
+    lines = joined([*pieces[:-1], _LINE_END], nulls="emit_null")
+    if lines.null_count:
+        raise ValueError("a row of an import file lacks a value")
+    content, ends = content_of(lines)
+    return bytes(content[: ends[-1]])
 
 
 def import_header(count: int) -> tuple[str, ...]:

@@ -147,7 +147,9 @@ class PackagePayloads:
         with replaced(path) as stream:
             header = (",".join(names) + "\n").encode()
             pieces = (
-                encode_import_rows(traits, self._package.take(self._slots[at : min(at + _ROWS_A_TIME, stop)], refs))
+                encode_import_rows(
+                    traits, self._package.take_table(self._slots[at : min(at + _ROWS_A_TIME, stop)], refs)
+                )
                 for at in range(start, stop, _ROWS_A_TIME)
             )
             for piece in (header, *pieces):

@@ -151,7 +151,7 @@ def test_import_files_are_read_back_by_any_csv_reader(case: tuple[tuple[WireTrai
     assert carried.to_list() == frame.select(pl.repeat(True, pl.len()) & csv_carries_expr(traits)).to_series().to_list()
     frame = frame.filter(pl.all_horizontal(*whole) & carried)
     header = import_header(len(traits))
-    content = (",".join(header) + "\n").encode() + encode_import_rows(traits, frame)
+    content = (",".join(header) + "\n").encode() + encode_import_rows(traits, frame.to_arrow())
     expected = [
         ["\\N" if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in row]
         for row in frame.select(trait.ref for trait in traits).rows()

@@ -64,13 +64,21 @@ def test_removals_are_the_only_nulls_on_the_wire() -> None:
 def test_import_rows_are_plain_csv() -> None:
     """Cells stand as they are; a null of a removable trait is a removal, an empty text an empty cell."""
     traits = (NAME, EMAIL, POINTS, VIP)
-    content = encode_import_rows(traits, frame(("Ann", "a@x.io", None, True, None), ("", "b@x.io", 7, False, None)))
+    rows = frame(("Ann", "a@x.io", None, True, None), ("", "b@x.io", 7, False, None)).to_arrow()
+    content = encode_import_rows(traits, rows)
     assert content == b"Ann,a@x.io,\\N,true\n,b@x.io,7,false\n"
     assert list(csv.reader(io.StringIO(content.decode()))) == [
         ["Ann", "a@x.io", REMOVAL_CELL, "true"],
         ["", "b@x.io", "7", "false"],
     ]
-    assert encode_import_rows(traits, frame()) == b""
+    assert encode_import_rows(traits, rows.slice(1)) == b",b@x.io,7,false\n"
+    assert encode_import_rows(traits, frame().to_arrow()) == b""
+
+
+def test_no_line_of_an_import_file_is_left_out() -> None:
+    """An empty cell would wipe what is stored: a row without a value that it does not remove is a fault of ours."""
+    with pytest.raises(ValueError, match="lacks a value"):
+        encode_import_rows((NAME, POINTS), frame(("Ann", None, 1, None, None), (None, None, 2, None, None)).to_arrow())
 
 
 def test_import_headers_are_short_and_different() -> None:
