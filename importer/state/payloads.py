@@ -35,11 +35,8 @@ _BODIES_AHEAD: Final = 20
 """As many rows as so many bodies hold are encoded together, at most: of large rows a body has few."""
 
 _FEWEST_AHEAD: Final = 100
-_ENCODERS: Final = 2
-"""One thread alone ran little more than half of the time while others sent."""
-
-_STRETCHES: Final = _ENCODERS + 2
-"""Kept at once: the one asked for, those behind it, and the one before, for which another thread may be late."""
+_STRETCHES: Final = 3
+"""Kept at once: the one asked for, the one behind it, and the one before, for which another thread may be late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class PackagePayloads:
         self._salt = salt
         self._written: dict[int, PartFile] = {}
         self._ordering = threading.Lock()
-        self._encoder = ThreadPoolExecutor(_ENCODERS, "encode")
+        self._encoder = ThreadPoolExecutor(1, "encode")
         self._ahead: deque[_Stretch] = deque(maxlen=_STRETCHES)
         self._columns = [trait.ref for trait in traits if not trait.further]
 
@@ -98,7 +95,7 @@ class PackagePayloads:
         """Encode positions ``[start, stop)``.
 
         Whoever asks for a whole body asks for the next one too, so those behind it go along; and while bodies are cut
-        from one stretch, those behind it are encoded.
+        from one stretch, the one behind it is encoded.
 
         Returns:
             The first position that was encoded, and the profiles from there on.
@@ -116,11 +113,10 @@ class PackagePayloads:
             return start, self._profiles(start, stop)
         return stretch.start, stretch.profiles.result()
 
-    def _look_ahead(self, last: _Stretch) -> None:
-        for _ in range(_ENCODERS):
-            if last.stop < len(self._slots):
-                begun = next((other for other in self._ahead if other.start == last.stop), None)
-                last = begun or self._order(last.stop, 2 * last.stop - last.start)
+    def _look_ahead(self, stretch: _Stretch) -> None:
+        is_begun = any(other.start == stretch.stop for other in self._ahead)
+        if stretch.stop < len(self._slots) and not is_begun:
+            self._order(stretch.stop, 2 * stretch.stop - stretch.start)
 
     def _order(self, start: int, stop: int) -> _Stretch:
         stop = min(stop, len(self._slots))
