@@ -71,13 +71,17 @@ def escapes_in(text: pa.LargeStringArray) -> Mapping[str, str]:
 
     All of them, where it has a control character that is no line break or tab.
     """
-    all_bytes, ends = content_of(text)
-    data = np.frombuffer(all_bytes, dtype=np.uint8)[ends[0] : ends[-1]]
-    content, has_control = data.tobytes(), bool(data.size) and bool(data.min() < _SPACE_BYTE)
-    found = {char: _ESCAPES[char] for char in (_MARKS + _BREAKS if has_control else _MARKS) if char.encode() in content}
-    if has_control and np.count_nonzero(data < _SPACE_BYTE) > sum(content.count(char.encode()) for char in _BREAKS):
-        return _ESCAPES
-    return found
+    content, ends = content_of(text)
+    data = np.frombuffer(content, dtype=np.uint8)[ends[0] : ends[-1]]
+    found = data.tobytes()
+    escapes = {char: _ESCAPES[char] for char in _MARKS if char.encode() in found}
+    if data.size and data.min() < _SPACE_BYTE:
+        # By numpy, as there are many where there are some, and bytes are counted with the interpreter locked.
+        breaks = {char: np.count_nonzero(data == ord(char)) for char in _BREAKS}
+        if np.count_nonzero(data < _SPACE_BYTE) > sum(breaks.values()):
+            return _ESCAPES
+        escapes |= {char: _ESCAPES[char] for char, count in breaks.items() if count}
+    return escapes
 
 
 def json_strings(items: pl.Series) -> pl.Series:
