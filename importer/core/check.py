@@ -6,8 +6,9 @@ typed row or an early final state; every bad cell gets an issue with its origina
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -23,7 +24,7 @@ from importer.core.findings import Cell, Finding, kept, marked, nulls
 from importer.core.issue_catalogue import CATALOGUE
 from importer.core.issues import Severity
 from importer.core.report import Skipped
-from importer.core.schema import DataType
+from importer.core.schema import DataType, Normalization
 from importer.core.source_text import SourceText, read_text
 from importer.core.text_views import not_null
 from importer.core.transform import NullIntent, OnInvalid, TraitPlan
@@ -82,12 +83,17 @@ class _CastTrait:
         return marked([], len(self.cell.value)) if self.start is None else self.start.is_null()
 
 
+Together = Callable[[Callable[[TraitPlan], _CastTrait], Iterable[TraitPlan]], Iterable[_CastTrait]]
+"""Applies a function to items, as `map` does; several at once, if it likes."""
+
+
 def check_rows(
     checks: Checks,
     frame: pl.DataFrame,
     row_number: pl.Series,
     blank: pl.Series,
     seen: Mapping[str, TextBytes] = _NOTHING_SEEN,
+    together: Together = map,
 ) -> CheckedRows:
     """Check the rows of one chunk.
 
@@ -97,6 +103,7 @@ def check_rows(
         row_number: u64 row numbers, as long as the frame.
         blank: bool, true where the row is a blank line.
         seen: What the bytes of the text columns allow for, where that is known.
+        together: Casts the traits.
 
     Returns:
         Typed rows, early states and issues.
@@ -109,7 +116,7 @@ def check_rows(
         text = text.filter(active)
         source, numbers, positions = frame.filter(active), row_number.filter(active), positions.filter(active)
 
-    casts = [_cast(checks, trait, text) for trait in checks.plan.traits]
+    casts = _casts(checks, text, together)
     _leave_out_repeated(casts)
     entries = [entry for cast in casts for entry in _cell_entries(cast)]
     entries += _row_entries(checks, casts, text, rejected_rows(entries, source.height))
@@ -148,7 +155,16 @@ def _skipped(checks: Checks, text: SourceText, blank: pl.Series) -> tuple[pl.Dat
     return early, active
 
 
-def _cast(checks: Checks, trait: TraitPlan, text: SourceText) -> _CastTrait:
+def _casts(checks: Checks, text: SourceText, together: Together) -> list[_CastTrait]:
+    """Cast all traits; return them in the plan's order."""
+    traits = checks.plan.traits
+    # Phones take longest: whoever began them last would be waited for.
+    order = sorted(range(len(traits)), key=lambda at: traits[at].normalization is not Normalization.PHONE)
+    casts = dict(zip(order, together(partial(_cast, checks, text), [traits[at] for at in order]), strict=True))
+    return [casts[at] for at in range(len(traits))]
+
+
+def _cast(checks: Checks, text: SourceText, trait: TraitPlan) -> _CastTrait:
     height = text.frame.height
     if trait.column is not None:
         start, longest = text.frame[trait.column], text.longest.get(trait.column)

@@ -28,6 +28,7 @@ from importer.core.text_views import not_null
 from importer.core.wire import wire_traits
 from importer.errors import RunInterrupted
 from importer.pipeline.hashes import HashColumns, Hashes, HeldHashes
+from importer.pipeline.helping import SharedWork
 from importer.ports import (
     HashSpill,
     IssueWriter,
@@ -146,16 +147,23 @@ def prepare(  # noqa: PLR0913 - what is read, where it goes, and three things a 
 
 
 def _checked_chunks(source: Source, checks: Checks) -> Iterator[tuple[SourceChunk, CheckedRows]]:
-    """Yield chunks with what became of their rows: one is checked while the next is read and the last is written."""
+    """Yield chunks with what became of their rows: one is checked while the next is read and the last is written.
+
+    When everything is read there is nothing to do but to help with the checks.
+    """
+    shared = SharedWork()
     with ThreadPoolExecutor(1, "check") as pool:
         ahead: deque[tuple[SourceChunk, Future[CheckedRows]]] = deque()
         for chunk in source.chunks():
-            checking = pool.submit(check_rows, checks, chunk.frame, chunk.row_number, chunk.blank, chunk.seen)
+            checking = pool.submit(
+                check_rows, checks, chunk.frame, chunk.row_number, chunk.blank, chunk.seen, shared.map
+            )
             ahead.append((chunk, checking))
             del chunk, checking
             if len(ahead) > 1:
                 yield _first(ahead)
         while ahead:
+            shared.help_until(ahead[0][1])
             yield _first(ahead)
 
 

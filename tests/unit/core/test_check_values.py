@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from importer.core.characters import longer_rows, text_bytes
 from importer.core.check import CheckedRows, check_rows
 from importer.core.check_values import compile_checks
 from importer.core.schema import DataType, Normalization, ValidationRule
 from importer.core.transform import Expression, LetterCase, Parse, RowRule, TraitPlan, TransformPlan
+from tests.support.checking import EMAIL, NAME, PHONE
 
 KEY = TraitPlan("G.key", "G", "key", DataType.STRING, column="key", id_type="user_id")
 PLAIN = TraitPlan("G.t", "G", "t", DataType.STRING, column="c")
@@ -243,3 +247,24 @@ def test_lengths_are_counted_in_utf_16_units() -> None:
     """A character beyond the basic plane is two; a missing text is not long."""
     assert longer_rows(pl.Series(["abc", "\U0001f600a", "abcd", None, "\u4e2d" * 3]), 2).to_list() == [0, 1, 2, 4]
     assert longer_rows(pl.Series(["\U0001f600"]), 2).is_empty()
+
+
+def test_traits_may_be_cast_in_any_order() -> None:
+    """Phones are begun first, and whoever casts may do so backwards: what comes out is the same."""
+    traits = (EMAIL, NAME, PHONE)
+    columns = {"email": ["a@example.com", "a@"], "name": ["Ada", "\x01"], "phone": ["+14155550100", "12"]}
+    frame = pl.DataFrame(columns)
+    numbers, blank = pl.Series([1, 2], dtype=pl.UInt64), pl.Series([False, False])
+    checks = compile_checks(TransformPlan(key=(), traits=traits))
+    begun: list[str] = []
+
+    def backwards(work: Callable[[TraitPlan], Any], items: Iterable[TraitPlan]) -> list[Any]:
+        traits = [*items]
+        begun.extend(trait.name for trait in traits)
+        return [*map(work, reversed(traits))][::-1]
+
+    checked = check_rows(checks, frame, numbers, blank, together=backwards)
+    plain = check_rows(checks, frame, numbers, blank)
+    assert begun == ["phone", "email", "name"]
+    assert_frame_equal(checked.issues, plain.issues)
+    assert_frame_equal(checked.judged, plain.judged)

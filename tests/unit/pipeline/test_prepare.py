@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from threading import Event
+from threading import Barrier, Event
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 import pytest
 
+from importer.core.check_values import compile_checks
+from importer.core.transform import Expression, TransformPlan
 from importer.errors import RunInterrupted
 from importer.pipeline.prepare import Prepared, Sinks, prepare
 from importer.ports import SourceChunk
+from tests.support.checking import EMAIL, trait
 from tests.support.fakes import (
     FakeIssues,
     FakePackage,
@@ -180,3 +184,19 @@ def test_a_stop_is_obeyed_after_the_chunk_at_hand() -> None:
     with pytest.raises(RunInterrupted):
         bench.prepare(chunk_of([row(1)]), chunk_of([row(2)], first=2))
     assert bench.package.row_count == 1
+
+
+def test_when_all_is_read_two_threads_check_what_is_left() -> None:
+    """Two columns that wait for each other are cast: nobody only waits for the last chunk."""
+    both = Barrier(2)
+
+    def meet(column: pl.Series) -> pl.Series:
+        both.wait(30)
+        return column
+
+    met = Expression("met", pl.col("email").map_batches(meet, return_dtype=pl.String), ("email",))
+    plan = TransformPlan(traits=(EMAIL, trait("first", computed=met), trait("second", computed=met)), key=())
+    bench = Bench()
+    sinks = Sinks(bench.issues, bench.rejected, bench.progress, bench.stop)
+    source = FakeSource([chunk_of([{"email": "a@example.com"}])])
+    assert prepare(source, compile_checks(plan), bench.package, sinks).rows_read == 1
