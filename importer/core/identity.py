@@ -141,11 +141,15 @@ class _Drops:
     pieces: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, rows: Positions, column: str, id_type: str, code: RowCode) -> None:
+        if not rows.size:
+            return
         frame = pl.DataFrame({"row": rows})
         self.pieces.append(frame.with_columns(column=pl.lit(column), id_type=pl.lit(id_type), code=pl.lit(code.code)))
 
     def frame(self) -> pl.DataFrame:
-        return pl.concat([pl.DataFrame(schema=DROPS_SCHEMA), *self.pieces]).sort("row", maintain_order=True)
+        if not self.pieces:
+            return pl.DataFrame(schema=DROPS_SCHEMA)
+        return pl.concat(self.pieces).select(DROPS_SCHEMA.names()).sort("row", maintain_order=True)
 
 
 def _drop_shared(values: IdentityValues, policy: IdentityPolicy) -> _Drops:

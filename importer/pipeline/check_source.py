@@ -129,9 +129,9 @@ def _as_issues(frame: pl.DataFrame, checks: Checks) -> pl.DataFrame:
 
 def _reject_late(source: Source, package: PackageAccess, index: pl.DataFrame, sinks: Sinks) -> None:
     """Write rows that identity rejected as the source has them; that takes a second look at the source."""
-    lines = index.with_row_index("line").filter(pl.col("state") == "rejected")
-    if lines.is_empty():
+    if not (index["state"] == "rejected").any():
         return
+    lines = index.with_row_index("line").filter(pl.col("state") == "rejected")
     findings = lines.select(pl.col("line").cast(pl.Int64), codes="code")
     late = pl.concat(list(place_findings(package, index, findings))).select("file", "row_number", "codes")
     for file_index, frame, row_number, line in _source_rows(source):

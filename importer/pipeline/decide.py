@@ -15,6 +15,7 @@ import polars as pl
 
 from importer.core.combine import combine_rows
 from importer.core.filled import FilledSets
+from importer.core.findings import nulls
 from importer.core.forecast import Reading, StoreRules
 from importer.core.identity import (
     KEY_COLUMN,
@@ -219,15 +220,14 @@ def identity_findings(identity: IdentityResult, plan: TransformPlan) -> pl.DataF
     """
     fates = identity.fates
     coded = (fates.code != RowCode.NONE) & (fates.state != RowState.SEND)
-    findings = pl.DataFrame({"line": fates.row[coded], "code": _CODES.gather(fates.code[coded])}).with_columns(
-        trait=pl.lit(None, dtype=pl.String)
-    )
-    drops = identity.drops.select(line="row", code=pl.col("code").cast(_CODES.dtype), trait="column").filter(
-        pl.col("trait").is_in([trait.ref for trait in plan.identifiers])
-    )
-    if drops.height:
+    lines = fates.row[coded]
+    findings = pl.DataFrame({"line": lines, "code": _CODES[fates.code[coded]], "trait": nulls(pl.String(), lines.size)})
+    if identity.drops.height:
+        drops = identity.drops.select(line="row", code=pl.col("code").cast(_CODES.dtype), trait="column").filter(
+            pl.col("trait").is_in([trait.ref for trait in plan.identifiers])
+        )
         rows = findings.join(drops, on=["line", "code"], how="anti")
         findings = pl.concat([rows, drops]).unique(maintain_order=True).sort("line", maintain_order=True)
     at = np.searchsorted(fates.row, findings["line"].to_numpy())
     rejected = fates.state == RowState.REJECTED
-    return findings.with_columns(rejected=pl.Series(rejected[at]), group=pl.Series(fates.group[at]))
+    return findings.hstack([pl.Series("rejected", rejected[at]), pl.Series("group", fates.group[at])])

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from importer.core.enum_texts import enum_texts
+from importer.core.findings import nulls
 from importer.core.index import INDEX_SCHEMA, INDEX_STATES
 from importer.core.packing import KEY_PREFIX
 from importer.core.report import FinalState, Skipped
@@ -74,6 +75,8 @@ class Delivered:
 
     def left_by_route(self) -> dict[str, tuple[int, int]]:
         """Return, by route, how many rows left and with how many batches and parts."""
+        if self.ranges.is_empty():
+            return {}
         left = self.ranges.filter(pl.col("state") != FinalState.NOT_SENT.value)
         counted = left.group_by("route").agg(rows=(pl.col("stop") - pl.col("start")).sum(), batches=pl.len())
         return {route: (rows, batches) for route, rows, batches in counted.iter_rows()}
@@ -144,7 +147,7 @@ class _Fates:
         """
         # Columns of which nothing is known are most of them: they are made once, and shared by all frames.
         if self._nothing.height < frame.height:
-            self._nothing = self._nothing.clear(frame.height)
+            self._nothing = pl.DataFrame([nulls(dtype, frame.height).alias(name) for name, dtype in _FATE.items()])
         told = {column.name: column for column in self._nothing.head(frame.height)}
         self._tell(told, frame, rows, first)
         keys = [name for name in frame.columns if name.startswith(KEY_PREFIX)]

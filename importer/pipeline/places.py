@@ -28,4 +28,6 @@ def place_findings(package: PackageAccess, index: pl.DataFrame, findings: pl.Dat
     row = index["row"].to_numpy()
     for found in findings.iter_slices(_FINDINGS_A_TIME):
         places = package.take_rows(row[found["line"].to_numpy()].astype(np.int64))
-        yield places.select("file", pl.col(f"^{KEY_PREFIX}.*$"), "row_number", "line").hstack(found.drop("line"))
+        keys = [name for name in places.columns if name.startswith(KEY_PREFIX)]
+        others = [column for column in found if column.name != "line"]
+        yield pl.DataFrame([*places[["file", *keys, "row_number", "line"]], *others])

@@ -34,9 +34,9 @@ def poor_lines(
     Returns:
         Ascending; of rows that others carry, the row that carries them.
     """
-    dropped = identity.drops.select(line="row", ref="column")
-    if dropped.is_empty():
+    if identity.drops.is_empty():
         return np.zeros(0, dtype=np.int64)
+    dropped = identity.drops.select(line="row", ref="column")
     fates = identity.fates
     of_dropped = fates.carrier[np.searchsorted(fates.row, dropped["line"].to_numpy())]
     places = np.flatnonzero(np.isin(fates.carrier, of_dropped))

@@ -33,7 +33,7 @@ class RowNames:
         Frame out: ``file`` (text), the key columns, anything else; same rows, same order.
         """
         named = self.name_rows_by_enum(frame)
-        return named.with_columns(enum_texts(named["file"]))
+        return named.replace_column(named.get_column_index("file"), enum_texts(named["file"]))
 
     def name_rows_by_enum(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Do the same; ``file`` is an Enum of the names."""

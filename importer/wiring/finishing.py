@@ -110,8 +110,10 @@ def finish(run: Run, end: Ending) -> Report:
         _write_groups(folder, manifest, _placed(package, index, grouped), run.groups)
         if many:
             give_back()
-        unlike = unlike_lines(past.index, verified, MISMATCHES_CAP)
-        _write_mismatches(folder.path, manifest, _placed(package, index, unlike))
+        unlike = verified
+        if verified.height:
+            unlike = _placed(package, index, unlike_lines(past.index, verified, MISMATCHES_CAP))
+        _write_mismatches(folder.path, manifest, unlike)
 
     def read_shown_groups() -> GroupOverview:
         wait([few])
@@ -266,8 +268,9 @@ def _write_groups(run: RunFolder, manifest: RunManifest, placed: pl.DataFrame, g
 
 
 def _write_mismatches(folder: Path, manifest: RunManifest, placed: pl.DataFrame) -> None:
-    frame = placed if placed.is_empty() else placed.explode("traits", "sent", "stored")
-    write_mismatches(folder, frame.rename({"traits": "trait"}), manifest.key, manifest.source.files)
+    if placed.height:
+        placed = placed.explode("traits", "sent", "stored").rename({"traits": "trait"})
+    write_mismatches(folder, placed, manifest.key, manifest.source.files)
 
 
 def delivered_by(ledger: SqliteLedger) -> Delivered:
