@@ -25,6 +25,7 @@ try:
 except SystemExit as ended:
     facts = {"code": ended.code, "modules": [*sys.modules], "opened": opened}
     facts |= {"early": len(early), "put_aside": gc.get_freeze_count(), "collects": gc.isenabled()}
+    facts |= {"switch_s": sys.getswitchinterval()}
     print(json.dumps(facts), file=sys.stderr)
 """
 
@@ -58,6 +59,11 @@ def test_nothing_is_collected_before_a_command_works(checked: dict[str, Any]) ->
     assert checked["early"] == 0
     assert checked["put_aside"] > 50_000
     assert checked["collects"]
+
+
+def test_a_thread_waits_a_millisecond_for_the_interpreter(checked: dict[str, Any]) -> None:
+    """With Python's own five, those that read and pack would stand still beside one that works out number plans."""
+    assert checked["switch_s"] == pytest.approx(0.001)
 
 
 _THREADS = """
