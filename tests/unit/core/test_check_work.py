@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import cProfile
-import pstats
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from ruamel.yaml import YAML
 from bench.generate_customers import COLUMNS, Recipe, draw_blocks
 from importer.core.check import check_rows
 from tests.support.fakes import checks_of
+from tests.support.work import calls_of, queries_of
 
 MAPPING: Final = Path(__file__).parents[3] / "mappings" / "bench-customers.yaml"
 CHUNK_ROWS: Final = 100_000
@@ -40,15 +40,10 @@ def work_of(rows: pl.DataFrame, *, all_good: bool = True) -> tuple[int, int]:
     checks, _ = checks_of(YAML(typ="safe", pure=True).load(MAPPING), COLUMNS)
     blank = pl.repeat(False, rows.height, eager=True)
     numbers = pl.int_range(1, rows.height + 1, dtype=pl.UInt64, eager=True)
-    check_rows(checks, rows, numbers, blank)  # number plans are read on first use
-    profile = cProfile.Profile()
-    profile.enable()
-    checked = check_rows(checks, rows, numbers, blank)
-    profile.disable()
+    checked = check_rows(checks, rows, numbers, blank)  # number plans are read on first use
     assert (checked.typed.height == rows.height) is all_good
-    calls = pstats.Stats(profile).stats  # type: ignore[attr-defined] # (calls, ...) by (file, line, name)
-    queries = sum(count for (_, _, name), (count, *_) in calls.items() if "collect" in name and "PyLazyFrame" in name)
-    return sum(count for _, (count, *_) in calls.items()), queries
+    work = partial(check_rows, checks, rows, numbers, blank)
+    return calls_of(work), queries_of(work)
 
 
 def test_the_calls_of_a_chunk_do_not_grow_with_its_rows(rows: pl.DataFrame) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import cProfile
-import pstats
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +19,7 @@ from importer.core.filled import FilledSets
 from importer.core.packing import ChunkRows, PackedChunk, issue_lines, pack_chunk, rejected_rows
 from importer.core.wire import wire_traits
 from tests.support.fakes import checks_of
+from tests.support.work import calls_of, queries_of
 
 MAPPING: Final = Path(__file__).parents[3] / "mappings" / "bench-customers.yaml"
 CHUNK_ROWS: Final = 4_000
@@ -63,8 +62,8 @@ def test_a_chunk_is_packed_with_few_queries(bench: Bench) -> None:
         assert rejected_rows(bench.chunk, bench.checked).frame.height > 1
 
     work()
-    assert calls_of(work, "PyLazyFrame", "collect") <= MOST_QUERIES
-    assert calls_of(lambda: bench.chunk.frame.select(pl.first()), "PyLazyFrame", "collect") == 1
+    assert queries_of(work) <= MOST_QUERIES
+    assert queries_of(lambda: bench.chunk.frame.select(pl.first())) == 1
 
 
 def test_rejected_rows_are_taken_out_of_the_columns_that_are_kept_alone(bench: Bench) -> None:
@@ -79,11 +78,3 @@ def test_rejected_rows_are_taken_from_all_columns_at_once(bench: Bench) -> None:
     """One call a column is ten thousand a chunk where a file is that wide; the call that is left is for the lines."""
     assert calls_of(lambda: rejected_rows(bench.chunk, bench.checked), "PySeries", "'gather") == 1
     assert calls_of(lambda: bench.chunk.frame["email"][[1, 2]], "PySeries", "'gather") == 1
-
-
-def calls_of(work: Callable[[], object], of: str, method: str) -> int:
-    """Count the calls of a method of polars."""
-    profile = cProfile.Profile()
-    profile.runcall(work)
-    calls = pstats.Stats(profile).stats  # type: ignore[attr-defined] # (calls, ...) by (file, line, name)
-    return sum(count for (_, _, name), (count, *_) in calls.items() if method in name and of in name)

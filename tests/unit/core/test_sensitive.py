@@ -13,6 +13,7 @@ from importer.core.mapping_seed import seeded_schema
 from importer.core.mapping_yaml import parse_mapping
 from importer.core.sensitive import SENSITIVE_NOTE, sensitive_notes
 from importer.core.transform import TransformPlan
+from tests.support.work import queries_of
 
 
 def plan_of(column: str, ref: str) -> TransformPlan:
@@ -136,3 +137,14 @@ def test_many_are_counted_and_traits_without_a_column_are_named() -> None:
     )
     (note,) = sensitive_notes(resolve_mapping(mapping, ["mail", "b"], seeded_schema(mapping)), {})
     assert "the trait Account.passport looks like national identity numbers" in note
+
+
+def test_many_columns_take_as_few_queries_as_one() -> None:
+    """A query has a price of its own, and most columns have nothing to tell."""
+    names = [f"x{n}" for n in range(20)]
+    columns = ", ".join(f"{name}: Account.{name}" for name in names)
+    mapping = parse_mapping(f"version: 1\ncolumns: {{mail: Contact.email, {columns}}}".encode(), "m.yaml")
+    plan = resolve_mapping(mapping, ["mail", *names], seeded_schema(mapping))
+    numbers = pl.Series(["12345", "23456", "34567"])
+    one = queries_of(lambda: sensitive_notes(plan_of("x", "Account.x"), {"Account.x": numbers}))
+    assert 0 < queries_of(lambda: sensitive_notes(plan, {f"Account.{name}": numbers for name in names})) <= one

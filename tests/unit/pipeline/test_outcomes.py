@@ -13,6 +13,7 @@ from importer.core.report import FinalState
 from importer.pipeline.outcomes import OVERRIDES_SCHEMA, RANGES_SCHEMA, Delivered, outcome_frames
 from importer.pipeline.places import place_findings
 from tests.support.fakes import FakePackage, index_of
+from tests.support.work import queries_of
 
 Early = tuple[str, str] | None
 
@@ -54,6 +55,7 @@ def states(frame: pl.DataFrame) -> list[tuple[str, str | None]]:
     return list(frame.select("state", "code").iter_rows())
 
 
+MOST_QUERIES_A_CHUNK: Final = 2
 SENT: Final[dict[str, Any]] = {"position": 0}
 
 
@@ -181,3 +183,11 @@ def test_nothing_was_read_back() -> None:
     frame = outcomes(package_of([None]), index_of(SENT))
     assert frame["verified"].to_list() == [None]
     assert frame.schema["verified"] == pl.String
+
+
+def test_columns_of_which_nothing_is_known_take_no_query_each() -> None:
+    """There are eight of them in a dry run, in each chunk; a chunk more takes so few."""
+    few, many = package_of([None] * 3), package_of(*[[None] * (3 + number) for number in range(4)])
+    index = index_of(*[SENT | {"row": row} for row in range(3)])
+    one = queries_of(lambda: outcomes(few, index))
+    assert queries_of(lambda: outcomes(many, index)) - one <= 3 * MOST_QUERIES_A_CHUNK
