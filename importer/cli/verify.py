@@ -59,7 +59,8 @@ def verify_command(**given: Any) -> None:
 
     outcomes.parquet has each row's result under `verified`, mismatches.csv what
     differs. Exit code 3: rows are missing, or differ; `retry RUN --state missing
-    --state mismatched` sends them again.
+    --state mismatched` sends them again. It is 3 too where the run has rejected,
+    held or failed rows anyway.
     """
     from importer.cli.calls import show_report  # noqa: PLC0415 - start-up stays quick
     from importer.cli.later_calls import call_verify  # noqa: PLC0415 - the same

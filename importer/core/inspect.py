@@ -59,6 +59,7 @@ class Guess:
         evidence: Why, in words, with shares and counts and without cell values.
         date_format: For dates: strptime format, "" where it is ISO 8601 or undecided.
         regions: For phones and countries: ISO 3166 region -> values of it, most frequent first.
+        codes_share: For countries: share of the values that are codes of two letters.
         international_share: For phones: share of the values written with + and country code.
         true_values: For booleans: the words found that mean yes, lower case.
         false_values: For booleans: the words found that mean no, lower case.
@@ -72,6 +73,7 @@ class Guess:
     evidence: str
     date_format: str = ""
     regions: Mapping[str, int] = field(default_factory=dict)
+    codes_share: float = 0.0
     international_share: float = 0.0
     true_values: tuple[str, ...] = ()
     false_values: tuple[str, ...] = ()

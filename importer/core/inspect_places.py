@@ -23,14 +23,25 @@ def country_guesses(column: Column) -> list[Guess]:
         if region is not None:
             regions[region] += count
             codes += count if len(value) == 2 else 0
-    fits = regions.total() / len(column.values)
+    fits, codes_share = regions.total() / len(column.values), codes / len(column.values)
     named = Meaning.COUNTRY in column.said
     states = _states(column)
     alone = 0.5 if codes > regions.total() / 2 and (states > 0.9 or not named) else 0.95
     ranked = dict(sorted(regions.items(), key=lambda entry: (-entry[1], entry[0])))
-    kind = "are country codes" if codes > regions.total() / 2 else "are names of countries"
+    kinds = {0: "are names of countries", regions.total(): "are country codes"}
+    kind = kinds.get(codes, f"are countries, {percent(codes_share, 'as codes and the others by name')}")
     evidence = f"{percent(fits, kind)}; mostly {', '.join(list(ranked)[:3])}" if ranked else ""
-    return [scored(column, Meaning.COUNTRY, fits, alone=alone, evidence=evidence, regions=ranked)]
+    return [
+        scored(
+            column,
+            Meaning.COUNTRY,
+            fits,
+            alone=alone,
+            evidence=evidence,
+            regions=ranked,
+            codes_share=round(codes_share, 3),
+        )
+    ]
 
 
 def _states(column: Column) -> float:

@@ -55,8 +55,9 @@ class Readings:
     def __init__(self, columns: Sequence[ColumnProfile], null_tokens: Sequence[str] = ()) -> None:
         self._null_tokens = frozenset(null_tokens)
         countries = [column for column in columns if column.guess.meaning is Meaning.COUNTRY]
-        self._codes = next((column.name for column in countries if column.max_chars == _CODE_CHARS), None)
+        self._codes = next((column for column in countries if _has_codes(column)), None)
         self._home = next((home for column in countries if (home := _mostly(column.guess.regions))), None)
+        self._is_mixed = self._home is None and any(column.guess.regions for column in countries)
 
     def of(self, column: ColumnProfile, candidate: Candidate) -> Reading:
         """Return how a column is read as a candidate."""
@@ -94,13 +95,18 @@ class Readings:
         if guess.international_share >= _ALL:
             return Reading()
         if self._codes is not None:
-            remark = f"national numbers are read in the country of their row, {quoted(self._codes)}"
-            return Reading({"region_from": self._codes}, remarks=(remark,))
-        home = _mostly(guess.regions) if sum(guess.regions.values()) >= _ENOUGH else None
-        if home is not None:
-            return Reading({"region": home}, remarks=(f"most numbers with country code are of {home}",))
-        if self._home is not None:
-            return Reading({"region": self._home}, remarks=(f"most countries of the source are {self._home}",))
+            name = self._codes.name
+            remark = f"national numbers are read in the country of their row, {quoted(name)}"
+            if self._codes.max_chars > _CODE_CHARS:
+                remark += "; they are refused where it is no code of two letters"
+            return Reading({"region_from": name}, remarks=(remark,))
+        # Numbers with country code are often those of people abroad: rows that say otherwise leave a question.
+        spoken = _mostly(guess.regions) if sum(guess.regions.values()) >= _ENOUGH else None
+        homes = {home for home in (spoken, self._home) if home is not None}
+        if len(homes) == 1 and not self._is_mixed:
+            (home,) = homes
+            why = "numbers with country code are of" if spoken else "countries of the source are"
+            return Reading({"region": home}, remarks=(f"most {why} {home}",))
         remark = "TODO: add `region: XX`, the country of national numbers; without it they are refused"
         open_ = guess.international_share < _HALF
         return Reading(doubt="of which country are the national numbers?" if open_ else "", remarks=(remark,))
@@ -117,6 +123,11 @@ class Readings:
                 yield f"{finding.count:,} with {finding.code}; --fix {finding.fix} repairs {finding.repairable:,}"
             else:
                 yield f"{finding.count:,} with {finding.code}"
+
+
+def _has_codes(column: ColumnProfile) -> bool:
+    """Tell whether a column of countries has codes, but for a few names; in those rows no region is known."""
+    return column.max_chars == _CODE_CHARS or column.guess.codes_share >= _MOSTLY
 
 
 def _mostly(regions: Mapping[str, int]) -> str | None:

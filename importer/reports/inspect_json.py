@@ -25,6 +25,7 @@ class MeaningEntry(_Frozen):
     evidence: str
     date_format: str = ""
     regions: dict[str, int] = Field(default_factory=dict)
+    codes_share: float = 0.0
     international_share: float = 0.0
     true_values: tuple[str, ...] = ()
     false_values: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class MeaningEntry(_Frozen):
             evidence=guess.evidence,
             date_format=guess.date_format,
             regions=dict(guess.regions),
+            codes_share=guess.codes_share,
             international_share=guess.international_share,
             true_values=guess.true_values,
             false_values=guess.false_values,

@@ -232,3 +232,10 @@ def test_a_sample_is_spread_over_all_chunks() -> None:
     assert 50 <= len(kept) <= 100
     steps = kept.diff().drop_nulls()
     assert steps.min() == steps.max()
+
+
+def test_countries_written_both_ways_are_told_as_that() -> None:
+    """How many are codes decides whether phone numbers can be read by the column."""
+    country = profiled("country", ["US", "DE"] * 48 + ["Germany"] * 4).guess
+    assert (country.meaning, country.codes_share) == (Meaning.COUNTRY, 0.96)
+    assert "all are countries, 96 % as codes and the others by name" in country.evidence

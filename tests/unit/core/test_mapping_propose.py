@@ -214,7 +214,11 @@ def test_dates_nobody_can_read_for_certain_are_left_as_todo(shape: dict[str, Any
     ("regions", "country", "options"),
     [
         ({"DE": 30}, column("land", guess(Meaning.COUNTRY), max_chars=2), {"region_from": "land"}),
+        ({"DE": 30}, column("land", guess(Meaning.COUNTRY, codes_share=0.97), max_chars=7), {"region_from": "land"}),
         ({"DE": 30, "GB": 1}, None, {"region": "DE"}),
+        ({"DE": 30}, column("land", guess(Meaning.COUNTRY, regions={"DE": 9, "AT": 1})), {"region": "DE"}),
+        ({"DE": 30}, column("land", guess(Meaning.COUNTRY, regions={"DE": 5, "US": 5})), {}),
+        ({"DE": 30}, column("land", guess(Meaning.COUNTRY, regions={"US": 99, "DE": 1})), {}),
         ({"DE": 2}, column("land", guess(Meaning.COUNTRY, regions={"AT": 99, "CH": 1})), {"region": "AT"}),
         ({"DE": 10, "GB": 9}, None, {}),
     ],
