@@ -18,7 +18,7 @@ numpy sorts with AVX-512 where there is some, which on AMD's Zen 4 takes five ti
 for a million hashes. Zen 3, which is of the same family 25, has none.
 
 A thread that wants the interpreter lets the one that has it go on for 5 ms before it interrupts it, which is what many
-columns take. After 1 ms instead, threads switch a sixth less often, and a million rows take 2 to 5 % less by the clock.
+columns take. After 1 ms instead, threads switch a sixth less often, and a million rows take a few per cent less.
 """
 
 from __future__ import annotations

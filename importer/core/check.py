@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -83,8 +83,8 @@ class _CastTrait:
         return marked([], len(self.cell.value)) if self.start is None else self.start.is_null()
 
 
-Together = Callable[[Callable[[TraitPlan], _CastTrait], Iterable[TraitPlan]], Iterable[_CastTrait]]
-"""Applies a function to items, as `map` does; several at once, if it likes."""
+Together = Callable[[Callable[[TraitPlan], Any], Iterable[TraitPlan]], Iterable[Any]]
+"""Applies a function to items and gives what comes of them in their order, as `map` does; several threads may do it."""
 
 
 def check_rows(
@@ -103,7 +103,7 @@ def check_rows(
         row_number: u64 row numbers, as long as the frame.
         blank: bool, true where the row is a blank line.
         seen: What the bytes of the text columns allow for, where that is known.
-        together: Casts the traits.
+        together: Casts the traits, each for itself.
 
     Returns:
         Typed rows, early states and issues.

@@ -21,7 +21,7 @@ FINGERPRINT_VERSION: Final = 1
 
 
 def payload_columns(traits: Sequence[WireTrait]) -> list[str]:
-    """Return the columns of which payloads are told: of traits, and removal flags of removable ones."""
+    """Return the columns that `payload_fingerprints` reads: traits, and removal flags of those that have them."""
     return [trait.ref for trait in traits] + [removal_column(trait.ref) for trait in traits if trait.removable]
 
 

@@ -58,7 +58,11 @@ def escape_expr(text: pl.Expr) -> pl.Expr:
 
 
 def escaped(text: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Do the same with a whole column, and nothing where none of its texts needs it."""
+    """Return texts as they stand between the quotes of JSON strings; the column itself where none needs an escape.
+
+    Args:
+        text: Null stays null.
+    """
     escapes = escapes_in(text)
     if not escapes:
         return text

@@ -127,19 +127,13 @@ def calling_codes() -> npt.NDArray[np.uint16]:
 
 
 @cache
-def numbers_table() -> DigitTable[tuple[str, Places]]:
-    """Return the table that gives the `Verdict` on E.164 numbers, asked with their lengths."""
-    return DigitTable(_after, _verdict)
-
-
-@cache
 def number_start(code: int) -> int:
-    """Return the number of the state of `numbers_table` in which numbers begin.
+    """Return the number of the state of `NUMBERS` in which numbers begin.
 
     Args:
         code: Of national numbers; 0 for those that have their calling codes.
     """
-    return numbers_table().start((str(code), code_plan(code).start) if code else ("", frozenset()))
+    return NUMBERS.start((str(code), code_plan(code).start) if code else ("", frozenset()))
 
 
 def _after(state: tuple[str, Places], digit: int) -> tuple[str, Places]:
@@ -156,6 +150,11 @@ def _after(state: tuple[str, Places], digit: int) -> tuple[str, Places]:
 def _verdict(state: tuple[str, Places], length: int) -> Verdict:
     code, places = state
     return code_plan(int(code)).verdict(places, length) if _in_use(code) else Verdict.INVALID
+
+
+# Made before there are threads: `number_start` means something in one table alone.
+NUMBERS: Final[DigitTable[tuple[str, Places]]] = DigitTable(_after, _verdict)
+"""Gives the `Verdict` on E.164 numbers, asked with their lengths."""
 
 
 def _in_use(code: str) -> bool:

@@ -17,7 +17,7 @@ Places = frozenset[patterns.Place]
 Tags = frozenset[Hashable]
 
 CERTAIN, CODED, WIDTH_BIT = 1, 2, 2
-"""Bits of what `dialled_table` answers: whether the library is sure to read the digits so; whether they begin with the
+"""Bits of what `DIALLED` answers: whether the library is sure to read the digits so; whether they begin with the
 calling code; and from the last one on, how many of them are the national prefix."""
 
 _GENERAL, _CODE, _ABROAD = "general", "code", "abroad"
@@ -151,20 +151,24 @@ def _add(prefix: NationalPrefix, metadata: Any) -> Iterator[patterns.Place]:
 
 
 @cache
-def dialled_table() -> DigitTable[tuple[str, Places]]:
-    """Return the table that says what digits are as they are dialled in a region; see `CERTAIN`."""
-    return DigitTable(_after, lambda state, length: region_plan(state[0]).dialled(state[1], length))
-
-
-@cache
 def dialled_start(region: str) -> int:
-    """Return the number of the state of `dialled_table` in which what is dialled in a region begins."""
-    return dialled_table().start((region, region_plan(region).start))
+    """Return the number of the state of `DIALLED` in which what is dialled in a region begins."""
+    return DIALLED.start((region, region_plan(region).start))
 
 
 def _after(state: tuple[str, Places], digit: int) -> tuple[str, Places]:
     region, places = state
     return region, patterns.after(places, digit)
+
+
+def _dialled(state: tuple[str, Places], length: int) -> int:
+    region, places = state
+    return region_plan(region).dialled(places, length)
+
+
+# Made before there are threads: `dialled_start` means something in one table alone.
+DIALLED: Final[DigitTable[tuple[str, Places]]] = DigitTable(_after, _dialled)
+"""Says what digits are as they are dialled in a region; see `CERTAIN`."""
 
 
 def possible_lengths(description: Any) -> frozenset[int]:

@@ -18,9 +18,9 @@ import phonenumbers
 import polars as pl
 
 from importer.core.characters import views_of
-from importer.core.phone_plans import Verdict, number_start, numbers_table
+from importer.core.phone_plans import NUMBERS, Verdict, number_start
 from importer.core.phone_reference import AMBIGUOUS_DIGITS, PhoneIssue, reference_phone, unwrap_excel
-from importer.core.phone_regions import CERTAIN, CODED, WIDTH_BIT, dialled_start, dialled_table, region_plan
+from importer.core.phone_regions import CERTAIN, CODED, DIALLED, WIDTH_BIT, dialled_start, region_plan
 from importer.core.phone_texts import Written, e164_texts, written
 from importer.core.text_views import VIEW, not_null
 
@@ -98,7 +98,7 @@ class _Result:
         for number in np.flatnonzero(np.bincount(here, minlength=1)).tolist():
             starts[number], codes[number] = dialled_start(_REGIONS[number]), region_plan(_REGIONS[number]).code
         texts = self._digits.of_rows(rows)
-        dialled = dialled_table().look_up(texts, starts[here], texts.lengths)
+        dialled = DIALLED.look_up(texts, starts[here], texts.lengths)
         certain = (dialled & CERTAIN) > 0
         self._width[rows] = dialled >> WIDTH_BIT
         self._calling_code[rows] = np.where(dialled & CODED, 0, codes[here])
@@ -113,7 +113,7 @@ class _Result:
         starts = np.zeros(_MOST_CODES, dtype=np.int32)
         for code in np.flatnonzero(np.bincount(codes)).tolist():
             starts[code] = number_start(code)
-        verdicts = numbers_table().look_up(texts, starts[codes], texts.lengths + _CODE_DIGITS.take(codes))
+        verdicts = NUMBERS.look_up(texts, starts[codes], texts.lengths + _CODE_DIGITS.take(codes))
         self._undecided[rows[verdicts == Verdict.UNDECIDED]] = True
         self._code[rows] = _OF_VERDICT.take(verdicts)
         usable = np.zeros(self._code.size, dtype=np.bool_)

@@ -94,7 +94,7 @@ def encode_import_rows(traits: Sequence[WireTrait], rows: pa.Table) -> bytes:
     a removal, so the caller passes only traits that every row fills or removes.
 
     Args:
-        traits: One cell each.
+        traits: One cell each; one at least.
         rows: One typed column a trait.
 
     Raises:

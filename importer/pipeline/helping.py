@@ -1,4 +1,4 @@
-"""Work of one thread that another one helps with while it waits for it."""
+"""Work of one thread that another one helps with."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class SharedWork:
         return [future.result() for future in made]
 
     def help_until(self, done: Future[Any]) -> None:
-        """Help whoever asks for something, until something else is done."""
+        """Help whoever asks for something, until something else is done.
+
+        Not for the main thread: where a signal interrupts it, an item that it has just taken is never done.
+        """
         done.add_done_callback(self._wake)
         while not done.done():
             with self._turn:

@@ -149,10 +149,10 @@ def prepare(  # noqa: PLR0913 - what is read, where it goes, and three things a 
 def _checked_chunks(source: Source, checks: Checks) -> Iterator[tuple[SourceChunk, CheckedRows]]:
     """Yield chunks with what became of their rows: one is checked while the next is read and the last is written.
 
-    When everything is read there is nothing to do but to help with the checks.
+    When everything is read, the thread that read has nothing to do any more: another one helps with the checks.
     """
     shared = SharedWork()
-    with ThreadPoolExecutor(1, "check") as pool:
+    with ThreadPoolExecutor(1, "check") as pool, ThreadPoolExecutor(1, "help") as helpers:
         ahead: deque[tuple[SourceChunk, Future[CheckedRows]]] = deque()
         for chunk in source.chunks():
             checking = pool.submit(
@@ -162,8 +162,9 @@ def _checked_chunks(source: Source, checks: Checks) -> Iterator[tuple[SourceChun
             del chunk, checking
             if len(ahead) > 1:
                 yield _first(ahead)
+        if ahead:
+            helpers.submit(shared.help_until, ahead[-1][1])
         while ahead:
-            shared.help_until(ahead[0][1])
             yield _first(ahead)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import phonenumbers
 import polars as pl
 import pytest
 
 from importer.core.phone_placeholders import is_placeholder_phone, placeholder_number_rows
-from importer.core.phone_plans import calling_codes, code_plan, number_start, numbers_table
+from importer.core.phone_plans import NUMBERS, calling_codes, code_plan, number_start
 from importer.core.phone_reference import reference_phone, unwrap_excel
-from importer.core.phone_regions import dialled_start, dialled_table, region_plan
+from importer.core.phone_regions import DIALLED, dialled_start, region_plan
 from importer.core.phones import PHONES_SCHEMA, normalise_phones
 
 CASES = [
@@ -148,8 +151,10 @@ def test_example_numbers_of_every_country() -> None:
 
 def forget_plans() -> None:
     """Let the metadata be read anew."""
-    for made in (region_plan, code_plan, numbers_table, number_start, dialled_table, dialled_start):
+    for made in (region_plan, code_plan, number_start, dialled_start):
         made.cache_clear()
+    for table in (NUMBERS, DIALLED):
+        vars(table).update(vars(type(table)(table._after, table._answer)))
 
 
 def test_plans_that_do_not_run_go_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +167,27 @@ def test_plans_that_do_not_run_go_to_the_library(monkeypatch: pytest.MonkeyPatch
         assert normalise_phones(texts, "DE").rows() == [("+4930123456", None)] * 2
     finally:
         forget_plans()
+
+
+def test_two_threads_may_read_their_first_numbers_at_once() -> None:
+    """Neither knows a country yet; what one works out is of use to the other, and never mixed up with it."""
+    columns = {"US": "(415) 555-0100", "CN": "138 1234 0000"}
+    expected = {"US": "+14155550100", "CN": "+8613812340000"}
+    both = Barrier(2)
+
+    def read(region: str) -> str:
+        both.wait(30)
+        return str(normalise_phones(pl.Series([columns[region]] * 9), region)["e164"].unique().item())
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            for _ in range(40):
+                forget_plans()
+                assert dict(zip(columns, pool.map(read, columns), strict=True)) == expected
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_calling_codes_by_leading_digits() -> None:

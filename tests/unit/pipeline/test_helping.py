@@ -1,4 +1,4 @@
-"""Helping: a thread that waits for another one's work does a part of it."""
+"""Helping: a thread does a part of another one's work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from importer.pipeline.helping import SharedWork
 WAIT_S: Final = 30
 
 
-def test_who_waits_does_a_part_of_the_work() -> None:
+def test_who_helps_does_a_part_of_the_work() -> None:
     """Two items that wait for each other are done only where two threads do them."""
     shared, both = SharedWork(), Barrier(2)
 
@@ -45,15 +45,15 @@ def test_helping_ends_with_what_it_waits_for() -> None:
 
 
 def test_a_failure_comes_out_where_the_work_was_asked_for() -> None:
-    """Also where another thread met it, which goes on."""
+    """That of the first item, whichever thread met it; who helps goes on."""
     shared, both = SharedWork(), Barrier(2)
 
     def meet(item: int) -> int:
         both.wait(WAIT_S)
-        return 1 // item
+        raise ValueError(f"item {item}")
 
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(shared.map, meet, [0, 0])
+        asked = pool.submit(shared.map, meet, [1, 2])
         shared.help_until(asked)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ValueError, match="item 1"):
             asked.result()

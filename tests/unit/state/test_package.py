@@ -8,6 +8,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +91,11 @@ def test_a_frame_is_let_go_of_before_it_is_written(tmp_path: Path) -> None:
     assert written[0] < (tmp_path / "valid.arrow").stat().st_size // 2
 
 
+def in_polars(table: pa.Table) -> pl.DataFrame:
+    """Return what `take_table` returned as a frame."""
+    return cast("pl.DataFrame", pl.from_arrow(table))
+
+
 def test_rows_are_taken_in_the_order_asked_for(tmp_path: Path) -> None:
     """Any order, repeated rows included, across more chunks than are kept in memory."""
     rows = make_rows(1000)
@@ -103,9 +109,22 @@ def test_rows_are_taken_in_the_order_asked_for(tmp_path: Path) -> None:
         chance.integers(0, 1000, 300),
         slots(999, 0, 999),
         slots(70),
+        slots(),
     ):
         assert reader.take(wanted).equals(rows[wanted])
+        assert in_polars(reader.take_table(wanted, ["text", "row"])).equals(rows[wanted].select("text", "row"))
     reader.close()
+
+
+def test_a_file_of_frames_gives_rows_in_any_order(tmp_path: Path) -> None:
+    """As frames and as Arrow has them."""
+    rows = make_rows(300)
+    write_package(tmp_path, rows)
+    file = FrameFile(tmp_path / "valid.arrow")
+    wanted = np.random.default_rng(3).integers(0, 300, 200)
+    assert file.take(wanted).equals(rows[wanted])
+    assert in_polars(file.take_table(wanted, ["number", "text"])).equals(rows[wanted].select("number", "text"))
+    file.close()
 
 
 def test_taking_no_rows_keeps_the_columns(tmp_path: Path) -> None:
@@ -145,6 +164,7 @@ def test_extra_rows_take_the_slots_after_the_valid_ones(tmp_path: Path) -> None:
     wanted = np.random.default_rng(2).permutation(180)
     for each in (reader, PackageReader(tmp_path)):
         assert each.take(wanted).equals(everything[wanted])
+        assert in_polars(each.take_table(wanted, ["text"])).equals(everything[wanted].select("text"))
         assert pl.concat(each.valid_frames()).equals(rows)
         each.close()
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
